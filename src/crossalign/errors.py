@@ -1,0 +1,52 @@
+"""The exceptions that crossalign raises for its users' mistakes and broken inputs.
+
+Every message says what was expected, what came and what to do about it, so it can be shown to a
+user as it stands. Programming errors inside the package are never wrapped in these.
+"""
+
+from __future__ import annotations
+
+
+class CrossalignError(Exception):
+    """Base of every error that crossalign raises on purpose."""
+
+
+class ImageError(CrossalignError, ValueError):
+    """An image could not be read: missing, broken, empty, too large or not an image at all."""
+
+
+class CropError(CrossalignError, ValueError):
+    """A crop specification or a box is not usable."""
+
+
+class DescriptionError(CrossalignError, ValueError):
+    """Classes, descriptions or templates are missing, duplicated, empty or of the wrong type."""
+
+
+class AlignmentError(CrossalignError, ValueError):
+    """Arrays handed to the alignment mathematics disagree in shape, type or value."""
+
+
+class EncoderError(CrossalignError, RuntimeError):
+    """An encoder is unknown, not on this machine, or contradicts its own model card."""
+
+
+class MethodError(CrossalignError, ValueError):
+    """A method name or setting is unknown or contradictory."""
+
+
+class MissingExtraError(CrossalignError, ImportError):
+    """A feature needs an optional dependency that is not installed.
+
+    Args:
+        feature: What the user asked for, for example ``"crossalign demo"``.
+        module: The module that could not be imported.
+        extra: The extra of this package that brings it.
+    """
+
+    def __init__(self, feature: str, module: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs the package '{module}', which is not installed. "
+            f"Install it with: pip install 'crossalign[{extra}]'"
+        )
+        self.extra = extra

@@ -1,0 +1,377 @@
+"""Where to look: boxes for an image, and the pixels inside them.
+
+A *crop* is a square local view of an image, the "localized visual prompt" of the WCA paper (Li et
+al., ICML 2024, arXiv 2406.02915). A :class:`CropSpec` says how many crops to take, how large and
+where; :func:`boxes` turns it into pixel boxes that depend on the seed and the image's content
+alone; :func:`cut` turns boxes into the encoder's input, bit-equal to the published pipeline.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from crossalign.errors import CropError
+
+Boxes: TypeAlias = npt.NDArray[np.int64]
+"""Crop boxes ``(left, top, right, bottom)`` in pixels of the upright image, shape (N, 4)."""
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]
+"""Encoder input: RGB, shape (N, S, S, 3), values 0 to 255."""
+
+Kind: TypeAlias = Literal["random", "grid"]
+Resample: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Fit: TypeAlias = Literal["crop", "squash"]
+
+PAPER_SIDE = (0.5, 0.9)
+"""Range of the crop side, as a share of the short side, that the paper and its settings state."""
+
+PUBLISHED_SIDE = (0.1, 0.9)
+"""Range that the published code really uses: its setting never reaches the crop function."""
+
+MAX_COUNT = 10_000
+MIN_SIDE = 1e-9
+
+_FILTERS: dict[str, Image.Resampling] = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
+
+# Beyond this many times the output's area, resizing the whole image before the centre crop would
+# build a picture of which nearly everything is thrown away (a 1 x 10000 strip would need 1.5 GB).
+_MAX_RESIZED_AREA = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CropSpec:
+    """How crops are taken from an image.
+
+    Args:
+        count: Number of crops N, 1 to 10000. The paper uses 60.
+        side: Smallest and largest side of a crop as a share of the image's short side, each in
+            (0, 1]. Random crops draw it uniformly from this range.
+        seed: 0 to 2**64 - 1. Only random crops depend on it.
+        kind: ``"random"`` draws side and place; ``"grid"`` spreads crops of three sizes evenly.
+
+    Raises:
+        CropError: If a value is out of its range.
+
+    Example:
+        >>> spec = CropSpec(count=2, seed=7)
+        >>> boxes(spec, (640, 480), digest=b"content").tolist()
+        [[25, 102, 333, 410], [69, 73, 312, 316]]
+    """
+
+    count: int = 60
+    side: tuple[float, float] = PAPER_SIDE
+    seed: int = 0
+    kind: Kind = "random"
+
+    def __post_init__(self) -> None:
+        count = _integer("count", self.count, 1, MAX_COUNT)
+        seed = _integer("seed", self.seed, 0, 2**64 - 1)
+        low, high = _pair(self.side)
+        if not MIN_SIDE <= low <= high <= 1.0:
+            raise CropError(
+                "expected side as (smallest, largest), shares of the short side with 0 < smallest "
+                f"<= largest <= 1; got {self.side!r}. The paper's range is {PAPER_SIDE}."
+            )
+        if self.kind not in get_args(Kind):
+            raise CropError(
+                f"unknown kind of crops {self.kind!r}; choose one of {', '.join(get_args(Kind))}."
+            )
+        object.__setattr__(self, "count", count)
+        object.__setattr__(self, "seed", seed)
+        object.__setattr__(self, "side", (low, high))
+
+    @classmethod
+    def paper(cls, count: int = 60, seed: int = 0) -> CropSpec:
+        """Random crops as the paper states them: side 0.5 to 0.9 of the short side."""
+        return cls(count=count, side=PAPER_SIDE, seed=seed)
+
+    @classmethod
+    def published(cls, count: int = 60, seed: int = 0) -> CropSpec:
+        """Random crops as the published code makes them: side 0.1 to 0.9 of the short side."""
+        return cls(count=count, side=PUBLISHED_SIDE, seed=seed)
+
+
+def boxes(spec: CropSpec, size: tuple[int, int], digest: bytes = b"") -> Boxes:
+    """Lay out the crops of one image.
+
+    Random boxes depend on the seed, the image's size and its content alone, never on order, batch,
+    machine or library version: the draws are raw words of a counter-based generator (Philox) keyed
+    by seed and digest. The first n boxes of a larger count equal those of a count of n.
+
+    Args:
+        spec: What to take.
+        size: Width and height of the upright image in pixels, each at least 1.
+        digest: Content of the image, from :func:`crossalign.images.content_digest`; it only
+            matters for random crops.
+
+    Returns:
+        Shape (N, 4), ``(left, top, right, bottom)`` in pixels: squares inside the image, with a
+        side of at least one pixel.
+
+    Raises:
+        CropError: If the size is not two positive numbers.
+    """
+    width, height = _check_size(size)
+    if not isinstance(digest, bytes):
+        raise CropError(f"expected digest as bytes; got {type(digest).__name__}.")
+    layout = _grid if spec.kind == "grid" else _random
+    return layout(spec, width, height, digest)
+
+
+def published_boxes(
+    count: int, size: tuple[int, int], *, numpy_seed: int, torch_seed: int
+) -> Boxes:
+    """Draw the very boxes that the published code draws after seeding NumPy and PyTorch.
+
+    That code takes the side from NumPy's global generator and the place, top before left, from
+    PyTorch's. Both are Mersenne Twisters seeded alike, so this needs no PyTorch.
+
+    Args:
+        count: Number of crops.
+        size: Width and height of the image in pixels.
+        numpy_seed: As given to ``numpy.random.seed``.
+        torch_seed: As given to ``torch.manual_seed``.
+
+    Returns:
+        Shape (N, 4), ``(left, top, right, bottom)`` in pixels.
+
+    Raises:
+        CropError: If count, size or a seed is out of range.
+    """
+    width, height = _check_size(size)
+    count = _integer("count", count, 1, MAX_COUNT)
+    low, high = PUBLISHED_SIDE
+    sides = np.random.RandomState(_integer("numpy_seed", numpy_seed, 0, 2**32 - 1))
+    twister = np.random.MT19937()
+    twister._legacy_seeding(_integer("torch_seed", torch_seed, 0, 2**32 - 1))
+    rows = []
+    for _ in range(count):
+        side = int(sides.uniform(low, high) * min(width, height))
+        if side == 0:
+            raise CropError(
+                f"the published code cannot crop an image of {width} x {height} pixels: a side "
+                "came out as 0. Use boxes(CropSpec.published(), ...) for very small images."
+            )
+        top = int(twister.random_raw()) % (height - side + 1)
+        left = int(twister.random_raw()) % (width - side + 1)
+        rows.append((left, top, left + side, top + side))
+    return np.array(rows, dtype=np.int64)
+
+
+def cut(
+    image: Image.Image,
+    boxes: npt.ArrayLike,
+    size: int,
+    resample: Resample = "bicubic",
+    out: Pixels | None = None,
+) -> Pixels:
+    """Cut boxes out of an image and resize each to the encoder's square input.
+
+    Crop first, then resize, so that no pixel from outside the box bleeds in: bit-equal to the
+    published pipeline with the same Pillow.
+
+    Args:
+        image: Upright RGB image.
+        boxes: Shape (N, 4), ``(left, top, right, bottom)`` in pixels, inside the image.
+        size: Side S of the encoder's input in pixels.
+        resample: Interpolation.
+        out: Where to write, uint8 of shape (N, S, S, 3); a new array by default.
+
+    Returns:
+        uint8, shape (N, S, S, 3).
+
+    Raises:
+        CropError: If the boxes are not of shape (N, 4), are empty or leave the image, or an
+            argument does not fit.
+
+    Example:
+        >>> image = Image.new("RGB", (64, 48), "white")
+        >>> cut(image, [(0, 0, 10, 10), (20, 8, 60, 48)], size=32).shape
+        (2, 32, 32, 3)
+    """
+    _check_image(image, size)
+    rows = _check_boxes(boxes, image.size)
+    filter_ = _filter(resample)
+    if out is None:
+        out = np.empty((len(rows), size, size, 3), dtype=np.uint8)
+    elif np.shape(out) != (len(rows), size, size, 3) or out.dtype != np.uint8:
+        raise CropError(
+            f"expected out as a uint8 array of shape {(len(rows), size, size, 3)}; got "
+            f"{getattr(out, 'dtype', type(out).__name__)} of shape {np.shape(out)}."
+        )
+    for index, box in enumerate(rows):
+        out[index] = np.asarray(image.crop(box).resize((size, size), filter_))
+    return out
+
+
+def whole(
+    image: Image.Image, size: int, fit: Fit = "crop", resample: Resample = "bicubic"
+) -> Pixels:
+    """Show the whole image to the encoder.
+
+    ``"crop"`` resizes the short side to ``size`` and keeps the central square, as CLIP does and bit
+    for bit as torchvision's Resize and CenterCrop do on Pillow images. ``"squash"`` resizes both
+    sides at once, as SigLIP does.
+
+    Args:
+        image: Upright RGB image of any size and shape.
+        size: Side S of the encoder's input in pixels.
+        fit: How a picture that is not square becomes one.
+        resample: Interpolation.
+
+    Returns:
+        uint8, shape (S, S, 3).
+
+    Raises:
+        CropError: If ``fit`` or ``resample`` is unknown, the size out of range or the image not
+            RGB.
+    """
+    _check_image(image, size)
+    filter_ = _filter(resample)
+    if fit == "squash":
+        return np.array(image.resize((size, size), filter_))
+    if fit != "crop":
+        raise CropError(f"unknown fit {fit!r}; choose one of {', '.join(get_args(Fit))}.")
+    width, height = image.size
+    short = min(width, height)
+    wide, high = (int(size * length / short) for length in (width, height))
+    # Python's round(), half to even, is what torchvision uses here.
+    left, top = round((wide - size) / 2.0), round((high - size) / 2.0)
+    if wide * high > _MAX_RESIZED_AREA * size * size:
+        # The same resize, evaluated only where it is kept. Pillow may order its two passes
+        # differently then, so on such strips pixels need not be those of the long way round.
+        x, y = width / wide, height / high
+        region = (left * x, top * y, (left + size) * x, (top + size) * y)
+        return np.array(image.resize((size, size), filter_, box=region))
+    resized = image.resize((wide, high), filter_)
+    return np.array(resized.crop((left, top, left + size, top + size)))
+
+
+def _random(spec: CropSpec, width: int, height: int, digest: bytes) -> Boxes:
+    key = hashlib.blake2b(
+        spec.seed.to_bytes(8, "little") + digest, digest_size=16, person=b"crossalign.crops"
+    )
+    generator = np.random.Philox(key=int.from_bytes(key.digest(), "little"))
+    # Only raw words are promised to stay the same in every NumPy version. 53 bits make a double.
+    words = generator.random_raw(3 * spec.count).reshape(spec.count, 3)
+    draws = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    low, high = spec.side
+    lengths = (low + (high - low) * draws[:, 0]) * min(width, height)
+    sides = np.maximum(lengths.astype(np.int64), 1)
+    lefts = np.floor(draws[:, 1] * (width - sides + 1)).astype(np.int64)
+    tops = np.floor(draws[:, 2] * (height - sides + 1)).astype(np.int64)
+    return np.stack([lefts, tops, lefts + sides, tops + sides], axis=1)
+
+
+def _grid(spec: CropSpec, width: int, height: int, _digest: bytes) -> Boxes:
+    """Three sizes, small ones more often (in inverse proportion), each on its own even lattice."""
+    low, high = spec.side
+    levels = np.array([high, math.sqrt(low * high), low])
+    shares = np.cumsum(1.0 / levels) / np.sum(1.0 / levels)
+    ends = np.floor(shares * spec.count + 0.5).astype(int)
+    rows: list[tuple[int, int, int, int]] = []
+    for level, count in zip(levels, np.diff(ends, prepend=0), strict=True):
+        side = max(1, int(level * min(width, height)))
+        rows.extend(
+            (left, top, left + side, top + side)
+            for left, top in _lattice(int(count), width - side, height - side)
+        )
+    return np.array(rows, dtype=np.int64)
+
+
+def _lattice(count: int, free_x: int, free_y: int) -> list[tuple[int, int]]:
+    """Spread points over [0, free_x] x [0, free_y]: rows in proportion to the shape."""
+    if count == 0:
+        return []
+    across = math.sqrt(count * (free_x + 1) / (free_y + 1))
+    lines = min(count, max(1, round(count / max(across, 1.0))))
+    points: list[tuple[int, int]] = []
+    for line, row in enumerate(np.array_split(np.arange(count), lines)):
+        top = _spread(line, lines, free_y)
+        points.extend((_spread(place, len(row), free_x), top) for place in range(len(row)))
+    return points
+
+
+def _spread(index: int, count: int, free: int) -> int:
+    """Place number ``index`` of ``count`` from one end to the other; alone, in the middle."""
+    return free // 2 if count == 1 else round(index * free / (count - 1))
+
+
+def _check_boxes(boxes: npt.ArrayLike, size: tuple[int, int]) -> list[tuple[int, int, int, int]]:
+    try:
+        array = np.asarray(boxes)
+    except ValueError as error:
+        raise CropError(f"expected boxes of shape (N, 4); got {boxes!r}.") from error
+    if array.ndim != 2 or array.shape[1] != 4 or array.dtype.kind not in "iu":
+        raise CropError(
+            f"expected boxes as integers of shape (N, 4), (left, top, right, bottom); got "
+            f"{array.dtype} of shape {array.shape}."
+        )
+    width, height = size
+    left, top, right, bottom = array.T
+    inside = (left >= 0) & (top >= 0) & (right <= width) & (bottom <= height)
+    wrong = np.flatnonzero(~(inside & (left < right) & (top < bottom)))
+    if len(wrong):
+        raise CropError(
+            f"expected boxes with left < right and top < bottom inside the image of {width} x "
+            f"{height} pixels; box {wrong[0]} is {tuple(array[wrong[0]].tolist())}."
+        )
+    return [tuple(row) for row in array.tolist()]
+
+
+def _check_size(size: tuple[int, int]) -> tuple[int, int]:
+    width, height = _pair(size, operator.index)
+    if not (1 <= width <= 2**31 and 1 <= height <= 2**31):
+        raise CropError(
+            f"expected image size as (width, height), whole pixels from 1 up; got {size!r}."
+        )
+    return int(width), int(height)
+
+
+def _check_image(image: Image.Image, size: int) -> None:
+    if image.mode != "RGB":
+        raise CropError(
+            f"expected an RGB image; got mode {image.mode!r}. crossalign.load_image makes one."
+        )
+    _integer("size", size, 1, 2**15)
+
+
+def _filter(resample: str) -> Image.Resampling:
+    if resample not in get_args(Resample):
+        raise CropError(f"unknown resample {resample!r}; choose one of {', '.join(_FILTERS)}.")
+    return _FILTERS[resample]
+
+
+def _pair(values: Any, convert: Callable[[Any], float] = float) -> tuple[float, float]:
+    """Two numbers, or two NaN where they are something else."""
+    try:
+        if any(isinstance(value, str) for value in values):
+            raise TypeError
+        first, second = map(convert, values)
+    except (TypeError, ValueError):
+        return math.nan, math.nan
+    return first, second
+
+
+def _integer(name: str, value: object, low: int, high: int) -> int:
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = low - 1
+    if isinstance(value, bool) or not low <= number <= high:
+        raise CropError(f"expected {name} as a whole number from {low} to {high}; got {value!r}.")
+    return number

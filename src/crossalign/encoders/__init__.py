@@ -1,0 +1,15 @@
+"""Vision-language encoders: pixels and texts to unit vectors in one space."""
+
+from __future__ import annotations
+
+from crossalign.encoders.base import Encoder, ModelCard, Preprocess
+from crossalign.encoders.registry import list_encoders, load_encoder, register_encoder
+
+__all__ = [
+    "Encoder",
+    "ModelCard",
+    "Preprocess",
+    "list_encoders",
+    "load_encoder",
+    "register_encoder",
+]

@@ -1,0 +1,171 @@
+"""What every encoder is: a model card, a preprocessing, and two functions."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from crossalign import crops
+from crossalign.errors import EncoderError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Embeddings: TypeAlias = npt.NDArray[np.float32]
+"""Unit vectors, one a row, shape (n, D)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is, as data.
+
+    Args:
+        name: The name that :func:`crossalign.load_encoder` knows it by.
+        revision: Identifies the weights: two encoders with one name and revision embed alike.
+        dim: Length D of an embedding.
+        image_size: Side S of the square input in pixels.
+        context_length: Longest text in tokens; longer ones are cut.
+        licence: SPDX identifier of the weights' licence.
+        bytes: Size of the weights on disk.
+    """
+
+    name: str
+    revision: str
+    dim: int
+    image_size: int
+    context_length: int
+    licence: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How pixels are made ready for a model, as data.
+
+    Resizing happens on 8-bit pixels, here; ``mean`` and ``std`` are applied by the encoder itself
+    (most fold them into their graph) and stand here so that they can be read and compared.
+
+    Args:
+        size: Side S of the square input in pixels.
+        resample: Interpolation: nearest, bilinear, bicubic or lanczos.
+        mean: Per channel (R, G, B), on a scale where white is 1.
+        std: Per channel (R, G, B), on the same scale.
+        fit: How a picture that is not square becomes one: ``"crop"`` keeps its central square,
+            ``"squash"`` resizes both sides.
+
+    Raises:
+        EncoderError: If a value cannot be used.
+    """
+
+    size: int
+    resample: crops.Resample = "bicubic"
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    fit: crops.Fit = "crop"
+
+    def __post_init__(self) -> None:
+        problems = []
+        if type(self.size) is not int or self.size < 1:
+            problems.append(f"size must be at least 1 pixel, got {self.size!r}")
+        if self.resample not in get_args(crops.Resample):
+            problems.append(
+                f"resample must be one of {', '.join(get_args(crops.Resample))}, "
+                f"got {self.resample!r}"
+            )
+        if self.fit not in get_args(crops.Fit):
+            problems.append(
+                f"fit must be one of {', '.join(get_args(crops.Fit))}, got {self.fit!r}"
+            )
+        if not _three_numbers(self.mean) or not _three_numbers(self.std) or min(self.std) <= 0:
+            problems.append(
+                f"mean and std need 3 values each, finite, std > 0, got {self.mean!r} and "
+                f"{self.std!r}"
+            )
+        if problems:
+            raise EncoderError("unusable preprocessing: " + "; ".join(problems) + ".")
+
+    def views(self, image: Image.Image, boxes: npt.ArrayLike | None = None) -> crops.Pixels:
+        """Show the whole image, then each of its crops.
+
+        Args:
+            image: Upright RGB image.
+            boxes: Crops ``(left, top, right, bottom)``, shape (N, 4); None for none.
+
+        Returns:
+            uint8, shape (1 + N, S, S, 3); row 0 is the whole image.
+        """
+        count = 0 if boxes is None else len(np.asarray(boxes))
+        pixels = np.empty((1 + count, self.size, self.size, 3), dtype=np.uint8)
+        pixels[0] = crops.whole(image, self.size, self.fit, self.resample)
+        if boxes is not None and count:
+            crops.cut(image, boxes, self.size, self.resample, out=pixels[1:])
+        return pixels
+
+
+def _three_numbers(values: object) -> bool:
+    return (
+        isinstance(values, tuple)
+        and len(values) == 3
+        and all(isinstance(value, numbers.Real) and math.isfinite(value) for value in values)
+    )
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """A vision-language model, as the rest of the package sees it.
+
+    Anything with these four members can be given to :class:`crossalign.Classifier`.
+    """
+
+    @property
+    def card(self) -> ModelCard:
+        """What this model is."""
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """How its input pixels are made."""
+
+    def encode_images(self, pixels: crops.Pixels) -> Embeddings:
+        """Embed pictures.
+
+        Args:
+            pixels: uint8 RGB, shape (n, S, S, 3), values 0 to 255, not normalised.
+
+        Returns:
+            float32, shape (n, D), rows of unit length.
+        """
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Embed texts.
+
+        Args:
+            texts: Any number of texts, in any language the model knows.
+
+        Returns:
+            float32, shape (m, D), rows of unit length, in the order of the texts.
+        """
+
+
+def check_pixels(pixels: crops.Pixels, size: int) -> None:
+    """Raise if an array is not an encoder's input.
+
+    Args:
+        pixels: What was given.
+        size: Side S that the encoder takes.
+
+    Raises:
+        EncoderError: If it is not uint8 of shape (n, S, S, 3).
+    """
+    shape = getattr(pixels, "shape", None)
+    dtype = getattr(pixels, "dtype", type(pixels).__name__)
+    if shape is None or len(shape) != 4 or shape[1:] != (size, size, 3) or dtype != np.uint8:
+        raise EncoderError(
+            f"expected pixels as uint8 of shape (n, {size}, {size}, 3), RGB; got {dtype} of shape "
+            f"{shape}. Encoder.preprocess.views(image) makes them."
+        )

@@ -1,0 +1,120 @@
+"""Encoders by name: ``scheme`` or ``scheme:rest``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from crossalign.encoders.base import Encoder, ModelCard
+from crossalign.errors import EncoderError
+
+
+@dataclass(frozen=True, slots=True)
+class Scheme:
+    """One family of encoder names.
+
+    Args:
+        usage: How a name of this family is written.
+        loader: ``"module:function"``, imported when it is first needed; called with the part of the
+            name behind the colon and the keyword options, it gives an :class:`Encoder`.
+        cards: ``"module:function"`` giving the cards of the models of this family that are on this
+            machine.
+    """
+
+    usage: str
+    loader: str | Callable[..., Encoder]
+    cards: str | Callable[[], list[ModelCard]] | None = None
+
+
+_SCHEMES: dict[str, Scheme] = {
+    "builtin": Scheme(
+        usage="builtin",
+        loader="crossalign.encoders.builtin:load",
+        cards="crossalign.encoders.builtin:cards",
+    ),
+}
+
+
+def load_encoder(name: str | Encoder, **options: Any) -> Encoder:
+    """Load an encoder by name.
+
+    Args:
+        name: ``"builtin"``, or a name of a registered family; an encoder is given back as it is.
+        **options: For the family's loader; ``builtin`` takes ``threads``.
+
+    Returns:
+        The encoder, ready to use.
+
+    Raises:
+        EncoderError: If the name is unknown or the model cannot be loaded.
+
+    Example:
+        >>> load_encoder("builtin").card.dim
+        1664
+    """
+    if not isinstance(name, str):
+        if not isinstance(name, type) and isinstance(name, Encoder):
+            return name
+        raise EncoderError(
+            f"expected an encoder's name or an object with card, preprocess, encode_images and "
+            f"encode_texts; got {type(name).__name__}."
+        )
+    scheme, _, rest = name.partition(":")
+    if scheme not in _SCHEMES:
+        known = ", ".join(entry.usage for entry in _SCHEMES.values())
+        raise EncoderError(
+            f"unknown encoder {name!r}. Known: {known}. 'builtin' needs no download; other models "
+            "can be added with crossalign.register_encoder, or given as an object."
+        )
+    loader: Callable[..., Encoder] = _resolve(_SCHEMES[scheme].loader)
+    return loader(rest, **options)
+
+
+def register_encoder(
+    scheme: str, loader: str | Callable[..., Encoder], *, usage: str | None = None
+) -> None:
+    """Make a family of encoders known by name.
+
+    Args:
+        scheme: What stands before the colon of a name, letters, digits, ``_`` and ``-``.
+        loader: Called with the rest of the name and keyword options, gives an :class:`Encoder`; or
+            ``"module:function"``, imported when first needed.
+        usage: How a name is written, for error messages.
+
+    Raises:
+        EncoderError: If the scheme is empty, taken or oddly written.
+
+    Example:
+        >>> from crossalign.encoders import registry
+        >>> register_encoder("mine", lambda rest: load_encoder("builtin"), usage="mine:<anything>")
+        >>> load_encoder("mine:x").card.name
+        'builtin'
+        >>> del registry._SCHEMES["mine"]
+    """
+    if not scheme.replace("_", "").replace("-", "").isalnum():
+        raise EncoderError(f"expected a scheme of letters, digits, '_' and '-'; got {scheme!r}.")
+    if scheme in _SCHEMES:
+        raise EncoderError(f"the scheme {scheme!r} is taken; choose another name.")
+    _SCHEMES[scheme] = Scheme(usage=usage or f"{scheme}:<name>", loader=loader)
+
+
+def list_encoders() -> list[ModelCard]:
+    """List the encoders that are known by name and on this machine.
+
+    Returns:
+        Their cards, the built-in model first.
+    """
+    cards: list[ModelCard] = []
+    for scheme in _SCHEMES.values():
+        if scheme.cards is not None:
+            cards.extend(_resolve(scheme.cards)())
+    return cards
+
+
+def _resolve(target: Any) -> Any:
+    if not isinstance(target, str):
+        return target
+    module, _, function = target.partition(":")
+    return getattr(importlib.import_module(module), function)

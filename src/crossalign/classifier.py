@@ -1,0 +1,388 @@
+"""The one place where the parts meet: classes, an encoder and a method, ready for images."""
+
+from __future__ import annotations
+
+import dataclasses
+import operator
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from crossalign import alignment, crops
+from crossalign._stream import Cut, Encoded, Views, encode_stream
+from crossalign.crops import CropSpec
+from crossalign.descriptions import DescriptionSet
+from crossalign.encoders.base import Embeddings, Encoder
+from crossalign.encoders.registry import load_encoder
+from crossalign.errors import CropError, ImageError, MethodError
+from crossalign.images import (
+    DEFAULT_MAX_PIXELS,
+    ImageSource,
+    content_digest,
+    load_image,
+    source_name,
+)
+from crossalign.methods import Method, class_texts, get_method
+from crossalign.predictions import Evidence, Explanation, Prediction
+
+_TEXTS_PER_CALL = 256
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class ClassSide:
+    """The encoded classes.
+
+    Args:
+        labels: Embeddings of the label prompts, float32, shape (C, D).
+        descriptions: Embeddings of all texts, class after class, float32, shape (sum of M_c, D).
+        offsets: int64, shape (C + 1,); class c owns rows ``offsets[c]:offsets[c + 1]``.
+        vectors: Pooled class vectors, float32, shape (C, D).
+    """
+
+    labels: Embeddings
+    descriptions: Embeddings
+    offsets: npt.NDArray[np.int64]
+    vectors: Embeddings
+
+
+class Classifier:
+    """Labels images with words alone.
+
+    The classes are encoded once, when they are first needed (or by :meth:`prepare`). The crops of
+    an image depend on the seed and its content alone, so predictions do not depend on the order of
+    the images, on batches or on the number of workers. Safe to use from several threads.
+
+    Args:
+        classes: A :class:`DescriptionSet`, ``{class: [description, ...]}`` or class names.
+        encoder: Name of an encoder, see :func:`load_encoder`, or an encoder.
+        method: Name of a method, see :data:`crossalign.methods.METHODS`, or a method.
+        crops: Number of crops, or a :class:`CropSpec`; the method's own by default. A method that
+            looks at the whole image alone has no use for it.
+        seed: For random crops and random words; 0 by default.
+        batch_size: Views in one call of the encoder.
+        workers: Threads that decode and cut; as many as there are processors by default, at most 4.
+        max_pixels: Larger images are refused.
+
+    Raises:
+        DescriptionError: If the classes are not usable, or not by this method.
+        EncoderError: If the encoder is not known or not on this machine.
+        MethodError: If the method is unknown, or a setting is out of range.
+        CropError: If the crops are out of range.
+
+    Example:
+        >>> from PIL import Image
+        >>> classifier = Classifier(["red square", "green field"], crops=4)
+        >>> prediction = classifier(Image.new("RGB", (64, 64), "green"))
+        >>> prediction.label in classifier.classes
+        True
+    """
+
+    def __init__(
+        self,
+        classes: DescriptionSet | Mapping[str, Iterable[str]] | Iterable[str],
+        *,
+        encoder: str | Encoder = "builtin",
+        method: str | Method = "wca",
+        crops: int | CropSpec | None = None,
+        seed: int | None = None,
+        batch_size: int = 32,
+        workers: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+    ) -> None:
+        self._descriptions = DescriptionSet.of(classes)
+        self._method = _with_crops(get_method(method), crops, seed)
+        self._texts = class_texts(self._method, self._descriptions, seed or 0)
+        self._encoder = load_encoder(encoder)
+        self._batch_size = _positive("batch_size", batch_size)
+        default_workers = min(4, os.cpu_count() or 1)
+        self._workers = default_workers if workers is None else _positive("workers", workers)
+        self._max_pixels = _positive("max_pixels", max_pixels)
+        self._lock = threading.Lock()
+        self._class_side: ClassSide | None = None
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in the order of the scores."""
+        return self._descriptions.classes
+
+    @property
+    def descriptions(self) -> DescriptionSet:
+        """The classes as they were given."""
+        return self._descriptions
+
+    @property
+    def texts(self) -> tuple[tuple[str, ...], ...]:
+        """The texts that stand for each class, as the method writes them."""
+        return self._texts.texts
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder."""
+        return self._encoder
+
+    @property
+    def method(self) -> Method:
+        """The method, with the crops that are really taken."""
+        return self._method
+
+    def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> ClassSide:
+        """Encode the classes now, unless that is done already.
+
+        Args:
+            on_progress: Called with the number of texts encoded and their total.
+
+        Returns:
+            The encoded classes.
+        """
+        with self._lock:
+            if self._class_side is None:
+                self._class_side = self._encode_classes(on_progress)
+            return self._class_side
+
+    @overload
+    def __call__(self, image: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...
+
+    @overload
+    def __call__(self, image: ImageSource) -> Prediction: ...
+
+    def __call__(
+        self, image: ImageSource | list[Any] | tuple[Any, ...]
+    ) -> Prediction | list[Prediction]:
+        """Label one image, or a list of them.
+
+        Args:
+            image: A path, bytes, an open file, a PIL image or an array; or a list of these.
+
+        Returns:
+            A prediction that can be explained at once; for a list what :meth:`predict` gives.
+
+        Raises:
+            ImageError: If a single image cannot be used. In a list it becomes a prediction with
+                ``error``.
+            CropError: If a single image cannot be cut.
+            MemoryError: If a single image is too large for this machine.
+        """
+        if isinstance(image, list | tuple):
+            return list(self.predict(image))
+        encoded = next(self._encode([image]))
+        if encoded.error is not None:
+            raise encoded.error
+        return self._decide(encoded, keep_evidence=True)
+
+    def predict(
+        self, images: Iterable[ImageSource], *, keep_evidence: bool = False
+    ) -> Iterator[Prediction]:
+        """Label a stream of images, in order, with memory that does not grow.
+
+        Images are decoded and cut in threads a few ahead, and views of several images share encoder
+        batches. An image that cannot be used becomes a prediction with ``error``.
+
+        Args:
+            images: Anything that yields images; read only as far ahead as needed.
+            keep_evidence: Keep each image's embeddings with its prediction, so that ``explain``
+                need not read and encode it again. Some 0.4 MB a prediction with 60 crops.
+
+        Returns:
+            An iterator over one prediction for each image.
+
+        Raises:
+            ImageError: If a single image was given in place of several.
+        """
+        if _is_one_image(images):
+            raise ImageError(
+                f"expected several images (a list or another iterable); got one, "
+                f"{source_name(images)}. Call the classifier itself with a single image, or put it "
+                "in a list."
+            )
+        return (
+            self._decide(encoded, keep_evidence=keep_evidence) for encoded in self._encode(images)
+        )
+
+    def __repr__(self) -> str:
+        spec = self._method.crops
+        looks = "whole image" if spec is None else f"{spec.count} {spec.kind} crops"
+        return (
+            f"Classifier({len(self.classes)} classes, {self._texts.origin}; "
+            f"{self._encoder.card.name}; {self._method.name}, {looks})"
+        )
+
+    def _encode_classes(self, on_progress: Callable[[int, int], None] | None) -> ClassSide:
+        groups = self._texts.texts
+        offsets = np.cumsum([0, *(len(group) for group in groups)])
+        texts = [text for group in groups for text in group]
+        # Labels ride along: a method whose text is the label prompt encodes it once.
+        embedded = _encode_texts(self._encoder, [*texts, *self._texts.labels], on_progress)
+        descriptions, labels = embedded[: len(texts)], embedded[len(texts) :]
+        vectors = alignment.class_vectors(
+            labels,
+            descriptions,
+            offsets,
+            scale=self._method.description_scale,
+            form=self._method.form,
+        )
+        return ClassSide(labels, descriptions, offsets, vectors)
+
+    def _encode(self, images: Iterable[Any]) -> Iterator[Encoded]:
+        self.prepare()
+        return encode_stream(
+            images,
+            self._views,
+            self._encoder,
+            batch_size=self._batch_size,
+            workers=self._workers,
+        )
+
+    def _views(self, source: Any) -> tuple[Views, Cut]:
+        image = load_image(source, max_pixels=self._max_pixels)
+        digest = content_digest(image)
+        spec = self._method.crops
+        boxes = np.empty((0, 4), np.int64)
+        if spec is not None:
+            boxes = crops.boxes(spec, image.size, digest)
+        preprocess = self._encoder.preprocess
+
+        def cut(start: int, stop: int) -> crops.Pixels:
+            if start == 0:
+                return preprocess.views(image, boxes[: stop - 1])
+            rows = boxes[start - 1 : stop - 1]
+            return crops.cut(image, rows, preprocess.size, preprocess.resample)
+
+        return Views(image.size, digest, boxes), cut
+
+    def _decide(self, encoded: Encoded, *, keep_evidence: bool) -> Prediction:
+        name = source_name(encoded.source)
+        views = encoded.views
+        if views is None:
+            message = str(encoded.error) or "out of memory"
+            return Prediction(
+                name, self.classes, None, None, None, error=message, _explain=self._explain
+            )
+        image, parts = _sides(encoded.embeddings)
+        vector = alignment.image_vectors(
+            image, parts, scale=self._method.crop_scale, form=self._method.form
+        )
+        scores = alignment.scores(vector, self.prepare().vectors)
+        best = int(np.argmax(scores))
+        return Prediction(
+            image=name,
+            classes=self.classes,
+            label=self.classes[best],
+            score=float(scores[best]),
+            scores=scores,
+            _evidence=Evidence(
+                source=encoded.source if isinstance(encoded.source, str | os.PathLike) else None,
+                size=views.size,
+                digest=views.digest,
+                boxes=views.boxes,
+                views=encoded.embeddings if keep_evidence else None,
+            ),
+            _explain=self._explain,
+        )
+
+    def _explain(self, prediction: Prediction, label: str) -> Explanation:
+        evidence = prediction._evidence
+        if evidence is None:
+            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        image, parts = _sides(self._views_again(prediction.image, evidence))
+        side = self.prepare()
+        index = self.classes.index(label)
+        texts = side.descriptions[side.offsets[index] : side.offsets[index + 1]]
+        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
+        text_weights = alignment.description_weights(
+            side.labels[index], texts, self._method.description_scale
+        )
+        terms = alignment.contributions(parts, weights, texts, text_weights, self._method.form)
+        boxes = evidence.boxes
+        if not len(boxes):
+            boxes = np.array([(0, 0, *evidence.size)], dtype=np.int64)
+        if prediction.scores is None:
+            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        return Explanation(
+            image=prediction.image,
+            label=label,
+            score=float(prediction.scores[index]),
+            size=evidence.size,
+            boxes=boxes,
+            crop_weights=weights,
+            descriptions=self._texts.texts[index],
+            description_weights=text_weights,
+            similarity=alignment.similarity_matrix(parts, texts),
+            terms=terms,
+        )
+
+    def _views_again(self, name: str, evidence: Evidence) -> Embeddings:
+        if evidence.views is not None:
+            return evidence.views
+        if evidence.source is None:
+            raise ImageError(
+                f"{name} was given without a path and its embeddings were not kept, so it cannot "
+                "be explained. Use predict(..., keep_evidence=True), or call the classifier with "
+                "this one image."
+            )
+        encoded = next(self._encode([evidence.source]))
+        if encoded.error is not None:
+            raise encoded.error
+        if encoded.views is None or encoded.views.digest != evidence.digest:
+            raise ImageError(
+                f"{name} has changed since it was labelled, so its prediction can no longer be "
+                "explained. Label it again."
+            )
+        return encoded.embeddings
+
+
+def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
+    """Part embeddings into whole image and crops; without crops the whole image is the one crop."""
+    return views[0], views[1:] if len(views) > 1 else views
+
+
+def _with_crops(method: Method, crops: int | CropSpec | None, seed: int | None) -> Method:
+    if isinstance(crops, CropSpec):
+        if seed is not None and seed != crops.seed:
+            raise CropError(
+                f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
+            )
+        spec = crops
+    else:
+        spec = method.crops or CropSpec()
+        count = spec.count if crops is None else crops
+        spec = dataclasses.replace(spec, count=count, seed=spec.seed if seed is None else seed)
+    if method.crops is None:
+        return method
+    return dataclasses.replace(method, crops=spec)
+
+
+def _encode_texts(
+    encoder: Encoder, texts: Sequence[str], on_progress: Callable[[int, int], None] | None
+) -> Embeddings:
+    """Encode texts, each different one once, in calls of a size that leaves room for progress."""
+    unique = sorted(dict.fromkeys(texts), key=len)
+    rows = []
+    for start in range(0, len(unique), _TEXTS_PER_CALL):
+        if on_progress is not None:
+            on_progress(start, len(unique))
+        rows.append(encoder.encode_texts(unique[start : start + _TEXTS_PER_CALL]))
+    if on_progress is not None:
+        on_progress(len(unique), len(unique))
+    places = {text: place for place, text in enumerate(unique)}
+    return np.concatenate(rows)[[places[text] for text in texts]]
+
+
+def _is_one_image(images: object) -> bool:
+    """Tell a single image from several: some of what load_image takes can be iterated over."""
+    single = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+    return isinstance(images, single) or hasattr(images, "read") or hasattr(images, "__array__")
+
+
+def _positive(name: str, value: Any) -> int:
+    try:
+        number: int = operator.index(value)
+    except TypeError:
+        number = 0
+    if isinstance(value, bool) or number < 1:
+        raise MethodError(f"expected {name} as a whole number from 1 up; got {value!r}.")
+    return number

@@ -1,0 +1,219 @@
+"""The family of zero-shot methods, as data.
+
+A :class:`Method` names what is looked at (the whole image, or crops of it), which texts stand for
+a class, how sharply crops and descriptions are weighted, and the form of the score. Everything that
+differs between the methods is in these fields, so a variant is
+``dataclasses.replace(METHODS["wca"], crop_scale=0.0)`` and not a new class.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import numbers
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias, get_args
+
+from crossalign.alignment import (
+    FORMS,
+    PUBLISHED_CROP_SCALE,
+    PUBLISHED_DESCRIPTION_SCALE,
+    Form,
+)
+from crossalign.crops import CropSpec
+from crossalign.descriptions import DescriptionSet, wordify
+from crossalign.errors import DescriptionError, MethodError
+from crossalign.sentences import SentenceStyle, descriptor_sentences
+from crossalign.texts import LABEL_TEMPLATE, fill_template, fill_templates
+from crossalign.waffle import waffle_texts
+
+Texts: TypeAlias = Literal["label", "templates", "descriptors", "waffle", "descriptions"]
+"""Which texts stand for a class.
+
+``label``: the label prompt alone. ``templates``: a template ensemble. ``descriptors``: the class's
+short descriptors, each put into a sentence. ``waffle``: sentences of random words.
+``descriptions``: the class's descriptions as they are, or a template ensemble where it has none.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A zero-shot method.
+
+    Args:
+        name: What it is called.
+        texts: Which texts stand for a class.
+        crops: How the image is cut; None looks at the whole image alone.
+        crop_scale: S_c, sharpness of the crop weights; 0 weighs all alike.
+        description_scale: S_d, sharpness of the description weights; 0 weighs all alike.
+        form: ``"prototype"`` (cosine of pooled vectors) or ``"sum"``, see
+            :mod:`crossalign.alignment`.
+        templates: Name of a template set or templates, for ``templates`` and as the stand-in for
+            missing descriptions.
+        style: ``"english"``, or ``"published"`` for the sentences of the published code, its slips
+            of grammar included. For ``descriptors``.
+        source: The paper.
+
+    Raises:
+        MethodError: If a value is unknown or out of range.
+    """
+
+    name: str
+    texts: Texts
+    crops: CropSpec | None = None
+    crop_scale: float = 0.0
+    description_scale: float = 0.0
+    form: Form = "prototype"
+    templates: str | tuple[str, ...] = "ensemble"
+    style: SentenceStyle = "english"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("texts", tuple(_TEXTS)),
+            ("form", FORMS),
+            ("style", get_args(SentenceStyle)),
+        ):
+            if getattr(self, name) not in known:
+                raise MethodError(
+                    f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(known)}."
+                )
+        for name in ("crop_scale", "description_scale"):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Real) or not math.isfinite(value):
+                raise MethodError(f"expected a finite {name}; got {value!r}.")
+        if self.crops is not None and not isinstance(self.crops, CropSpec):
+            raise MethodError(
+                f"expected crops as a CropSpec, or None for the whole image; got {self.crops!r}. "
+                "Classifier(..., crops=30) sets a count."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassTexts:
+    """What is encoded for a set of classes.
+
+    Args:
+        labels: The label prompt of each class, which its descriptions are weighed against.
+        texts: The texts of each class, at least one.
+        origin: Where the texts came from, in words.
+    """
+
+    labels: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+    origin: str
+
+
+def class_texts(method: Method, classes: DescriptionSet, seed: int = 0) -> ClassTexts:
+    """Write out the texts that a method encodes for each class.
+
+    Underscores of class names become spaces, as in the published code.
+
+    Args:
+        method: The method.
+        classes: Classes, with descriptions or without.
+        seed: For random words.
+
+    Returns:
+        Label prompts and texts, in class order.
+
+    Raises:
+        DescriptionError: If the method needs descriptors and the classes have none.
+
+    Example:
+        >>> pets = DescriptionSet.from_mapping({"owl": ["large eyes", "often active at night"]})
+        >>> class_texts(METHODS["clip-d"], pets).texts
+        (('owl, which has large eyes', 'owl, which is often active at night'),)
+    """
+    spoken = DescriptionSet(tuple(wordify(name) for name in classes), classes.texts)
+    texts, origin = _TEXTS[method.texts](method, spoken, seed)
+    labels = tuple(fill_template(LABEL_TEMPLATE, name) for name in spoken)
+    return ClassTexts(labels=labels, texts=tuple(tuple(group) for group in texts), origin=origin)
+
+
+def get_method(method: str | Method) -> Method:
+    """Find a method by name; a method is given back as it is.
+
+    Args:
+        method: Name or method.
+
+    Returns:
+        The method.
+
+    Raises:
+        MethodError: If the name is unknown.
+
+    Example:
+        >>> get_method("wca").crops.count
+        60
+    """
+    if isinstance(method, Method):
+        return method
+    found = METHODS.get(str(method))
+    if found is None:
+        close = difflib.get_close_matches(str(method), METHODS, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise MethodError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}.{hint}")
+    return found
+
+
+_Group: TypeAlias = tuple[Sequence[Sequence[str]], str]
+
+
+def _label(_method: Method, classes: DescriptionSet, _seed: int) -> _Group:
+    return fill_templates((LABEL_TEMPLATE,), classes), "label prompt"
+
+
+def _templates(method: Method, classes: DescriptionSet, _seed: int) -> _Group:
+    name = method.templates if isinstance(method.templates, str) else "given"
+    return fill_templates(method.templates, classes), f"{name} templates"
+
+
+def _descriptors(method: Method, classes: DescriptionSet, _seed: int) -> _Group:
+    if not classes.has_descriptions:
+        raise DescriptionError(
+            f"method '{method.name}' needs short descriptors of every class; got names alone. "
+            "Give {class: [descriptor, ...]}, or choose a method that works on names: clip, "
+            "clip-e, waffle, cupl or wca."
+        )
+    return descriptor_sentences(classes, method.style), "descriptors"
+
+
+def _waffle(_method: Method, classes: DescriptionSet, seed: int) -> _Group:
+    return waffle_texts(classes, seed=seed), "random words"
+
+
+def _descriptions(method: Method, classes: DescriptionSet, seed: int) -> _Group:
+    if classes.has_descriptions:
+        return classes.texts, "descriptions"
+    return _templates(method, classes, seed)
+
+
+_TEXTS: dict[str, Callable[[Method, DescriptionSet, int], _Group]] = {
+    "label": _label,
+    "templates": _templates,
+    "descriptors": _descriptors,
+    "waffle": _waffle,
+    "descriptions": _descriptions,
+}
+
+_FAMILY = (
+    Method("clip", "label", source="Radford et al., ICML 2021, arXiv 2103.00020"),
+    Method("clip-e", "templates", source="Radford et al., ICML 2021, arXiv 2103.00020"),
+    Method("clip-d", "descriptors", source="Menon and Vondrick, ICLR 2023, arXiv 2210.07183"),
+    Method("waffle", "waffle", source="Roth et al., ICCV 2023, arXiv 2306.07282"),
+    Method("cupl", "descriptions", source="Pratt et al., ICCV 2023, arXiv 2209.03320"),
+    Method(
+        "wca",
+        "descriptions",
+        crops=CropSpec.paper(),
+        crop_scale=PUBLISHED_CROP_SCALE,
+        description_scale=PUBLISHED_DESCRIPTION_SCALE,
+        source="Li et al., ICML 2024, arXiv 2406.02915",
+    ),
+)
+
+METHODS: Mapping[str, Method] = MappingProxyType({method.name: method for method in _FAMILY})
+"""The methods known by name."""

@@ -1,0 +1,222 @@
+"""What comes out: the label of an image, and what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossalign.crops import Boxes
+from crossalign.encoders.base import Embeddings
+from crossalign.errors import CrossalignError, DescriptionError
+
+Scores = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evidence:
+    """What a score was computed from, kept for explanations.
+
+    Args:
+        source: The image as it was given, if it can be read again (a path), else None.
+        size: Width and height of the upright image in pixels.
+        digest: Content of the image.
+        boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4); for a method without
+            crops one box, the whole image.
+        views: float32 unit embeddings, shape (1 + N, D), the whole image first; None if they were
+            not kept.
+    """
+
+    source: Any
+    size: tuple[int, int]
+    digest: bytes
+    boxes: Boxes
+    views: Embeddings | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Explanation:
+    """The score of one class, taken apart.
+
+    ``terms[i, j]`` is what crop i meeting description j adds to the score; all terms add up to it.
+
+    Args:
+        image: Name of the image.
+        label: The class explained.
+        score: Its score.
+        size: Width and height of the upright image in pixels.
+        boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4).
+        crop_weights: w, float32, shape (N,), adding up to 1.
+        descriptions: The class's M texts.
+        description_weights: v, float32, shape (M,), adding up to 1.
+        similarity: s, float32, shape (N, M).
+        terms: float32, shape (N, M).
+    """
+
+    image: str
+    label: str
+    score: float
+    size: tuple[int, int]
+    boxes: Boxes
+    crop_weights: npt.NDArray[np.float32]
+    descriptions: tuple[str, ...]
+    description_weights: npt.NDArray[np.float32]
+    similarity: npt.NDArray[np.float32]
+    terms: npt.NDArray[np.float32]
+
+    @property
+    def by_crop(self) -> npt.NDArray[np.float32]:
+        """What each crop adds to the score, shape (N,)."""
+        total: npt.NDArray[np.float32] = self.terms.sum(axis=1)
+        return total
+
+    @property
+    def by_description(self) -> npt.NDArray[np.float32]:
+        """What each description adds to the score, shape (M,)."""
+        total: npt.NDArray[np.float32] = self.terms.sum(axis=0)
+        return total
+
+    def top_crops(self, count: int = 5) -> list[tuple[tuple[int, int, int, int], float]]:
+        """List the most heavily weighted crops.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            Pairs of box and crop weight, the heaviest first.
+        """
+        order = np.argsort(-self.crop_weights, kind="stable")[:count]
+        return [
+            (_box(self.boxes[index]), float(self.crop_weights[index])) for index in order.tolist()
+        ]
+
+    def top_descriptions(self, count: int = 5) -> list[tuple[str, float]]:
+        """List the descriptions that add most to the score.
+
+        Args:
+            count: How many at most.
+
+        Returns:
+            Pairs of text and what it adds to the score, the largest first.
+        """
+        order = np.argsort(-self.by_description, kind="stable")[:count]
+        return [
+            (self.descriptions[index], float(self.by_description[index]))
+            for index in order.tolist()
+        ]
+
+    def __repr__(self) -> str:
+        crops, texts = self.terms.shape
+        return (
+            f"Explanation({self.image!r}, {self.label!r}, score={self.score:.4f}, "
+            f"{crops} crops x {texts} descriptions)"
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The label of one image, or the reason why it has none.
+
+    Args:
+        image: Name of the image: its path, or what kind of thing was given.
+        classes: The C class names.
+        label: The best class; None if the image could not be used.
+        score: Its score, between -1 and 1. A score ranks the classes of one encoder and method; it
+            is not a probability.
+        scores: float32, shape (C,), in class order; None if the image could not be used.
+        error: Why the image could not be used, in words; None if it could.
+    """
+
+    image: str
+    classes: tuple[str, ...]
+    label: str | None
+    score: float | None
+    scores: Scores | None
+    error: str | None = None
+    _evidence: Evidence | None = field(default=None, repr=False)
+    _explain: Callable[[Prediction, str], Explanation] | None = field(default=None, repr=False)
+
+    def ranked(self, count: int | None = None) -> list[tuple[str, float]]:
+        """Rank the classes.
+
+        Args:
+            count: How many at most; all by default.
+
+        Returns:
+            Pairs of class and score, the best first; equal scores stay in class order. Empty if the
+            image could not be used.
+        """
+        if self.scores is None:
+            return []
+        order = np.argsort(-self.scores, kind="stable")[:count]
+        return [(self.classes[index], float(self.scores[index])) for index in order.tolist()]
+
+    @property
+    def margin(self) -> float | None:
+        """By how much the best class leads the runner-up; None with one class or an error."""
+        if self.scores is None or len(self.classes) < 2:
+            return None
+        second, first = np.partition(self.scores, -2)[-2:].tolist()
+        return float(first - second)
+
+    def explain(self, label: str | None = None) -> Explanation:
+        """Take the score of a class apart into (crop, description) terms that add up to it.
+
+        Predictions of a stream do not keep their embeddings unless asked to; then the image is read
+        and encoded again.
+
+        Args:
+            label: A class; the predicted one by default.
+
+        Returns:
+            The explanation.
+
+        Raises:
+            DescriptionError: If there is no such class.
+            ImageError: If the image could not be used, or must be read again and cannot.
+            CrossalignError: If this prediction was not made by a classifier.
+        """
+        if self._explain is None:
+            raise CrossalignError(
+                "this prediction was not made by a classifier, so nothing can explain it."
+            )
+        wanted = self.label if label is None else label
+        if wanted is not None and wanted not in self.classes:
+            raise DescriptionError(
+                f"expected one of the {len(self.classes)} classes of this prediction; got "
+                f"{wanted!r}. It knows {', '.join(map(repr, self.classes[:5]))}"
+                f"{', ...' if len(self.classes) > 5 else ''}."
+            )
+        return self._explain(self, wanted or "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give plain values, as the command line's ``--json`` prints them.
+
+        Returns:
+            ``image``, ``label``, ``score``, ``scores`` (class to score) and ``error``.
+        """
+        scores = (
+            {}
+            if self.scores is None
+            else dict(zip(self.classes, self.scores.tolist(), strict=True))
+        )
+        return {
+            "image": self.image,
+            "label": self.label,
+            "score": self.score,
+            "scores": scores,
+            "error": self.error,
+        }
+
+    def __repr__(self) -> str:
+        if self.error is not None:
+            return f"Prediction({self.image!r}, error={self.error!r})"
+        return f"Prediction({self.image!r}, {self.label!r}, score={self.score:.4f})"
+
+
+def _box(row: npt.NDArray[np.int64]) -> tuple[int, int, int, int]:
+    left, top, right, bottom = row.tolist()
+    return left, top, right, bottom

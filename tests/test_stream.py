@@ -1,0 +1,370 @@
+"""The engine behind ``predict``: full batches, little look-ahead, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import math
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crossalign import Classifier, CropError, ImageError
+from crossalign._stream import Cut, Encoded, Views, encode_stream
+from crossalign.encoders import ModelCard, Preprocess
+
+
+class Ramp:
+    """Embeds a view as its first pixel, so that each row can be traced to its image and crop."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.callers: set[str] = set()
+        self.card = ModelCard("ramp", "1", 2, 4, 1, "MIT", 0)
+        self.preprocess = Preprocess(4)
+
+    def encode_images(self, pixels: np.ndarray) -> np.ndarray:
+        self.batches.append(len(pixels))
+        self.callers.add(threading.current_thread().name)
+        return pixels[:, 0, 0, :2].astype(np.float32)
+
+    def encode_texts(self, texts: Any) -> np.ndarray:
+        raise NotImplementedError
+
+
+def prepare(source: Any, views: int = 5) -> tuple[Views, Cut]:
+    """Lay out ``views`` views of number ``source``; an exception in its place is raised."""
+    if isinstance(source, BaseException):
+        raise source
+    pixels = np.zeros((views, 4, 4, 3), np.uint8)
+    pixels[:, :, :, 0] = source
+    pixels[:, :, :, 1] = np.arange(views)[:, None, None]
+    boxes = np.zeros((views - 1, 4), np.int64)
+    return Views((4, 4), b"", boxes), lambda start, stop: pixels[start:stop]
+
+
+def run(sources: Any, encoder: Ramp, batch_size: int = 4, workers: int = 2, make: Any = prepare):
+    return encode_stream(sources, make, encoder, batch_size=batch_size, workers=workers)
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("crossalign")]
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_stays() -> Iterator[None]:
+    yield
+    assert threads() == []
+
+
+def assert_embedded(encoded: Encoded, number: int, views: int) -> None:
+    assert encoded.error is None
+    assert encoded.source == number
+    assert encoded.embeddings.dtype == np.float32
+    assert encoded.embeddings.tolist() == [[number, view] for view in range(views)]
+
+
+# --------------------------------------------------------------------------------------- batches
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 7, 32, 1000])
+@pytest.mark.parametrize("views", [1, 5])
+def test_batches_are_full_across_images(batch_size: int, workers: int, views: int) -> None:
+    encoder = Ramp()
+    images = 23
+    results = list(
+        run(range(images), encoder, batch_size, workers, lambda source: prepare(source, views))
+    )
+    for number, encoded in enumerate(results):
+        assert_embedded(encoded, number, views)
+    assert len(results) == images
+    full, rest = divmod(images * views, batch_size)
+    assert encoder.batches == [batch_size] * full + [rest] * (rest > 0)
+
+
+def test_images_of_different_sizes_share_batches() -> None:
+    encoder = Ramp()
+    counts = [1, 9, 2, 30, 1, 1, 4]
+    results = list(run(range(7), encoder, 8, 2, lambda source: prepare(source, counts[source])))
+    for number, encoded in enumerate(results):
+        assert_embedded(encoded, number, counts[number])
+    assert encoder.batches == [8] * 6
+
+
+def test_the_encoder_runs_in_the_callers_thread_and_preparation_in_others() -> None:
+    encoder = Ramp()
+    seen: set[str] = set()
+
+    def watched(source: int) -> tuple[Views, Cut]:
+        seen.add(threading.current_thread().name)
+        return prepare(source)
+
+    list(run(range(8), encoder, make=watched))
+    assert encoder.callers == {threading.current_thread().name}
+    assert all(name.startswith("crossalign") for name in seen)
+
+
+def test_workers_prepare_at_the_same_time() -> None:
+    together = threading.Barrier(3, timeout=10)  # broken, and so raising, unless three meet there
+
+    def meet(source: int) -> tuple[Views, Cut]:
+        together.wait()
+        return prepare(source)
+
+    assert len(list(run(range(6), Ramp(), workers=3, make=meet))) == 6
+
+
+def test_slow_images_do_not_change_the_order() -> None:
+    def slow_first(source: int) -> tuple[Views, Cut]:
+        time.sleep(0.03 if source % 4 == 0 else 0.0)
+        return prepare(source)
+
+    results = list(run(range(12), Ramp(), workers=4, make=slow_first))
+    assert [encoded.source for encoded in results] == list(range(12))
+
+
+# ------------------------------------------------------------------------------------ look-ahead
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize(("batch_size", "views"), [(1, 1), (4, 5), (32, 61), (32, 9), (32, 1)])
+def test_reads_a_few_images_ahead_and_no_more(workers: int, batch_size: int, views: int) -> None:
+    read = 0
+
+    def source() -> Iterator[int]:
+        nonlocal read
+        for number in range(200):
+            read += 1
+            yield number
+
+    # Those in preparation, those that wait for a batch to fill, and the one in hand.
+    bound = 2 * workers + math.ceil(batch_size / views) + 1
+    stream = run(source(), Ramp(), batch_size, workers, lambda number: prepare(number, views))
+    assert read == 0, "nothing is read before the first result is asked for"
+    for given, _ in enumerate(stream):
+        assert read - given <= bound
+    assert read == 200
+
+
+def test_an_endless_source_gives_results_at_once() -> None:
+    def forever() -> Iterator[int]:
+        while True:
+            yield 3
+
+    stream = run(forever(), Ramp(), workers=2)
+    for _ in range(50):
+        assert_embedded(next(stream), 3, 5)
+    stream.close()
+
+
+def test_pictures_are_let_go_as_the_stream_moves_on() -> None:
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    class Picture:
+        pass
+
+    def source() -> Iterator[Picture]:
+        for _ in range(60):
+            picture = Picture()
+            alive.add(picture)
+            yield picture
+
+    most = 0
+    for _ in run(source(), Ramp(), make=lambda _: prepare(0)):
+        gc.collect(0)
+        most = max(most, len(alive))
+    assert most <= 2 * 2 + 4
+
+
+# ---------------------------------------------------------------------------------------- errors
+
+BAD = [
+    pytest.param([0], id="first"),
+    pytest.param([5], id="middle"),
+    pytest.param([9], id="last"),
+    pytest.param([0, 1, 2], id="several at the start"),
+    pytest.param([3, 4, 9], id="a few"),
+    pytest.param(list(range(10)), id="all"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("batch_size", [1, 4, 1000])
+@pytest.mark.parametrize("kind", [ImageError, CropError, MemoryError])
+def test_a_bad_image_keeps_its_place_and_costs_no_other(
+    bad: list[int], batch_size: int, kind: type[Exception]
+) -> None:
+    encoder = Ramp()
+    sources: list[Any] = [kind("broken") if n in bad else n for n in range(10)]
+    results = list(run(sources, encoder, batch_size))
+    assert len(results) == 10
+    for number, encoded in enumerate(results):
+        if number in bad:
+            assert encoded.error is sources[number]
+            assert encoded.views is None
+            assert encoded.embeddings.shape == (0, 2)
+        else:
+            assert_embedded(encoded, number, 5)
+    assert sum(encoder.batches) == 5 * (10 - len(bad))
+    assert all(batch == batch_size for batch in encoder.batches[:-1]), "gaps do not split a batch"
+
+
+def test_nothing_in_nothing_out() -> None:
+    encoder = Ramp()
+    assert list(run([], encoder)) == []
+    assert encoder.batches == []
+
+
+def test_the_callers_own_iterator_may_raise() -> None:
+    def source() -> Iterator[int]:
+        yield from range(9)
+        raise OSError("the disk is gone")
+
+    stream = run(source(), Ramp(), workers=2)
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(stream)
+    assert threads() == []
+
+
+def test_the_encoder_may_raise() -> None:
+    class Broken(Ramp):
+        def encode_images(self, pixels: np.ndarray) -> np.ndarray:
+            if len(self.batches) == 3:
+                raise RuntimeError("out of device memory")
+            return super().encode_images(pixels)
+
+    with pytest.raises(RuntimeError, match="out of device memory"):
+        list(run(range(50), Broken()))
+    assert threads() == []
+
+
+@pytest.mark.parametrize("failure", [ZeroDivisionError, KeyboardInterrupt])
+def test_a_mistake_of_the_program_is_not_taken_for_a_bad_image(
+    failure: type[BaseException],
+) -> None:
+    with pytest.raises(failure):
+        list(run([0, 1, failure(), 3], Ramp()))
+    assert threads() == []
+
+
+def test_what_is_not_iterable_is_a_type_error() -> None:
+    with pytest.raises(TypeError):
+        list(run(5, Ramp()))
+
+
+def test_an_image_that_breaks_half_way_is_a_bad_image_too() -> None:
+    def breaks(source: int) -> tuple[Views, Cut]:
+        views, whole = prepare(source, 100)
+
+        def cut(start: int, stop: int) -> np.ndarray:
+            if source == 2 and stop > 50:
+                raise MemoryError
+            return whole(start, stop)
+
+        return views, cut
+
+    for number, encoded in enumerate(run(range(5), Ramp(), 7, make=breaks)):
+        if number == 2:
+            assert isinstance(encoded.error, MemoryError)
+            assert encoded.views is None
+            assert len(encoded.embeddings) == 0
+        else:
+            assert_embedded(encoded, number, 100)
+
+
+# ---------------------------------------------------------------------------------- stopping early
+
+
+@pytest.mark.parametrize("taken", [0, 1, 10])
+def test_stopping_early_ends_the_threads_and_the_work(taken: int) -> None:
+    begun: list[int] = []
+
+    def watched(source: int) -> tuple[Views, Cut]:
+        begun.append(source)
+        time.sleep(0.002)
+        return prepare(source)
+
+    stream = run(range(1000), Ramp(), make=watched)
+    for _ in range(taken):
+        next(stream)
+    stream.close()
+    assert threads() == []
+    count = len(begun)
+    assert count <= taken + 2 * 2 + 2
+    time.sleep(0.02)
+    assert len(begun) == count, "no work goes on"
+
+
+def test_closing_predict_ends_the_threads(encoder: Any, picture: Any) -> None:
+    predictions = Classifier(["red", "blue"], encoder=encoder, crops=3, workers=2).predict(
+        picture(number=n) for n in range(1000)
+    )
+    next(predictions)
+    assert threads() != []
+    predictions.close()
+    assert threads() == []
+
+
+def test_leaving_a_loop_ends_the_threads(encoder: Any, picture: Any) -> None:
+    classifier = Classifier(["red", "blue"], encoder=encoder, crops=3, workers=2)
+
+    def first(images: Any) -> str | None:
+        for prediction in classifier.predict(images):
+            return prediction.label
+        return None
+
+    assert first(picture(number=n) for n in range(1000)) == "red"
+    gc.collect()
+    assert threads() == []
+
+
+def test_a_stream_that_is_never_begun_starts_nothing(encoder: Any, picture: Any) -> None:
+    classifier = Classifier(["red", "blue"], encoder=encoder, crops=3)
+    predictions = classifier.predict([picture()])
+    assert threads() == []
+    assert encoder.image_batches == []
+    del predictions
+
+
+# ------------------------------------------------------------------------- bounded, whatever comes
+
+
+def test_bad_images_behind_a_part_filled_batch_do_not_pile_up() -> None:
+    read = []
+
+    def sources() -> Iterator[Any]:
+        yield 0
+        for number in itertools.count(1):  # endless: without a bound nothing would ever come out
+            read.append(number)
+            yield ImageError(f"bad {number}")
+
+    stream = run(sources(), Ramp(), batch_size=32)
+    first = next(stream)
+    assert_embedded(first, 0, 5)
+    assert len(read) < 32 + 4 * 2 + 4
+    stream.close()
+
+
+def test_decoded_images_are_dropped_as_soon_as_their_views_are_cut() -> None:
+    class Decoded:
+        pass
+
+    alive: list[weakref.ref[Decoded]] = []
+
+    def decode(source: int) -> tuple[Views, Cut]:
+        views, cut = prepare(source, 1)
+        image = Decoded()
+        alive.append(weakref.ref(image))
+        return views, lambda start, stop: (image, cut(start, stop))[1]
+
+    most = 0
+    for _ in run(range(100), Ramp(), batch_size=50, make=decode):
+        gc.collect()
+        most = max(most, sum(ref() is not None for ref in alive))
+    assert most <= 2 * 2 + 3

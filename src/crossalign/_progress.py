@@ -1,0 +1,79 @@
+"""Progress on standard error, for work that takes longer than a second."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+_QUIET_SECONDS = 1.0
+_LINE_SECONDS = 10.0
+
+
+class Progress:
+    """Shows how far a piece of work has come.
+
+    On a terminal a bar that disappears at the end; elsewhere, as in a log file, a line now and
+    then. Work shorter than a second shows nothing. Standard output is never touched.
+
+    Args:
+        what: What is counted, for example ``"images"``.
+        total: How many there are; None if that is not known.
+    """
+
+    def __init__(self, what: str, total: int | None = None) -> None:
+        self._what = what
+        self._total = total
+        self._start = self._last_line = time.monotonic()
+        self._bar: Any = None
+        self._task: Any = None
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self, done: int, total: int | None = None) -> None:
+        """Say how many are done.
+
+        Args:
+            done: Number done so far.
+            total: How many there are, if that is known only now.
+        """
+        self._total = total if total is not None else self._total
+        now = time.monotonic()
+        if now - self._start < _QUIET_SECONDS:
+            return
+        if sys.stderr.isatty():
+            self._show(done)
+        elif now - self._last_line >= _LINE_SECONDS:
+            self._last_line = now
+            rate = done / (now - self._start)
+            of = f" of {self._total}" if self._total is not None else ""
+            sys.stderr.write(f"{done}{of} {self._what}, {rate:.1f} a second\n")
+            sys.stderr.flush()
+
+    def _show(self, done: int) -> None:
+        if self._bar is None:
+            from rich import progress
+            from rich.console import Console
+
+            self._bar = progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.MofNCompleteColumn(),
+                progress.TimeRemainingColumn(),
+                console=Console(stderr=True),
+                transient=True,
+            )
+            self._task = self._bar.add_task(self._what, total=self._total)
+            self._bar.start()
+        self._bar.update(self._task, completed=done, total=self._total)

@@ -1,0 +1,80 @@
+"""Every command and Python block that the docs show is run as shown."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from crossalign.demo import photo_folder
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/guide.md", "docs/reproducing.md")
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+
+def blocks(kind: str) -> list[tuple[str, str]]:
+    """Blocks of one language, with the page that they stand on."""
+    found = []
+    for page in PAGES:
+        text = (ROOT / page).read_text(encoding="utf-8")
+        found += [(page, code) for language, code in BLOCK.findall(text) if language == kind]
+    return found
+
+
+def commands() -> list[str]:
+    lines = [line for _, code in blocks("sh") for line in code.splitlines()]
+    return [line for line in lines if line.startswith("crossalign ")]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the files that the docs speak of."""
+    Image.open(photo_folder() / "chelsea.png").convert("RGB").save(tmp_path / "photo.jpg")
+    pets = {"tabby cat": ["Pointed ears.", "A pink nose."], "pug": ["A flat, wrinkled face."]}
+    (tmp_path / "pets.json").write_text(json.dumps(pets))
+    (tmp_path / "classes.txt").write_text("tabby cat\npug\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_docs_show_commands_and_code() -> None:
+    assert len(commands()) >= 8
+    assert len(blocks("python")) >= 8
+
+
+@pytest.mark.parametrize("command", commands())
+def test_command(folder: Path, command: str) -> None:
+    words = [
+        name
+        for word in shlex.split(command)
+        for name in (sorted(map(str, Path().glob(word))) or [word])
+    ]
+    script = Path(sys.executable).with_name("crossalign")
+    done = subprocess.run([script, *words[1:]], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_python_blocks(folder: Path, page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The blocks of a page run one after the other, each seeing the names of those before it."""
+    names: dict[str, object] = {}
+    for place, code in blocks("python"):
+        if place == page:
+            exec(compile(code, page, "exec"), names)
+    assert "Traceback" not in capsys.readouterr().out
+
+
+def test_json_example_has_the_keys_that_the_command_prints(folder: Path) -> None:
+    (example,) = (json.loads(code) for _, code in blocks("json"))
+    script = Path(sys.executable).with_name("crossalign")
+    command = [script, "classify", "photo.jpg", "-c", "cat", "-c", "dog", "--crops", "2", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout).keys() == example.keys()

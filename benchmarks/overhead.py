@@ -1,0 +1,79 @@
+"""What classifying a photo costs beside the encoder's own time for the same views.
+
+    python benchmarks/overhead.py                      # the demo's photos
+    python benchmarks/overhead.py PHOTO... --crops 60
+
+Both are timed in turns in one run, so that a machine that slows down slows both. Expected: a ratio
+of at most 1.3 with 60 crops on photos of everyday size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from crossalign import Classifier, CropSpec, load_encoder, load_image
+from crossalign.crops import boxes
+from crossalign.demo import PHOTOS, everyday_classes, photo_folder
+from crossalign.images import content_digest
+
+
+def main() -> int:
+    """Print a line for each photo."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photos", nargs="*", type=Path)
+    parser.add_argument("--encoder", default="builtin")
+    parser.add_argument("--crops", type=int, default=60)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    photos = options.photos or [photo_folder() / photo.file for photo in PHOTOS]
+
+    encoder = load_encoder(options.encoder)
+    spec = CropSpec(count=options.crops)
+    classifier = Classifier(everyday_classes(), encoder=encoder, crops=spec)
+    classifier.prepare()
+    print(f"encoder {encoder.card.name}, {1 + spec.count} views a photo, {options.rounds} rounds\n")
+    print("| photo | pixels | decode and cut, ms | encoder alone, ms | classify, ms | ratio |")
+    print("|---|---|--:|--:|--:|--:|")
+    ratios = []
+    for path in photos:
+        image = load_image(path)
+        views = encoder.preprocess.views(image, boxes(spec, image.size, content_digest(image)))
+
+        def prepare(path: Path = path) -> object:
+            opened = load_image(path)
+            chosen = boxes(spec, opened.size, content_digest(opened))
+            return encoder.preprocess.views(opened, chosen)
+
+        jobs: list[Callable[[], object]] = [
+            prepare,
+            lambda views=views: encoder.encode_images(views),  # type: ignore[misc]
+            lambda path=path: classifier(path),  # type: ignore[misc]
+        ]
+        for job in jobs:
+            job()
+        rounds = [[seconds(job) for job in jobs] for _ in range(options.rounds)]
+        cut, alone, whole = (
+            statistics.median(column) * 1e3 for column in zip(*rounds, strict=True)
+        )
+        ratio = statistics.median(whole / alone for _, alone, whole in rounds)
+        ratios.append(ratio)
+        size = f"{image.width} x {image.height}"
+        print(f"| {path.name} | {size} | {cut:.0f} | {alone:.0f} | {whole:.0f} | {ratio:.2f} |")
+    print(f"\nmedian ratio {statistics.median(ratios):.2f}, largest {max(ratios):.2f}")
+    return 0
+
+
+def seconds(job: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -54,7 +54,7 @@ td.track { width: 38%; padding: .55rem 0 0; }
 .first .bar { background: var(--bar); } .first { font-weight: 600; }
 .key { display: inline-block; min-width: 1.4em; padding: 0 .25em; border-radius: 3px;
   color: #000; text-align: center; font-size: .8rem; font-weight: 700; }
-.error { color: #c0392b; }
+.pair { white-space: nowrap; } .error { color: #c0392b; }
 """
 
 
@@ -187,7 +187,7 @@ def _bars(rows: list[tuple[str, float]]) -> str:
 
 def _crop_keys(explanation: Explanation) -> str:
     return " &ensp; ".join(
-        f"{_key(rank)} w&nbsp;=&nbsp;{weight:.3f}"
+        f'<span class="pair">{_key(rank)} w = {weight:.3f}</span>'
         for rank, (_, weight) in enumerate(explanation.top_crops(CROPS_SHOWN))
     )
 

@@ -87,7 +87,7 @@ ROOMS = [
     {"methods"},
     {"predictions", "_stream"},
     {"classifier"},
-    {"report", "demo", "_progress"},
+    {"report", "demo", "parity", "_progress"},
     {"cli"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}

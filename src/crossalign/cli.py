@@ -22,6 +22,7 @@ from crossalign.errors import CrossalignError
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
+    from crossalign.encoders import Encoder
     from crossalign.predictions import Prediction
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -116,6 +117,12 @@ def classify(
     method: Annotated[str, typer.Option(help="clip, clip-e, clip-d, waffle, cupl or wca.")] = "wca",
     crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
     seed: Annotated[int, typer.Option(help="Seed of random crops and random words.")] = 0,
+    dtype: Annotated[
+        str | None, typer.Option(help="Precision of the encoder, where it has several.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where the encoder runs, where it has a choice.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="Classes to show for each image.")] = 5,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON for each image.")
@@ -125,7 +132,8 @@ def classify(
     from crossalign.classifier import Classifier
 
     chosen = _classes(class_, classes)
-    classifier = Classifier(chosen, encoder=model, method=method, crops=crops, seed=seed)
+    encoder = _encoder(model, dtype=dtype, device=device)
+    classifier = Classifier(chosen, encoder=encoder, method=method, crops=crops, seed=seed)
     show = _print_json if json_ else _print_ranked
     failed = 0
     for prediction in _predict(classifier, images):
@@ -165,6 +173,56 @@ def models(
     ]
     _print_table(("name", "dimension", "input", "context", "licence", "size"), rows)
     return OK
+
+
+@_command
+def parity(
+    model_a: Annotated[str, typer.Argument(metavar="MODEL_A", help="The encoder to reproduce.")],
+    model_b: Annotated[str, typer.Argument(metavar="MODEL_B", help="The one that should do so.")],
+    photos: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Photos, in any subfolder; synthetic pictures otherwise."),
+    ] = None,
+    classes: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Classes to decide among; 48 everyday ones otherwise."),
+    ] = None,
+    gate: Annotated[float, typer.Option(help="Least cosine that passes.")] = 0.999,
+    dtype_a: Annotated[str | None, typer.Option(help="Precision of MODEL_A.")] = None,
+    dtype_b: Annotated[str | None, typer.Option(help="Precision of MODEL_B.")] = None,
+) -> int:
+    """Compare two encoders: cosines, changed decisions and speed. Exit code 1 below the gate."""
+    from crossalign.demo import everyday_classes
+    from crossalign.descriptions import DescriptionSet
+    from crossalign.parity import compare
+
+    chosen = everyday_classes() if classes is None else DescriptionSet.load(classes)
+    a, b = _encoder(model_a, dtype=dtype_a), _encoder(model_b, dtype=dtype_b)
+    found = compare(a, b, _files(photos), chosen)
+    rows = [
+        (
+            name,
+            str(side.count),
+            f"{side.min_cosine:.6f}",
+            f"{side.median_cosine:.6f}",
+            f"{side.speed_a:.1f}",
+            f"{side.speed_b:.1f}",
+            f"{side.speed_b / side.speed_a:.2f}",
+        )
+        for name, side in (("images", found.images), ("texts", found.texts))
+    ]
+    head = ("", "compared", "least cosine", "median", "A a second", "B a second", "B to A")
+    _print_table(head, rows)
+    share = 100.0 * found.changed / found.decisions
+    typer.echo(
+        f"\n{found.changed} of {found.decisions} decisions among {len(chosen)} classes changed "
+        f"({share:.1f} %)"
+    )
+    if found.skipped:
+        _say(f"{found.skipped} files could not be read as images and were left out")
+    verdict = "passes" if found.passes(gate) else "does NOT pass"
+    typer.echo(f"{model_b} {verdict} the gate of {gate} against {model_a}")
+    return OK if found.passes(gate) else SOME_FAILED
 
 
 @_command
@@ -222,6 +280,17 @@ def demo(
     return SOME_FAILED if any(p.error is not None for p in predictions) else OK
 
 
+def _files(folder: Path | None) -> list[Path]:
+    """All files below a folder that are named like photos."""
+    if folder is None:
+        return []
+    endings = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"}
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in endings)
+    if not found:
+        raise typer.BadParameter(f"no photos in {folder}: expected a folder with image files")
+    return found
+
+
 def _check_writable(report: Path) -> None:
     """Find out before the work is done, not after."""
     try:
@@ -232,6 +301,12 @@ def _check_writable(report: Path) -> None:
         raise typer.BadParameter(f"cannot write to {report.parent}: {error.strerror}") from error
     if report.is_dir():
         raise typer.BadParameter(f"cannot write {report}: a folder of that name is in the way")
+
+
+def _encoder(name: str, **options: str | None) -> Encoder:
+    from crossalign.encoders import load_encoder
+
+    return load_encoder(name, **{key: value for key, value in options.items() if value is not None})
 
 
 def _classes(names: list[str] | None, file: Path | None) -> Any:

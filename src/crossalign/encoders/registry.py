@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,13 @@ def load_encoder(name: str | Encoder, **options: Any) -> Encoder:
             "can be added with crossalign.register_encoder, or given as an object."
         )
     loader: Callable[..., Encoder] = _resolve(_SCHEMES[scheme].loader)
+    taken = inspect.signature(loader).parameters
+    unknown = [option for option in options if option not in taken]
+    if unknown and not any(kind.kind is kind.VAR_KEYWORD for kind in taken.values()):
+        known = ", ".join(list(taken)[1:]) or "none"
+        raise EncoderError(
+            f"{_SCHEMES[scheme].usage} knows no option {', '.join(unknown)}; its options: {known}."
+        )
     return loader(rest, **options)
 
 

@@ -19,7 +19,8 @@ test: $(DEV)  ## Run the tests
 	$(BIN)/python -m pytest
 
 test-torch: $(TORCH)  ## Run the tests that need PyTorch, in an environment of their own
-	.venv-torch/bin/python -m pytest tests/test_alignment.py tests/test_crops.py
+	.venv-torch/bin/python -m pytest tests/test_alignment.py tests/test_crops.py \
+		tests/test_transformers.py tests/test_open_clip.py
 
 check: $(DEV)  ## Check format, lint, types, docstrings and docs
 	$(BIN)/ruff format --check .
@@ -53,7 +54,7 @@ $(TORCH): pyproject.toml constraints.txt
 	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
 	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
 	.venv-torch/bin/python -m pip install --quiet --constraint constraints.txt \
-		--editable . torch --group test
+		--editable '.[transformers,open-clip]' torch --group test
 	touch $@
 
 clean:  ## Remove the environment and everything that was made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args, runtime_checkable
 
@@ -169,3 +169,33 @@ def check_pixels(pixels: crops.Pixels, size: int) -> None:
             f"expected pixels as uint8 of shape (n, {size}, {size}, 3), RGB; got {dtype} of shape "
             f"{shape}. Encoder.preprocess.views(image) makes them."
         )
+
+
+def check_texts(texts: Sequence[str]) -> list[str]:
+    """Raise if something is not a list of texts.
+
+    Args:
+        texts: What was given.
+
+    Returns:
+        The texts, as a list.
+
+    Raises:
+        EncoderError: If it is a single text, holds something else, or half a character.
+    """
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise EncoderError(
+            f"expected a list of texts; got {type(texts).__name__}. Put a text in a list."
+        )
+    checked = list(texts)
+    for place, text in enumerate(checked):
+        if not isinstance(text, str):
+            raise EncoderError(
+                f"expected a list of texts; number {place} is {type(text).__name__}."
+            )
+        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise EncoderError(
+                f"expected valid Unicode; text number {place}, {text!r}, holds half a character. "
+                "Decode it anew from its bytes."
+            )
+    return checked

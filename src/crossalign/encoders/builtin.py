@@ -11,14 +11,20 @@ import functools
 import json
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.encoders.base import Embeddings, ModelCard, Preprocess, check_pixels
+from crossalign.encoders.base import (
+    Embeddings,
+    ModelCard,
+    Preprocess,
+    check_pixels,
+    check_texts,
+)
 from crossalign.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -104,7 +110,7 @@ class BuiltinEncoder:
             >>> vectors.shape
             (2, 1664)
         """
-        texts = _check_texts(texts)
+        texts = check_texts(texts)
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         encodings = self._tokenizer.encode_batch(list(places))
         self._warn_of_cuts([encodings[places[text]] for text in texts])
@@ -200,25 +206,6 @@ def _card() -> ModelCard:
 
 def _data(file: str) -> Any:
     return resources.files("crossalign") / "data" / "builtin" / file
-
-
-def _check_texts(texts: Sequence[str]) -> list[str]:
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
-        raise EncoderError(
-            f"expected a list of texts; got {type(texts).__name__}. Put a text in a list."
-        )
-    checked = list(texts)
-    for place, text in enumerate(checked):
-        if not isinstance(text, str):
-            raise EncoderError(
-                f"expected a list of texts; number {place} is {type(text).__name__}."
-            )
-        if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-            raise EncoderError(
-                f"expected valid Unicode; text number {place}, {text!r}, holds half a character. "
-                "Decode it anew from its bytes."
-            )
-    return checked
 
 
 def _pad(rows: list[list[int]]) -> dict[str, npt.NDArray[np.int64]]:

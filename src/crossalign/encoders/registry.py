@@ -35,6 +35,19 @@ _SCHEMES: dict[str, Scheme] = {
         loader="crossalign.encoders.builtin:load",
         cards="crossalign.encoders.builtin:cards",
     ),
+    "onnx": Scheme(
+        usage="onnx:<folder or hub repository>",
+        loader="crossalign.encoders.onnx:load",
+        cards="crossalign.encoders.onnx:cards",
+    ),
+    "hf": Scheme(
+        usage="hf:<folder or hub repository>",
+        loader="crossalign.encoders.transformers:load",
+    ),
+    "open_clip": Scheme(
+        usage="open_clip:<architecture>/<pretrained tag or .safetensors file>",
+        loader="crossalign.encoders.open_clip:load",
+    ),
 }
 
 

@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 TORCH := .venv-torch/.ready
+OPEN_CLIP := .venv-open-clip/.ready
 
 .PHONY: help env demo test test-torch check format bench clean
 
@@ -18,9 +19,10 @@ demo: $(READY)  ## Label real photos with the built-in model and write crossalig
 test: $(DEV)  ## Run the tests
 	$(BIN)/python -m pytest
 
-test-torch: $(TORCH)  ## Run the tests that need PyTorch, in an environment of their own
+test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch, in environments of their own
 	.venv-torch/bin/python -m pytest tests/test_alignment.py tests/test_crops.py \
-		tests/test_transformers.py tests/test_open_clip.py
+		tests/test_transformers.py
+	.venv-open-clip/bin/python -m pytest tests/test_open_clip.py
 
 check: $(DEV)  ## Check format, lint, types, docstrings and docs
 	$(BIN)/ruff format --check .
@@ -50,12 +52,21 @@ $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --group test --group check
 	touch $@
 
+# Two of them: open_clip brings torchvision, and where that does not fit the torch at hand,
+# Transformers cannot be imported beside it.
 $(TORCH): pyproject.toml constraints.txt
-	test -x .venv-torch/bin/python || $(PYTHON) -m venv .venv-torch
-	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	.venv-torch/bin/python -m pip install --quiet --constraint constraints.txt \
-		--editable '.[transformers,open-clip]' torch --group test
+	$(call torch-environment,.venv-torch,transformers)
+
+$(OPEN_CLIP): pyproject.toml constraints.txt
+	$(call torch-environment,.venv-open-clip,open-clip)
+
+define torch-environment
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(1)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--editable '.[$(2)]' torch --group test
 	touch $@
+endef
 
 clean:  ## Remove the environment and everything that was made
-	rm -rf $(VENV) .venv-torch build dist crossalign-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-torch .venv-open-clip build dist crossalign-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -18,6 +18,7 @@ from crossalign import Classifier
 from crossalign.encoders import Encoder, load_encoder
 from crossalign.encoders.transformers import IMAGE_BATCH, TEXT_BATCH
 from crossalign.errors import EncoderError
+from crossalign.parity import compare
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: make test-torch")
 transformers = pytest.importorskip("transformers", reason="needs Transformers: make test-torch")
@@ -643,3 +644,60 @@ def test_classifier(checkpoint, name):
         assert result.error is None
         assert result.label in {"cat", "dog"}
         assert np.isfinite(result.scores).all()
+
+
+# ------------------------------------------------------------------- the same model in ONNX files
+
+
+class VisionTower(torch.nn.Module):
+    """What the hub's conversions call ``vision_model.onnx``."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values):
+        output = self.model.get_image_features(pixel_values=pixel_values)
+        return output if isinstance(output, torch.Tensor) else output.pooler_output
+
+
+class TextTower(torch.nn.Module):
+    """What they call ``text_model.onnx``."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids):
+        output = self.model.get_text_features(input_ids=input_ids)
+        return output if isinstance(output, torch.Tensor) else output.pooler_output
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::UserWarning")
+@pytest.mark.parametrize("name", ["clip", "clip-of-old", "siglip-fast"])
+def test_the_same_model_as_onnx_files(checkpoint, name, tmp_path):
+    """Converted with PyTorch's exporter and named ``onnx:``, a checkpoint embeds as ``hf:``."""
+    pytest.importorskip("onnx", reason="needs the package onnx to convert a checkpoint")
+    source = checkpoint(name)
+    for file in source.glob("*.json"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "onnx").mkdir()
+    model = transformers.AutoModel.from_pretrained(source, attn_implementation="eager").eval()
+    pixels, ids = torch.zeros(2, 3, SIDE, SIDE), torch.full((2, 7), 3)
+    for tower, value, file, entry, made in (
+        (VisionTower(model), pixels, "vision_model", "pixel_values", "image_embeds"),
+        (TextTower(model), ids, "text_model", "input_ids", "text_embeds"),
+    ):
+        axes = {0: "n"} if value.ndim == 4 else {0: "n", 1: "length"}
+        torch.onnx.export(
+            tower.eval(), (value,), tmp_path / "onnx" / f"{file}.onnx", input_names=[entry],
+            output_names=[made], dynamic_axes={entry: axes, made: {0: "n"}}, dynamo=False,
+            opset_version=17,
+        )  # fmt: skip
+    ours, converted = load_encoder(f"hf:{source}"), load_encoder(f"onnx:{tmp_path}")
+    assert converted.preprocess == ours.preprocess
+    assert converted.card.context_length == ours.card.context_length
+    found = compare(ours, converted, photos())
+    assert found.min_cosine > 0.99999
+    assert found.changed == 0

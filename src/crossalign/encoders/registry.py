@@ -55,14 +55,18 @@ def load_encoder(name: str | Encoder, **options: Any) -> Encoder:
     """Load an encoder by name.
 
     Args:
-        name: ``"builtin"``, or a name of a registered family; an encoder is given back as it is.
-        **options: For the family's loader; ``builtin`` takes ``threads``.
+        name: ``"builtin"``, ``"onnx:<folder or hub repository>"``, ``"hf:..."`` (likewise),
+            ``"open_clip:<architecture>/<tag or file>"``, or a name of a registered family; an
+            encoder is given back as it is.
+        **options: For the family's loader: ``threads`` (builtin, onnx), ``dtype`` and ``device``
+            (all but builtin), ``providers`` (onnx), ``revision`` (hf).
 
     Returns:
         The encoder, ready to use.
 
     Raises:
-        EncoderError: If the name is unknown or the model cannot be loaded.
+        EncoderError: If the name or an option is unknown, or the model cannot be loaded.
+        MissingExtraError: If the family needs a package that is not installed.
 
     Example:
         >>> load_encoder("builtin").card.dim

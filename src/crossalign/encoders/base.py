@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Iterable, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args, runtime_checkable
 
@@ -199,3 +200,34 @@ def check_texts(texts: Sequence[str]) -> list[str]:
                 "Decode it anew from its bytes."
             )
     return checked
+
+
+def warn_of_cuts(cut: int, total: int, limit: int) -> None:
+    """Warn the caller of ``encode_texts``, which calls this, that texts were cut.
+
+    Args:
+        cut: How many were; none gives no warning.
+        total: Of how many that were given.
+        limit: Context length in tokens.
+    """
+    if cut:
+        warnings.warn(
+            f"{cut} of {total} texts are longer than {limit} tokens and were cut there; shorten "
+            "them if their ends matter.",
+            stacklevel=3,
+        )
+
+
+def batches_by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """Put texts of like length together, so that little is padded.
+
+    Args:
+        lengths: Tokens of each text.
+        size: Texts in a batch.
+
+    Yields:
+        Places of the texts of one batch, shortest first; every place comes once.
+    """
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    for start in range(0, len(order), size):
+        yield order[start : start + size]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import warnings
 from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -22,8 +21,10 @@ from crossalign.encoders.base import (
     Embeddings,
     ModelCard,
     Preprocess,
+    batches_by_length,
     check_pixels,
     check_texts,
+    warn_of_cuts,
 )
 from crossalign.errors import EncoderError
 
@@ -113,12 +114,12 @@ class BuiltinEncoder:
         texts = check_texts(texts)
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         encodings = self._tokenizer.encode_batch(list(places))
-        self._warn_of_cuts([encodings[places[text]] for text in texts])
-        order = sorted(range(len(encodings)), key=lambda index: len(encodings[index].ids))
-        unique = np.empty((len(encodings), self.card.dim), dtype=np.float32)
-        for start in range(0, len(order), TEXT_BATCH):
-            chosen = order[start : start + TEXT_BATCH]
-            feeds = _pad([encodings[index].ids for index in chosen])
+        cut = sum(bool(encodings[places[text]].overflowing) for text in texts)
+        warn_of_cuts(cut, len(texts), self.card.context_length)
+        rows = [encoding.ids for encoding in encodings]
+        unique = np.empty((len(rows), self.card.dim), dtype=np.float32)
+        for chosen in batches_by_length([len(row) for row in rows], TEXT_BATCH):
+            feeds = _pad([rows[index] for index in chosen])
             unique[chosen] = self._text_tower.run(None, feeds)[0]
         return unique[[places[text] for text in texts]]
 
@@ -157,15 +158,6 @@ class BuiltinEncoder:
         return onnxruntime.InferenceSession(
             _data(file).read_bytes(), options, providers=["CPUExecutionProvider"]
         )
-
-    def _warn_of_cuts(self, encodings: list[Any]) -> None:
-        cut = sum(1 for encoding in encodings if encoding.overflowing)
-        if cut:
-            warnings.warn(
-                f"{cut} of {len(encodings)} texts are longer than {self.card.context_length} "
-                "tokens and were cut there; shorten them if their ends matter.",
-                stacklevel=3,
-            )
 
 
 def load(rest: str = "", *, threads: int | None = None) -> BuiltinEncoder:

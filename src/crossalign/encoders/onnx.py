@@ -16,7 +16,15 @@ import numpy as np
 from crossalign.encoders._onnx_graph import CPU_PROVIDER, TYPES, Array, Tower, described
 from crossalign.encoders._onnx_layout import ModelFiles, find, locate
 from crossalign.encoders._onnx_text import CAUSAL, MASKED, TextReader, context_length
-from crossalign.encoders.base import Embeddings, ModelCard, Preprocess, check_pixels, check_texts
+from crossalign.encoders.base import (
+    Embeddings,
+    ModelCard,
+    Preprocess,
+    batches_by_length,
+    check_pixels,
+    check_texts,
+    warn_of_cuts,
+)
 from crossalign.encoders.builtin import (
     IMAGE_BATCH,
     TEXT_BATCH,
@@ -140,12 +148,12 @@ class OnnxEncoder:
         texts = check_texts(texts)
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         rows, cut = self._reader.read(list(places))
-        self._warn_of_cuts([cut[places[text]] for text in texts])
+        warn_of_cuts(
+            sum(cut[places[text]] for text in texts), len(texts), self._card.context_length
+        )
         batch = self._text_tower.batch or TEXT_BATCH
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         unique = np.empty((len(rows), self._card.dim), dtype=np.float32)
-        for start in range(0, len(order), batch):
-            chosen = order[start : start + batch]
+        for chosen in batches_by_length([len(row) for row in rows], batch):
             unique[chosen] = self._embed_rows([rows[index] for index in chosen])
         return unique[[places[text] for text in texts]]
 
@@ -254,14 +262,6 @@ class OnnxEncoder:
                 "its projection."
             )
         return image
-
-    def _warn_of_cuts(self, cut: list[bool]) -> None:
-        if any(cut):
-            warnings.warn(
-                f"{sum(cut)} of {len(cut)} texts are longer than {self._card.context_length} "
-                "tokens and were cut there; shorten them if their ends matter.",
-                stacklevel=3,
-            )
 
 
 def _levels(preprocess: Preprocess, kind: str) -> Array:

@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from crossalign.encoders._config import read_json, read_open_clip_preprocess
-from crossalign.encoders.base import Embeddings, ModelCard, Preprocess, check_pixels, check_texts
+from crossalign.encoders.base import (
+    Embeddings,
+    ModelCard,
+    Preprocess,
+    batches_by_length,
+    check_pixels,
+    check_texts,
+    warn_of_cuts,
+)
 from crossalign.errors import EncoderError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -118,17 +126,10 @@ class OpenClipEncoder:
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         unique = np.empty((len(places), self.card.dim), np.float32)
         ids, cut = self._tokenize(list(places))
-        if cut:
-            count = sum(places[text] in cut for text in texts)
-            warnings.warn(
-                f"{count} of {len(texts)} texts are longer than {self.card.context_length} tokens "
-                "and were cut there; shorten them if their ends matter.",
-                stacklevel=2,
-            )
+        count = sum(places[text] in cut for text in texts)
+        warn_of_cuts(count, len(texts), self.card.context_length)
         lengths = _lengths(self._model, ids)
-        order = sorted(range(len(ids)), key=lengths.__getitem__)
-        for start in range(0, len(order), TEXT_BATCH):
-            chosen = order[start : start + TEXT_BATCH]
+        for chosen in batches_by_length(lengths, TEXT_BATCH):
             width = lengths[chosen[-1]]
             with torch.inference_mode():
                 model = _shortened(self._model, width)

@@ -22,7 +22,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crossalign.encoders._config import read_json, read_preprocess
-from crossalign.encoders.base import Embeddings, ModelCard, Preprocess, check_pixels, check_texts
+from crossalign.encoders.base import (
+    Embeddings,
+    ModelCard,
+    Preprocess,
+    batches_by_length,
+    check_pixels,
+    check_texts,
+    warn_of_cuts,
+)
 from crossalign.errors import EncoderError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -124,17 +132,11 @@ class TransformersEncoder:
         texts = check_texts(texts)
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         rows, cut = self._tokenize(list(places)) if places else ([], set())
-        if cut:
-            warnings.warn(
-                f"{sum(places[text] in cut for text in texts)} of {len(texts)} texts are longer "
-                f"than {self.card.context_length} tokens and were cut there; shorten them if "
-                "their ends matter.",
-                stacklevel=2,
-            )
-        order = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
+        count = sum(places[text] in cut for text in texts)
+        warn_of_cuts(count, len(texts), self.card.context_length)
+        lengths = [len(row["input_ids"]) for row in rows]
         unique = np.empty((len(rows), self.card.dim), np.float32)
-        for start in range(0, len(order), TEXT_BATCH):
-            chosen = order[start : start + TEXT_BATCH]
+        for chosen in batches_by_length(lengths, TEXT_BATCH):
             unique[chosen] = self._embed_texts([rows[index] for index in chosen])
         return unique[[places[text] for text in texts]]
 

@@ -1,0 +1,67 @@
+"""The application itself: exit codes, and what a command does with an error."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from crossalign.errors import CrossalignError
+
+OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+app = typer.Typer(
+    name="crossalign",
+    help="Label images with words alone: crops of the image meet descriptions of the classes.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # square brackets in help and in messages are meant as they stand
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def command(function: Callable[..., int]) -> Callable[..., None]:
+    """Make a function that gives an exit code a command; users' mistakes end in one line."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            code = function(*args, **kwargs)
+            if sys.stdout is not None:  # it is None where the shell closed it
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            say("interrupted")
+            code = INTERRUPTED
+        except CrossalignError as error:
+            say(f"error: {error}")
+            code = USAGE
+        except BrokenPipeError:  # the reader, such as `head`, has seen enough
+            _abandon_output()
+            code = INTERRUPTED
+        except OSError as error:  # such as a full disk
+            say(f"error: {error}")
+            _abandon_output()
+            code = USAGE
+        raise typer.Exit(code)
+
+    return app.command(name=function.__name__)(run)
+
+
+def say(message: str) -> None:
+    """Print a line on standard error.
+
+    Args:
+        message: The line.
+    """
+    typer.echo(message, err=True)
+
+
+def _abandon_output() -> None:
+    """Keep the interpreter from failing over what is left in the buffer when it ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,101 @@
+"""What several commands do alike: read what was given, show progress, print."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from crossalign.classifier import Classifier
+    from crossalign.encoders import Encoder
+    from crossalign.predictions import Prediction
+
+
+def image_files(folder: Path | None) -> list[Path]:
+    """All files below a folder that are named like photos."""
+    if folder is None:
+        return []
+    endings = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"}
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in endings)
+    if not found:
+        raise typer.BadParameter(f"no photos in {folder}: expected a folder with image files")
+    return found
+
+
+def check_writable(report: Path) -> None:
+    """Find out before the work is done, not after."""
+    try:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=report.parent):
+            pass
+    except OSError as error:
+        raise typer.BadParameter(f"cannot write to {report.parent}: {error.strerror}") from error
+    if report.is_dir():
+        raise typer.BadParameter(f"cannot write {report}: a folder of that name is in the way")
+
+
+def encoder_named(name: str, **options: str | None) -> Encoder:
+    from crossalign.encoders import load_encoder
+
+    return load_encoder(name, **{key: value for key, value in options.items() if value is not None})
+
+
+def classes_given(names: list[str] | None, file: Path | None) -> Any:
+    from crossalign.descriptions import DescriptionSet
+
+    if names and file is not None:
+        raise typer.BadParameter("give classes with -c or with --classes FILE, not with both")
+    if file is not None:
+        return DescriptionSet.load(file)
+    if names:
+        return DescriptionSet.from_classes(names)
+    raise typer.BadParameter(
+        "no classes: name them with -c CLASS (repeated), or give --classes FILE (.txt with one a "
+        "line, or .json {class: [description, ...]})"
+    )
+
+
+def predict(
+    classifier: Classifier, images: Iterable[Any], *, keep_evidence: bool = False
+) -> Iterator[Prediction]:
+    """Predict with progress on standard error."""
+    from crossalign._progress import Progress
+
+    with Progress("texts encoded") as progress:
+        classifier.prepare(progress.update)
+    images = list(images)
+    with Progress("images labelled", len(images)) as progress:
+        predictions = classifier.predict(images, keep_evidence=keep_evidence)
+        for done, prediction in enumerate(predictions, start=1):
+            progress.update(done)
+            yield prediction
+
+
+def print_line(values: dict[str, Any]) -> None:
+    # Elsewhere than in UTF-8 a character that cannot be shown would spoil the line as JSON.
+    readable = getattr(sys.stdout, "encoding", None) in ("utf-8", "UTF-8", "utf8")
+    typer.echo(json.dumps(values, ensure_ascii=not readable))
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print aligned columns, in bold heads on a terminal."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title in head:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        # Text, not str: a name with square brackets is not markup.
+        table.add_row(*(Text(cell) for cell in row))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)

@@ -1,0 +1,67 @@
+"""``crossalign classify``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossalign.cli._app import OK, SOME_FAILED, command, say
+from crossalign.cli._options import (
+    ClassesFile,
+    ClassNames,
+    Device,
+    Dtype,
+    MethodName,
+    ModelName,
+    Seed,
+)
+from crossalign.cli._shared import classes_given, encoder_named, predict, print_line
+
+if TYPE_CHECKING:
+    from crossalign.predictions import Prediction
+
+
+@command
+def classify(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files.")],
+    class_: ClassNames = None,
+    classes: ClassesFile = None,
+    model: ModelName = "builtin",
+    method: MethodName = "wca",
+    crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
+    seed: Seed = 0,
+    dtype: Dtype = None,
+    device: Device = None,
+    top: Annotated[int, typer.Option(min=1, help="Classes to show for each image.")] = 5,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print one line of JSON for each image.")
+    ] = False,
+) -> int:
+    """Label images among the given classes."""
+    from crossalign.classifier import Classifier
+
+    chosen = classes_given(class_, classes)
+    encoder = encoder_named(model, dtype=dtype, device=device)
+    classifier = Classifier(chosen, encoder=encoder, method=method, crops=crops, seed=seed)
+    show = _print_json if json_ else _print_ranked
+    failed = 0
+    for prediction in predict(classifier, images):
+        failed += prediction.error is not None
+        show(prediction, top)
+    if failed:
+        say(f"{failed} of {len(images)} images failed")
+    return SOME_FAILED if failed else OK
+
+
+def _print_json(prediction: Prediction, _top: int) -> None:
+    print_line(prediction.to_dict())
+
+
+def _print_ranked(prediction: Prediction, top: int) -> None:
+    if prediction.error is not None:
+        say(f"error: {prediction.error}")
+        return
+    typer.echo(prediction.image)
+    for name, score in prediction.ranked(top):
+        typer.echo(f"  {score:7.4f}  {name}")

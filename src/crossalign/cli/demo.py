@@ -1,0 +1,66 @@
+"""``crossalign demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossalign.cli._app import OK, SOME_FAILED, command
+from crossalign.cli._shared import check_writable, predict, print_table
+
+
+@command
+def demo(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the report.")] = Path(
+        "crossalign-demo"
+    ),
+) -> int:
+    """Label real photos, offline, and write an HTML report."""
+    import time
+
+    from crossalign.classifier import Classifier
+    from crossalign.demo import PHOTOS, everyday_classes, photo_folder
+    from crossalign.report import Entry, write_report
+
+    folder = photo_folder()
+    report = out / "report.html"
+    check_writable(report)
+    classifier = Classifier(everyday_classes())
+    classifier.prepare()
+    start = time.monotonic()
+    photos = [folder / photo.file for photo in PHOTOS]
+    predictions = list(predict(classifier, photos, keep_evidence=True))
+    seconds = time.monotonic() - start
+
+    rows, entries, right = [], [], 0
+    for photo, path, prediction in zip(PHOTOS, photos, predictions, strict=True):
+        entries.append(Entry(prediction, path, note=f"The photo shows: {photo.shows}"))
+        if prediction.label is None:
+            rows.append((photo.file, photo.shows, "-", "", "", prediction.error or ""))
+            continue
+        right += prediction.label == photo.shows
+        (_, score), (runner_up, _) = prediction.ranked(2)
+        words, _ = prediction.explain().top_descriptions(1)[0]
+        rows.append((photo.file, photo.shows, prediction.label, f"{score:.3f}", runner_up, words))
+    print_table(("photo", "shows", "label", "score", "runner-up", "strongest description"), rows)
+    spec = classifier.method.crops
+    summary = (
+        f"{right} of {len(rows)} photos right, among {len(classifier.classes)} classes with "
+        f"{sum(map(len, classifier.texts))} descriptions"
+    )
+    typer.echo(
+        f"\n{summary}; {spec.count if spec else 0} crops a photo, "
+        f"{seconds / len(rows):.2f} s a photo."
+    )
+    write_report(
+        report,
+        entries,
+        title="Photos labelled with words alone",
+        introduction=f"{summary}. Method {classifier.method.name}, {spec.count if spec else 0} "
+        f"crops a photo, encoder {classifier.encoder.card.name} "
+        f"{classifier.encoder.card.revision}.",
+    )
+    typer.echo(f"Report: {report}")
+    return SOME_FAILED if any(p.error is not None for p in predictions) else OK

@@ -132,6 +132,27 @@ def boxes(spec: CropSpec, size: tuple[int, int], digest: bytes = b"") -> Boxes:
     return layout(spec, width, height, digest)
 
 
+def layout(spec: CropSpec) -> str:
+    """Name a layout of crops: in two specifications of one layout, a number is the same box.
+
+    Args:
+        spec: What to take.
+
+    Returns:
+        One line; without the count where more crops only add to fewer.
+
+    Example:
+        >>> layout(CropSpec(count=30)) == layout(CropSpec(count=60))
+        True
+        >>> layout(CropSpec(count=30, kind="grid")) == layout(CropSpec(count=60, kind="grid"))
+        False
+    """
+    low, high = spec.side
+    if spec.kind == "grid":
+        return f"grid count={spec.count} side={low!r}:{high!r}"
+    return f"{spec.kind} seed={spec.seed} side={low!r}:{high!r}"
+
+
 def published_boxes(
     count: int, size: tuple[int, int], *, numpy_seed: int, torch_seed: int
 ) -> Boxes:

@@ -11,12 +11,15 @@ from crossalign.cli._options import (
     ClassesFile,
     ClassNames,
     Device,
+    Draft,
     Dtype,
     MethodName,
     ModelName,
     Seed,
+    StoreFolder,
+    StoreSize,
 )
-from crossalign.cli._shared import classes_given, encoder_named, predict, print_line
+from crossalign.cli._shared import classes_given, encoder_named, predict, print_line, store_given
 
 if TYPE_CHECKING:
     from crossalign.predictions import Prediction
@@ -33,6 +36,9 @@ def classify(
     seed: Seed = 0,
     dtype: Dtype = None,
     device: Device = None,
+    store: StoreFolder = None,
+    store_size: StoreSize = None,
+    draft: Draft = False,
     top: Annotated[int, typer.Option(min=1, help="Classes to show for each image.")] = 5,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON for each image.")
@@ -43,7 +49,15 @@ def classify(
 
     chosen = classes_given(class_, classes)
     encoder = encoder_named(model, dtype=dtype, device=device)
-    classifier = Classifier(chosen, encoder=encoder, method=method, crops=crops, seed=seed)
+    classifier = Classifier(
+        chosen,
+        encoder=encoder,
+        method=method,
+        crops=crops,
+        seed=seed,
+        store=store_given(store, store_size),
+        draft=draft,
+    )
     show = _print_json if json_ else _print_ranked
     failed = 0
     for prediction in predict(classifier, images):

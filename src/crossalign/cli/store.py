@@ -38,7 +38,12 @@ def info(folder: Folder, json_: Json = False) -> int:
         f"{_size(found.bytes)}{limit}"
     )
     rows = [
-        (share.encoder.partition(" dim=")[0], str(share.pictures), str(share.texts), _size(share.bytes))
+        (
+            share.encoder.partition(" dim=")[0],
+            str(share.pictures),
+            str(share.texts),
+            _size(share.bytes),
+        )
         for share in found.encoders
     ]
     if rows:

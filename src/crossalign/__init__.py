@@ -29,11 +29,13 @@ if TYPE_CHECKING:
     from crossalign.encoders import load_encoder as load_encoder
     from crossalign.encoders import register_encoder as register_encoder
     from crossalign.errors import AlignmentError as AlignmentError
+    from crossalign.errors import CalibrationError as CalibrationError
     from crossalign.errors import CropError as CropError
     from crossalign.errors import CrossalignError as CrossalignError
     from crossalign.errors import DescriptionError as DescriptionError
     from crossalign.errors import EncoderError as EncoderError
     from crossalign.errors import ImageError as ImageError
+    from crossalign.errors import LabelingError as LabelingError
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
     from crossalign.errors import StoreError as StoreError
@@ -60,11 +62,13 @@ _HOMES = {
     ),
     "errors": (
         "AlignmentError",
+        "CalibrationError",
         "CropError",
         "CrossalignError",
         "DescriptionError",
         "EncoderError",
         "ImageError",
+        "LabelingError",
         "MethodError",
         "MissingExtraError",
         "StoreError",

@@ -142,6 +142,11 @@ class Classifier:
         """The method, with the crops that are really taken."""
         return self._method
 
+    @property
+    def draft(self) -> bool:
+        """Whether large JPEGs are decoded at a part of their size."""
+        return self._opener.draft
+
     def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> ClassSide:
         """Encode the classes now, unless that is done already.
 

@@ -39,6 +39,14 @@ class StoreError(CrossalignError, OSError):
     """A folder cannot be used as a store of embeddings."""
 
 
+class CalibrationError(CrossalignError, ValueError):
+    """Labelled photos or a calibration cannot be used, or a calibration is for something else."""
+
+
+class LabelingError(CrossalignError, RuntimeError):
+    """A labelling job cannot start or cannot go on; what it has finished is kept."""
+
+
 class MissingExtraError(CrossalignError, ImportError):
     """A feature needs an optional dependency that is not installed.
 

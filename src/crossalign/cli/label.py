@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from crossalign.labeling.decisions import Decisions
     from crossalign.labeling.job import Outcome
     from crossalign.labeling.review import Review
+    from crossalign.labeling.sources import Source
 
 
 @command
@@ -86,9 +87,11 @@ def label(
 ) -> int:
     """Label all images of a source; a job that was stopped goes on where it was."""
     from crossalign.classifier import Classifier
+    from crossalign.labeling.exports import parse_export
     from crossalign.labeling.job import run_job
     from crossalign.labeling.sources import open_source
 
+    exports = [parse_export(text) for text in export or ()]
     images = open_source(source, column=column)
     decisions = _decisions(threshold, none_of_these, multi_label, top, calibration)
     classifier = Classifier(
@@ -119,6 +122,10 @@ def label(
         )
         return INTERRUPTED
     _print_summary(out, outcome, decisions)
+    if report is not None:
+        _write_report(report, out, images)
+    for kind, path in exports:
+        _export(kind, path, out, images, classifier, decisions)
     return SOME_FAILED if outcome.failed else OK
 
 
@@ -182,6 +189,31 @@ def _print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
     if decisions.calibration is None:
         typer.echo("Scores rank classes; they are not probabilities.")
     _print_lists(found)
+
+
+def _write_report(folder: Path, out: Path, source: Source) -> None:
+    from crossalign.labeling.job import job_path
+    from crossalign.labeling.jobfile import JobFile
+    from crossalign.labeling.sheets import write_sheets
+
+    with JobFile(job_path(out)) as job:
+        page = write_sheets(folder, job, source, title=f"Labels of {source.name}")
+    typer.echo(f"Report: {page}")
+
+
+def _export(
+    kind: str, path: Path, out: Path, source: Source, classifier: Classifier, decisions: Decisions
+) -> None:
+    from crossalign.labeling.exports import Job, export
+    from crossalign.labeling.job import job_path
+    from crossalign.labeling.jobfile import JobFile
+
+    classes = classifier.classes[: len(classifier.classes) - decisions.beside]
+    card = classifier.encoder.card
+    model = f"crossalign {classifier.method.name}, {card.name} {card.revision}"
+    with JobFile(job_path(out)) as job:
+        number = export(kind, path, Job(job, source, classes, model))
+    typer.echo(f"{kind}: {number} images, {path}")
 
 
 def _print_lists(found: Review) -> None:

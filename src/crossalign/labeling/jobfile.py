@@ -28,7 +28,7 @@ CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 CREATE TABLE items (
     number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, path BLOB NOT NULL,
     position INTEGER NOT NULL, listing INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0,
-    label TEXT, sure REAL, hash BLOB, sketch BLOB, row TEXT
+    label TEXT, decision TEXT, sure REAL, hash BLOB, sketch BLOB, row TEXT
 );
 CREATE INDEX items_by_state ON items (state, position)
 """
@@ -232,7 +232,7 @@ class JobFile:
         """
         with self._change() as rows:
             rows.executemany(
-                "UPDATE items SET state = ?, label = ?, sure = ?, hash = ?, sketch = ?, row = ? "
+                "UPDATE items SET state = ?, label = ?, decision = ?, sure = ?, hash = ?, sketch = ?, row = ? "
                 "WHERE id = ?",
                 [_values(result) for result in results],
             )
@@ -291,7 +291,8 @@ def _values(result: Result) -> tuple[Any, ...]:
     sure = row.confidence if row.confidence is not None else row.margin
     return (
         DONE if row.error is None else FAILED,
-        row.decision if isinstance(row.decision, str) else row.label,
+        row.label,
+        row.label if isinstance(row.decision, list) else row.decision,
         sure if sure is not None else row.score,
         None if row.content_hash is None else bytes.fromhex(row.content_hash),
         result.sketch,

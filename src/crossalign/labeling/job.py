@@ -22,7 +22,6 @@ from crossalign.labeling.sources import Entry, Source
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
-    from crossalign.predictions import Prediction
 
 # What a killed job has to do again: about a second's work.
 _SECONDS_PER_CHANGE = 1.0
@@ -91,36 +90,28 @@ def label_entries(
         decisions: How scores become decisions.
 
     Yields:
-        Each entry once: those that cannot be loaded as soon as that is known, others in order.
+        Each entry once, in order.
     """
-    waiting: deque[Entry] = deque()
-    failed: deque[Result] = deque()
+    waiting: deque[tuple[Entry, str | None]] = deque()
 
     def loaded() -> Iterator[Any]:
         for entry in entries:
-            try:
-                image = entry.load()
-            except ImageError as error:
-                failed.append(Result(entry.id, Row(entry.path, error=str(error))))
-                continue
-            waiting.append(entry)
+            image, error = _load(entry)
+            waiting.append((entry, error))
             yield image
 
     for prediction in classifier.predict(loaded(), keep_evidence=True):
-        yield from _drain(failed)
-        yield _result(waiting.popleft(), prediction, decisions)
-    yield from _drain(failed)
+        entry, error = waiting.popleft()
+        row = Row(entry.path, error=error) if error else decisions.row(entry.path, prediction)
+        embedding = prediction.embedding
+        yield Result(entry.id, row, None if embedding is None else sketch(embedding))
 
 
-def _drain(results: deque[Result]) -> Iterator[Result]:
-    while results:
-        yield results.popleft()
-
-
-def _result(entry: Entry, prediction: Prediction, decisions: Decisions) -> Result:
-    row = decisions.row(entry.path, prediction)
-    embedding = prediction.embedding
-    return Result(entry.id, row, None if embedding is None else sketch(embedding))
+def _load(entry: Entry) -> tuple[Any, str | None]:
+    try:
+        return entry.load(), None
+    except ImageError as error:
+        return b"", str(error)  # nothing, which fails at once and in its turn
 
 
 @dataclass(slots=True)

@@ -232,8 +232,8 @@ class JobFile:
         """
         with self._change() as rows:
             rows.executemany(
-                "UPDATE items SET state = ?, label = ?, decision = ?, sure = ?, hash = ?, sketch = ?, row = ? "
-                "WHERE id = ?",
+                "UPDATE items SET state = ?, label = ?, decision = ?, sure = ?, hash = ?, "
+                "sketch = ?, row = ? WHERE id = ?",
                 [_values(result) for result in results],
             )
 

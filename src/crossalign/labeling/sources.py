@@ -122,23 +122,25 @@ def open_source(source: str | os.PathLike[str], *, column: str | None = None) ->
 
 def _walk(folder: Path, below: str) -> Iterator[Entry]:
     """All photos of a folder, by name, then those of its folders."""
+    photos, folders = [], []
     try:
         with os.scandir(folder) as found:
-            items = sorted(found, key=lambda item: item.name)
+            for item in found:
+                if item.name.startswith("."):
+                    continue
+                if item.is_dir(follow_symlinks=False):
+                    folders.append(item.name)
+                elif os.path.splitext(item.name)[1].lower() in IMAGE_ENDINGS:  # noqa: PTH122
+                    photos.append(item.name)
     except OSError as error:
         # One folder without rights does not end the job: it is a row of the table.
         reason = error.strerror or "cannot be read"
         yield _failed(below or ".", str(folder), f"{folder}: the folder cannot be listed: {reason}")
         return
-    folders = []
-    for item in items:
-        if item.name.startswith("."):
-            continue
-        if item.is_dir(follow_symlinks=False):
-            folders.append(item.name)
-        elif os.path.splitext(item.name)[1].lower() in IMAGE_ENDINGS:  # noqa: PTH122
-            yield _on_disk(below + item.name, item.path)
-    for name in folders:
+    for name in sorted(photos):
+        yield _on_disk(below + name, f"{folder}{os.sep}{name}")
+    del photos
+    for name in sorted(folders):
         yield from _walk(folder / name, f"{below}{name}/")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +21,7 @@ from crossalign.cli._options import (
     StoreFolder,
     StoreSize,
 )
-from crossalign.cli._shared import classes_given, encoder_named, print_table, store_given
+from crossalign.cli._shared import classes_given, print_table, store_given
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
     from crossalign.labeling.job import Outcome
     from crossalign.labeling.review import Review
     from crossalign.labeling.sources import Source
+
+
+class Engine(str, enum.Enum):
+    """Who labels."""
+
+    local = "local"
+    ray = "ray"
 
 
 @command
@@ -77,6 +85,26 @@ def label(
     report: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write contact sheets, a page a class.")
     ] = None,
+    engine: Annotated[
+        Engine, typer.Option(help="This machine alone, or a Ray cluster.", case_sensitive=False)
+    ] = Engine.local,
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; starts one here by default.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers on the Ray cluster; one a processor.")
+    ] = None,
+    worker_cpus: Annotated[
+        float | None, typer.Option(help="Processors that a worker counts for.")
+    ] = None,
+    worker_gpus: Annotated[
+        float, typer.Option(min=0, help="Graphics cards that a worker counts for.")
+    ] = 0.0,
+    shard_size: Annotated[int, typer.Option(min=1, help="Images in a shard, for Ray.")] = 256,
+    shards: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder for Ray's shards that all workers see."),
+    ] = None,
     export: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,24 +114,39 @@ def label(
     ] = None,
 ) -> int:
     """Label all images of a source; a job that was stopped goes on where it was."""
-    from crossalign.classifier import Classifier
     from crossalign.labeling.exports import parse_export
-    from crossalign.labeling.job import run_job
+    from crossalign.labeling.job import local_engine, run_job
+    from crossalign.labeling.ray_engine import RayEngine
+    from crossalign.labeling.recipe import Recipe
     from crossalign.labeling.sources import open_source
 
     exports = [parse_export(text) for text in export or ()]
     images = open_source(source, column=column)
     decisions = _decisions(threshold, none_of_these, multi_label, top, calibration)
-    classifier = Classifier(
-        decisions.classes(classes_given(class_, classes)),
-        encoder=encoder_named(model, dtype=dtype, device=device),
+    options = {name: value for name, value in (("dtype", dtype), ("device", device)) if value}
+    recipe = Recipe(
+        classes_given(class_, classes),
+        decisions,
+        model=model,
+        model_options=tuple(options.items()),
         method=method,
         crops=crops,
         seed=seed,
-        store=store_given(store, store_size),
         draft=draft,
     )
+    classifier = recipe.build(store_given(store, store_size))
     _check_calibration(classifier, decisions)
+    runner: Any = local_engine
+    if engine == Engine.ray:
+        runner = RayEngine(
+            recipe,
+            shards or out.with_name(f"{out.name}.shards"),
+            address=address,
+            workers=workers,
+            cpus=worker_cpus,
+            gpus=worker_gpus,
+            shard_size=shard_size,
+        )
     with _Shown() as shown:
         outcome = run_job(
             images,
@@ -112,6 +155,7 @@ def label(
             decisions,
             restart=restart,
             retry_errors=retry_errors,
+            engine=runner,
             on_note=say,
             on_progress=shown.update,
         )

@@ -35,7 +35,7 @@ def check_table(path: Path) -> None:
             f"expected an output that ends in {', '.join(_WRITERS)}; got {path.name!r}."
         )
     if ending == ".parquet":
-        _pyarrow()
+        pyarrow()
     if path.is_dir():
         raise LabelingError(f"cannot write {path}: a folder of that name is in the way.")
     try:
@@ -124,7 +124,7 @@ def _jsonl(path: Path, rows: Iterable[Row], _several: bool) -> None:
 
 
 def _parquet(path: Path, rows: Iterable[Row], several: bool) -> None:
-    pa, parquet = _pyarrow()
+    pa, parquet = pyarrow()
     schema = _schema(pa, several)
     iterator = iter(rows)
     with parquet.ParquetWriter(path, schema) as table:
@@ -153,12 +153,24 @@ def _for_arrow(row: Row) -> dict[str, Any]:
     return values
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def pyarrow(feature: str = "parquet", extra: str = "parquet") -> tuple[Any, Any]:
+    """Import pyarrow.
+
+    Args:
+        feature: Who needs it.
+        extra: The extra that brings it.
+
+    Returns:
+        ``pyarrow`` and ``pyarrow.parquet``.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
     try:
         import pyarrow as pa
         from pyarrow import parquet
     except ImportError as error:
-        raise MissingExtraError("writing parquet", "pyarrow", "parquet") from error
+        raise MissingExtraError(feature, "pyarrow", extra) from error
     return pa, parquet
 
 

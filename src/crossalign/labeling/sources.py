@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
-from crossalign.errors import ImageError, LabelingError, MissingExtraError
+from crossalign.errors import ImageError, LabelingError
 from crossalign.images import IMAGE_ENDINGS
+from crossalign.labeling.sinks import pyarrow
 
 PATH_COLUMNS = ("path", "image", "file", "filename", "file_name", "filepath", "image_path")
 """Names that a column of paths goes by, in the order in which they are looked for."""
@@ -230,11 +231,7 @@ def _column(path: Path, names: Any, wanted: str | None, usual: tuple[str, ...]) 
 
 
 def _parquet(path: Path, identity: str, column: str | None) -> Source:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("reading parquet", "pyarrow", "parquet") from error
+    pa, parquet = pyarrow("reading parquet")
     try:
         schema = parquet.read_schema(path)
     except (OSError, pa.ArrowInvalid) as error:

@@ -16,6 +16,7 @@ from PIL import Image
 from crossalign import alignment
 from crossalign._stream import Encoded, encode_stream
 from crossalign._views import Opener
+from crossalign.calibration import PLAIN_TEMPERATURE
 from crossalign.crops import CropSpec
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
@@ -23,6 +24,7 @@ from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
+from crossalign.pipeline import Pipeline
 from crossalign.predictions import Evidence, Explanation, Prediction
 from crossalign.store import Store
 
@@ -219,6 +221,37 @@ class Classifier:
         return (
             self._decide(encoded, keep_evidence=keep_evidence) for encoded in self._encode(images)
         )
+
+    def to_pipeline(self, temperature: float = PLAIN_TEMPERATURE) -> Pipeline:
+        """Give what is called like Transformers' ``zero-shot-image-classification`` pipeline.
+
+        Args:
+            temperature: Its scores are softmax(cosines / temperature).
+
+        Returns:
+            A callable for these classes, or for those that are named at a call.
+
+        Example:
+            >>> from PIL import Image
+            >>> pipeline = Classifier(["red square", "green field"], method="clip").to_pipeline()
+            >>> found = pipeline(Image.new("RGB", (64, 64), "green"), candidate_labels=["a", "b"])
+            >>> sorted(found[0]), round(sum(one["score"] for one in found), 6)
+            (['label', 'score'], 1.0)
+        """
+
+        def make(names: Sequence[str]) -> Classifier:
+            return Classifier(
+                names,
+                encoder=self._encoder,
+                method=self._method,
+                batch_size=self._batch_size,
+                workers=self._workers,
+                max_pixels=self._opener.max_pixels,
+                store=self._store,
+                draft=self.draft,
+            )
+
+        return Pipeline(self, make, temperature)
 
     def __repr__(self) -> str:
         spec = self._method.crops

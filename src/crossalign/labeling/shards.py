@@ -165,18 +165,23 @@ def label_shard(shard: Shard, classifier: Classifier, decisions: Decisions) -> s
         results = list(label_entries(entries, classifier, decisions))
     else:
         results = list(_carefully(shard, entries, finished, tries, classifier, decisions))
-    _write_results(shard, [_as_given(result) for result in results])
+    _write_results(shard, [_as_given(*pair) for pair in zip(results, entries, strict=True)])
     shard.marker.write_text(f"{len(results)}\n")
     return None
 
 
-def _as_given(result: Result) -> Result:
+def _as_given(result: Result, entry: Entry) -> Result:
     """Speak of a file by the path that was given, as the local engine does, not by its full one."""
-    error, path = result.row.error, result.row.path
-    full = str(Path(path).absolute())
-    if error is None or full == path or not error.startswith(full):
+    error = result.row.error
+    if error is None:
         return result
-    values = {**result.row.to_dict(), "error": path + error.removeprefix(full)}
+    try:
+        full = entry.load()
+    except ImageError:  # its own, which names it rightly
+        return result
+    if not isinstance(full, str) or not error.startswith(full):
+        return result
+    values = {**result.row.to_dict(), "error": entry.path + error.removeprefix(full)}
     return Result(result.id, Row(**values))
 
 

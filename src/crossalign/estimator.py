@@ -121,7 +121,7 @@ class ZeroShotClassifier:
         """
         self._check_fitted()
         rows = []
-        for prediction in self.classifier_.predict(X):
+        for prediction in self.classifier_.predict(iter(X)):
             if prediction.scores is None:
                 raise ImageError(str(prediction.error))
             rows.append(prediction.scores)

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from crossalign import Classifier
+from crossalign.calibration import calibrate
 from crossalign.demo import photo_folder
+from crossalign.labeling.decisions import scoring_settings
+from crossalign.labeling.labelled import labelled_photos
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/guide.md", "docs/models.md", "docs/reproducing.md")
+PAGES = ("README.md", "docs/guide.md", "docs/models.md", "docs/reproducing.md", "docs/labelling.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -33,13 +39,37 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith("crossalign ")]
 
 
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled pictures, and what they teach."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name, (label, turn) in {"chelsea.png": ("tabby cat", 0), "coffee.png": ("pug", 5)}.items():
+        with Image.open(photo_folder() / name) as photo:
+            image = photo.convert("RGB").resize((160, 120))
+        (folder / "labelled" / label).mkdir(parents=True)
+        for number in range(12):
+            image.rotate(turn + number).save(folder / "labelled" / label / f"{number}.jpg")
+    classes = ("tabby cat", "pug")
+    photos = labelled_photos(folder / "labelled", classes)
+    classifier = Classifier(classes, method="cupl")
+    scores = [prediction.scores for prediction in classifier.predict(path for path, _ in photos)]
+    places = [place for _, place in photos]
+    learnt = calibrate(np.array(scores), places, settings=scoring_settings(classifier))
+    learnt.save(folder / "calibration.json")
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the docs speak of."""
     Image.open(photo_folder() / "chelsea.png").convert("RGB").save(tmp_path / "photo.jpg")
     pets = {"tabby cat": ["Pointed ears.", "A pink nose."], "pug": ["A flat, wrinkled face."]}
     (tmp_path / "pets.json").write_text(json.dumps(pets))
     (tmp_path / "classes.txt").write_text("tabby cat\npug\n")
+    shutil.copytree(labelled, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "photos").mkdir()
+    for label in ("tabby cat", "pug"):
+        shutil.copy(labelled / "labelled" / label / "1.jpg", tmp_path / "photos" / f"{label}.jpg")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -140,17 +141,17 @@ class Calibration:
                 "those of the calibration."
             )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Write it as JSON.
 
         Args:
             path: The file.
         """
         values = {"crossalign_calibration": _FORMAT, **asdict(self)}
-        path.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        Path(path).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, path: Path) -> Calibration:
+    def load(cls, path: str | os.PathLike[str]) -> Calibration:
         """Read what :meth:`save` wrote.
 
         Args:
@@ -163,7 +164,7 @@ class Calibration:
             CalibrationError: If it is something else.
         """
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
             if values.pop("crossalign_calibration") != _FORMAT:
                 raise ValueError("its format is another")
             threshold = values.pop("threshold")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import threading
 import time
@@ -135,7 +136,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-def job_path(out: Path) -> Path:
+def job_path(out: str | os.PathLike[str]) -> Path:
     """Name the job file of an output.
 
     Args:
@@ -144,12 +145,13 @@ def job_path(out: Path) -> Path:
     Returns:
         The file beside it.
     """
-    return out.with_name(f"{out.name}.job")
+    path = Path(out)
+    return path.with_name(f"{path.name}.job")
 
 
 def run_job(
     source: Source,
-    out: Path,
+    out: str | os.PathLike[str],
     classifier: Classifier,
     decisions: Decisions | None = None,
     *,
@@ -183,12 +185,13 @@ def run_job(
         LabelingError: If the job cannot start or go on. What is finished is kept.
     """
     decisions, note = decisions or Decisions(), on_note or _ignore
-    check_table(out)
-    with _stop_signals() as stop, JobFile(job_path(out)) as job:
+    table = Path(out)
+    check_table(table)
+    with _stop_signals() as stop, JobFile(job_path(table)) as job:
         _compare_settings(job, classifier, decisions, restart)
         listing = _list(source, job, stop, note)
         if listing is None:
-            return Outcome(stopped=True, left=job.count(TODO))
+            return Outcome(job.count(), stopped=True, left=job.count(TODO))
         if retry_errors and (again := job.retry_errors()):
             note(f"{again} images that failed are tried again")
         before, total = job.count() - job.count(TODO), job.count()
@@ -205,7 +208,7 @@ def run_job(
         if not outcome.stopped:
             outcome.labelled += _give_up_on_vanished(job)
             outcome.left, outcome.failed = 0, job.count(FAILED)
-            write_table(out, job.rows(), several=decisions.multi_label)
+            write_table(table, job.rows(), several=decisions.multi_label)
     return outcome
 
 

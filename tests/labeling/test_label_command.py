@@ -82,6 +82,10 @@ def test_broken_images_are_summed_up_and_the_exit_code_is_1(run, folder):
         (["photos", "--out", "l.csv", *WORDS, "--calibration", "c.json"], "not a calibration"),
         (["photos", "--out", "l.csv", *WORDS, "--export", "csv"], "KIND=PATH"),
         (["photos", "--out", "l.csv", *WORDS, "-c", "undecided"], "cannot be called"),
+        (
+            ["photos", "--out", "l.csv", *WORDS, "--engine", "ray", "--store", "s"],
+            "is one machine's",
+        ),
         (["photos", "--out", "photos/r.csv", *WORDS, "--engine", "dask"], "dask"),
     ],
 )

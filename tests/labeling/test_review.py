@@ -44,10 +44,10 @@ def photos(tmp_path, picture):
 def finished(photos, make_encoder):
     """A finished job: function that runs one and opens its job file."""
 
-    def finish(decisions=None, source=photos):
+    def finish(decisions=None, source=photos, restart=False):
         out = photos.parent / "labels.csv"
         classifier = Classifier(CLASSES, encoder=make_encoder(), method="clip")
-        run_job(open_source(source), out, classifier, decisions)
+        run_job(open_source(source), out, classifier, decisions, restart=restart)
         return JobFile(job_path(out))
 
     return finish
@@ -67,6 +67,13 @@ def test_a_review_says_what_to_look_at(finished, photos):
     assert str(photos) not in kind
     assert (number, Path(example).name) == (2, "y.png")
     assert found.duplicates[0] == (str(photos / "000.png"), str(photos / "deep/000.png"))
+
+
+def test_with_several_labels_each_is_counted(finished):
+    with finished(Decisions(multi_label=True, threshold=-2.0)) as job:
+        assert review(job).counts == (("blue", 32), ("green", 32), ("red", 32))
+    with finished(Decisions(threshold=2.0), restart=True) as job:
+        assert review(job).counts == (("undecided", 32),)
 
 
 def test_the_odd_one_out_is_the_most_unusual(finished, photos):

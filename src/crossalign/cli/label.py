@@ -120,6 +120,8 @@ def label(
     from crossalign.labeling.recipe import Recipe
     from crossalign.labeling.sources import open_source
 
+    if engine == Engine.ray and store is not None:
+        raise typer.BadParameter("--store is one machine's; leave it out with --engine ray")
     exports = [parse_export(text) for text in export or ()]
     images = open_source(source, column=column)
     decisions = _decisions(threshold, none_of_these, multi_label, top, calibration)

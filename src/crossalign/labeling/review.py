@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import os
 from collections.abc import Iterator
@@ -99,11 +100,14 @@ def review(job: JobFile, count: int = _LIST, near: float = NEAR_COSINE) -> Revie
 
 def _counts(job: JobFile) -> list[tuple[str, int]]:
     counts: dict[str, int] = {}
-    for row in job.rows():
-        named = row.decision if isinstance(row.decision, list) else [row.decision]
-        for name in named:
-            if name is not None:
+    first = next((row for row in job.rows() if row.error is None), None)
+    if first is not None and isinstance(first.decision, list):
+        for row in job.rows():
+            for name in row.decision or ():
                 counts[name] = counts.get(name, 0) + 1
+    else:
+        query = "SELECT decision, COUNT(*) FROM items WHERE state = ? GROUP BY decision"
+        counts.update(job.query(query, DONE))
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
@@ -138,7 +142,7 @@ def _unusual(job: JobFile, count: int) -> Iterator[Named]:
 
 
 def _duplicates(job: JobFile, near: float) -> list[tuple[str, ...]]:
-    numbers, rows = [], bytearray()
+    numbers, rows = array.array("q"), bytearray()
     query = "SELECT number, sketch FROM items WHERE sketch IS NOT NULL ORDER BY position, number"
     for number, data in job.query(query):
         numbers.append(number)

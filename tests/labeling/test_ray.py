@@ -162,6 +162,12 @@ def test_a_cluster_too_small_is_told(cluster, photos, tmp_path):
         on_ray(photos, tmp_path / "ray.csv", workers=2, cpus=1.0)
 
 
+def test_a_cluster_that_is_not_there_is_told_at_once(photos, tmp_path):
+    assert not ray.is_initialized() or ray.shutdown() is None
+    with pytest.raises(LabelingError, match=r"no Ray cluster answers at 127\.0\.0\.1:9"):
+        on_ray(photos, tmp_path / "ray.csv", address="127.0.0.1:9")
+
+
 def test_a_driver_that_is_killed_goes_on_with_the_shards_that_are_done(photos, tmp_path, picture):
     """``CROSSALIGN_RAY_KILLS=25 CROSSALIGN_KILL_IMAGES=2000`` runs it at full size."""
     kills = int(os.environ.get("CROSSALIGN_RAY_KILLS", "1"))

@@ -14,6 +14,7 @@ import json
 import logging
 import shutil
 import signal
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ _ROUNDS = 5
 # What Ray Data keeps for its own tasks: a cluster whose processors all belong to the pool hangs
 # without a word.
 _HEADROOM = 0.25
+_CONNECT_SECONDS = 10.0
 
 
 class MakesClassifier(Protocol):
@@ -227,6 +229,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
         raise MissingExtraError("--engine ray", "ray", "ray") from error
     began = not ray.is_initialized()
     if began:
+        _check_address(address)
         with _own_signals():
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
@@ -239,6 +242,20 @@ def _cluster(address: str | None) -> Iterator[Any]:
     finally:
         if began:
             ray.shutdown()
+
+
+def _check_address(address: str | None) -> None:
+    """Find out at once that nobody is there; Ray itself tries for minutes."""
+    host, colon, port = (address or "").rpartition(":")
+    if not colon or "/" in host or not port.isdigit():
+        return  # "auto", "local" and addresses of Ray's client are Ray's own matter
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
+    except OSError as error:
+        raise LabelingError(
+            f"no Ray cluster answers at {address}: {error.strerror or error}. `ray status` on its "
+            "head says whether it runs and at which address."
+        ) from error
 
 
 @contextmanager

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from crossalign.cli._app import say
+
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
     from crossalign.encoders import Encoder
@@ -59,6 +61,17 @@ def classes_given(names: list[str] | None, file: Path | None) -> Any:
         "no classes: name them with -c CLASS (repeated), or give --classes FILE (.txt with one a "
         "line, or .json {class: [description, ...]})"
     )
+
+
+def say_undescribed(classifier: Classifier) -> None:
+    """Say which classes, given by name, have no descriptions and are put into templates."""
+    names = classifier.undescribed
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        say(
+            f"note: no descriptions of {shown} in the bank ({len(names)} of "
+            f"{len(classifier.classes)} classes); templates stand in"
+        )
 
 
 def predict(

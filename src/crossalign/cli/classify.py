@@ -8,6 +8,7 @@ import typer
 
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Bank,
     ClassesFile,
     ClassNames,
     Device,
@@ -16,7 +17,13 @@ from crossalign.cli._options import (
     ModelName,
     Seed,
 )
-from crossalign.cli._shared import classes_given, encoder_named, predict, print_line
+from crossalign.cli._shared import (
+    classes_given,
+    encoder_named,
+    predict,
+    print_line,
+    say_undescribed,
+)
 
 if TYPE_CHECKING:
     from crossalign.predictions import Prediction
@@ -31,6 +38,7 @@ def classify(
     method: MethodName = "wca",
     crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
     seed: Seed = 0,
+    bank: Bank = True,
     dtype: Dtype = None,
     device: Device = None,
     top: Annotated[int, typer.Option(min=1, help="Classes to show for each image.")] = 5,
@@ -38,12 +46,20 @@ def classify(
         bool, typer.Option("--json", help="Print one line of JSON for each image.")
     ] = False,
 ) -> int:
-    """Label images among the given classes."""
+    """Label images among the given classes.
+
+    Classes given by name alone are described by the bank of descriptions that ships with the
+    package, where it knows them (methods cupl and wca), and by templates otherwise.
+    """
     from crossalign.classifier import Classifier
 
     chosen = classes_given(class_, classes)
     encoder = encoder_named(model, dtype=dtype, device=device)
-    classifier = Classifier(chosen, encoder=encoder, method=method, crops=crops, seed=seed)
+    classifier = Classifier(
+        chosen, encoder=encoder, method=method, crops=crops, seed=seed, bank=bank
+    )
+    if bank:
+        say_undescribed(classifier)
     show = _print_json if json_ else _print_ranked
     failed = 0
     for prediction in predict(classifier, images):

@@ -102,8 +102,9 @@ def descriptions(classes: Iterable[str]) -> DescriptionSet:
     found = {name: find(name) for name in listed}
     missing = [name for name, entry in found.items() if entry is None]
     if missing:
-        near = difflib.get_close_matches(missing[0], names(), n=3)
-        hint = f"Near {missing[0]!r}: {some(near)}. " if near else ""
+        known, _ = _bank()
+        near = difflib.get_close_matches(_key(missing[0]), known, n=3)
+        hint = f"Near {missing[0]!r}: {some([known[key][0] for key in near])}. " if near else ""
         raise DescriptionError(
             f"Expected classes that the bank knows, got {some(missing)} ({len(missing)} of "
             f"{len(listed)}). {hint}Write descriptions for them, or give names alone to the "

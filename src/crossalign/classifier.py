@@ -60,6 +60,9 @@ class Classifier:
         crops: Number of crops, or a :class:`CropSpec`; the method's own by default. A method that
             looks at the whole image alone has no use for it.
         seed: For random crops and random words; 0 by default.
+        bank: Where names alone are given and the method asks for descriptions (``cupl``, ``wca``),
+            use those of :mod:`crossalign.bank` for the classes that it knows, see
+            :func:`crossalign.methods.class_texts`. False gives templates to all, as published.
         batch_size: Views in one call of the encoder.
         workers: Threads that decode and cut; as many as there are processors by default, at most 4.
         max_pixels: Larger images are refused.
@@ -93,6 +96,7 @@ class Classifier:
         method: str | Method = "wca",
         crops: int | CropSpec | None = None,
         seed: int | None = None,
+        bank: bool = True,
         batch_size: int = 32,
         workers: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -101,7 +105,7 @@ class Classifier:
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
         self._method = _with_crops(get_method(method), crops, seed)
-        self._texts = class_texts(self._method, self._descriptions, seed or 0)
+        self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
         default_workers = min(4, os.cpu_count() or 1)
@@ -131,6 +135,11 @@ class Classifier:
     def texts(self) -> tuple[tuple[str, ...], ...]:
         """The texts that stand for each class, as the method writes them."""
         return self._texts.texts
+
+    @property
+    def undescribed(self) -> tuple[str, ...]:
+        """Classes that the bank was asked for and does not know; templates stand in for them."""
+        return self._texts.undescribed
 
     @property
     def encoder(self) -> Encoder:

@@ -29,6 +29,13 @@ MethodName: TypeAlias = Annotated[
 Seed: TypeAlias = Annotated[
     int, typer.Option("--seed", help="Seed of random crops and random words.")
 ]
+Bank: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--bank/--no-bank",
+        help="Describe classes given by name alone with the bank, where it knows them.",
+    ),
+]
 Dtype: TypeAlias = Annotated[
     str | None, typer.Option("--dtype", help="Precision of the encoder, where it has several.")
 ]

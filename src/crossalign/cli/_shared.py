@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from crossalign.cli._app import say
 from crossalign.cli._options import byte_count
 
 if TYPE_CHECKING:
@@ -73,6 +74,17 @@ def store_given(folder: Path | None, size: str | None) -> Store | None:
             raise typer.BadParameter("--store-size goes with --store DIR")
         return None
     return Store(folder, max_bytes=None if size is None else byte_count(size))
+
+
+def say_undescribed(classifier: Classifier) -> None:
+    """Say which classes, given by name, have no descriptions and are put into templates."""
+    names = classifier.undescribed
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        say(
+            f"note: no descriptions of {shown} in the bank ({len(names)} of "
+            f"{len(classifier.classes)} classes); templates stand in"
+        )
 
 
 def predict(

@@ -8,6 +8,7 @@ import typer
 
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Bank,
     ClassesFile,
     ClassNames,
     Device,
@@ -19,7 +20,14 @@ from crossalign.cli._options import (
     StoreFolder,
     StoreSize,
 )
-from crossalign.cli._shared import classes_given, encoder_named, predict, print_line, store_given
+from crossalign.cli._shared import (
+    classes_given,
+    encoder_named,
+    predict,
+    print_line,
+    say_undescribed,
+    store_given,
+)
 
 if TYPE_CHECKING:
     from crossalign.predictions import Prediction
@@ -34,6 +42,7 @@ def classify(
     method: MethodName = "wca",
     crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
     seed: Seed = 0,
+    bank: Bank = True,
     dtype: Dtype = None,
     device: Device = None,
     store: StoreFolder = None,
@@ -44,7 +53,11 @@ def classify(
         bool, typer.Option("--json", help="Print one line of JSON for each image.")
     ] = False,
 ) -> int:
-    """Label images among the given classes."""
+    """Label images among the given classes.
+
+    Classes given by name alone are described by the bank of descriptions that ships with the
+    package, where it knows them (methods cupl and wca), and by templates otherwise.
+    """
     from crossalign.classifier import Classifier
 
     chosen = classes_given(class_, classes)
@@ -55,9 +68,12 @@ def classify(
         method=method,
         crops=crops,
         seed=seed,
+        bank=bank,
         store=store_given(store, store_size),
         draft=draft,
     )
+    if bank:
+        say_undescribed(classifier)
     show = _print_json if json_ else _print_ranked
     failed = 0
     for prediction in predict(classifier, images):

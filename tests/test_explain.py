@@ -68,10 +68,17 @@ def test_everything_adds_up_with_every_method(
     made = Classifier(CLASSES, encoder=encoder, method=method)(picture("green", 3))
     found = made.crop_scores()
     np.testing.assert_allclose(found.terms.sum(axis=0), made.scores, atol=1e-6, rtol=0)
+    alone = Classifier(CLASSES, encoder=encoder, method=dataclasses.replace(method, crops=None))(
+        picture("green", 3)
+    )
+    np.testing.assert_allclose(found.whole_scores, alone.scores, atol=1e-6, rtol=0)
     explanations = {label: made.explain(label) for label in made.classes}
     for number, explanation in enumerate(explanations.values()):
         assert explanation.terms.sum() == pytest.approx(made.scores[number], abs=1e-6)
         np.testing.assert_allclose(explanation.by_crop, found.terms[:, number], atol=1e-6, rtol=0)
+        whole = alone.explain(explanation.label)
+        assert explanation.whole_score == pytest.approx(whole.score, abs=1e-6)
+        np.testing.assert_allclose(explanation.whole_similarity[None], whole.similarity, atol=1e-6)
         assert explain.heat_map(explanation).sum() == pytest.approx(positive(explanation), abs=1e-9)
     for first, second in itertools.permutations(explanations.values(), 2):
         assert_adds_up(explain.contrast(first, second))
@@ -280,6 +287,8 @@ def explanation_of(
         description_weights=shares.astype(np.float32),
         similarity=similarity.astype(np.float32),
         terms=terms,
+        whole_similarity=similarity[0].astype(np.float32),
+        whole_score=float(shares @ similarity[0]),
     )
 
 
@@ -489,6 +498,7 @@ def crop_scores(draw: st.DrawFn) -> CropScores:
         embeddings=embeddings,
         form=form,
         terms=terms,
+        whole_scores=terms[0].astype(np.float32),
     )
 
 

@@ -311,16 +311,19 @@ class Classifier:
             description_weights=text_weights,
             similarity=alignment.similarity_matrix(parts, texts),
             terms=terms,
+            whole_similarity=texts @ image,
+            whole_score=float(side.vectors[index] @ image),
         )
 
     def _crop_scores(self, prediction: Prediction) -> CropScores:
         evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
         weights = alignment.crop_weights(image, parts, self._method.crop_scale)
+        vectors = self.prepare().vectors
         terms = alignment.crop_contributions(
             np.asarray(parts, np.float64),
             np.asarray(weights, np.float64),
-            np.asarray(self.prepare().vectors, np.float64),
+            np.asarray(vectors, np.float64),
             self._method.form,
         )
         return CropScores(
@@ -333,6 +336,7 @@ class Classifier:
             embeddings=parts,
             form=self._method.form,
             terms=terms,
+            whole_scores=alignment.scores(image, vectors),
         )
 
     def _with_evidence(self, prediction: Prediction) -> Prediction:

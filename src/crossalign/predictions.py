@@ -54,6 +54,8 @@ class Explanation:
         description_weights: v, float32, shape (M,), adding up to 1.
         similarity: s, float32, shape (N, M).
         terms: float64, shape (N, M).
+        whole_similarity: Cosine of the whole image with each description, float32, shape (M,).
+        whole_score: What the score would be with the whole image as the only crop.
     """
 
     image: str
@@ -66,6 +68,8 @@ class Explanation:
     description_weights: npt.NDArray[np.float32]
     similarity: npt.NDArray[np.float32]
     terms: npt.NDArray[np.float64]
+    whole_similarity: npt.NDArray[np.float32]
+    whole_score: float
 
     @property
     def by_crop(self) -> npt.NDArray[np.float64]:
@@ -142,6 +146,8 @@ class CropScores:
         embeddings: Unit embeddings of the crops, float32, shape (N, D).
         form: Score form, ``"prototype"`` or ``"sum"``.
         terms: float64, shape (N, C).
+        whole_scores: What the scores would be with the whole image as the only crop, float32, shape
+            (C,).
     """
 
     image: str
@@ -153,6 +159,7 @@ class CropScores:
     embeddings: Embeddings
     form: Form
     terms: npt.NDArray[np.float64]
+    whole_scores: Scores
 
 
 class Explainer(Protocol):

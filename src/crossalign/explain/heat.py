@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 
 import numpy as np
@@ -54,10 +55,8 @@ def signed_heat_map(
 ) -> HeatMap:
     """Show where the evidence for a class and against it lies, or for A and for B.
 
-    The map of what speaks for, as in :func:`heat_map`, less the map of what speaks against, each
-    laid out on its own. Of an explanation these are the terms above and below zero, and the map
-    adds up to the score. Of a contrast they are the crops that add to the difference and those that
-    take from it, and the map adds up to the difference of the scores.
+    Each crop brings what it adds to the score, or to the difference of two; :func:`spread` says how
+    that is laid over the picture. The map adds up to the score, or to the difference.
 
     Args:
         of: An explanation, or a contrast of two.
@@ -77,13 +76,10 @@ def signed_heat_map(
                 "expected no description with a contrast, whose two classes have different ones; "
                 f"got {description!r}. Ask its 'first' or 'second' explanation."
             )
-        terms = of.by_crop[:, None]
+        amounts = of.by_crop
     else:
-        terms = _columns(of, description)
-    for_it, against_it = (np.maximum(side, 0.0).sum(axis=1) for side in (terms, -terms))
-    return spread(of.boxes, of.size, for_it, max_side=max_side) - spread(
-        of.boxes, of.size, against_it, max_side=max_side
-    )
+        amounts = _columns(of, description).sum(axis=1)
+    return spread(of.boxes, of.size, amounts, max_side=max_side)
 
 
 def spread(
@@ -95,26 +91,33 @@ def spread(
 ) -> HeatMap:
     """Spread an amount over each box, and even out how often boxes cover a place.
 
-    With e_i the amount of box i, A_i its area and the sums over the boxes that cover pixel p,
+    Random crops cover the middle of a picture more often than its rim, so amounts merely spread
+    over their boxes would show little but that. With e_i the amount of box i, A_i its area, and the
+    sums over the boxes that cover pixel p,
 
-    ``h(p) = sum e_i / A_i  /  sum 1 / A_i``
+    ``h(p) = (sum e_i / A_i + k m) / (sum 1 / A_i + k)``
 
     is what p gets if each amount is spread evenly over its box, divided by what p would get if all
     boxes brought the same: the mean amount of the boxes that see p, in which small boxes, which
-    know better where they look, count more. The map is h scaled so that it adds up to the sum of
-    all e_i; where no box is, it is 0. Random crops cover the middle of a picture more often than
-    its rim; equal amounts nevertheless give an even map. The order of the boxes does not matter,
-    to the last bit.
+    know better where they look, count more. So that a single crop at the rim does not outshine all
+    others, p is also seen by one more box of ordinary coverage ``k = N / (width height)`` and the
+    mean amount m. The map is h scaled so that it adds up to the sum of all e_i; where no box is,
+    it is 0. Equal amounts give an even map, and the order of the boxes does not matter, to the last
+    bit.
+
+    With amounts on both sides of zero, h is scaled so that the same map of their sizes would add up
+    to the sum of the sizes; then what lies above zero is multiplied, and what lies below divided,
+    by the one number that makes all add up to the sum of all e_i.
 
     Args:
         boxes: ``(left, top, right, bottom)`` in pixels inside the image, none empty, shape (N, 4).
         size: Width and height of the image in pixels.
-        amounts: e, none below zero, shape (N,).
+        amounts: e, shape (N,).
         max_side: Longest side of the map; a pixel of a smaller map holds the sum over the part of
             the image that it stands for. That of the image by default, and never more.
 
     Returns:
-        float64, shape (height, width), no value below zero.
+        float64, shape (height, width); no value below zero if no amount is.
 
     Raises:
         CrossalignError: If ``max_side`` is below 1.
@@ -122,7 +125,7 @@ def spread(
     Example:
         >>> boxes = np.array([[0, 0, 2, 2], [1, 0, 4, 2]])
         >>> spread(boxes, (4, 2), np.array([0.0, 6.0])).round(3).tolist()[0]
-        [0.0, 0.5, 1.25, 1.25]
+        [0.359, 0.629, 1.006, 1.006]
     """
     width, height = _map_size(size, max_side)
     # Sorted, because floating-point sums depend on the order.
@@ -134,21 +137,44 @@ def spread(
     corners = [np.searchsorted(edges_x, boxes[:, side]) for side in (0, 2)]
     corners += [np.searchsorted(edges_y, boxes[:, side]) for side in (1, 3)]
     cells = len(edges_y) - 1, len(edges_x) - 1
+    areas = np.outer(np.diff(edges_y), np.diff(edges_x))
     density = 1.0 / np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     covered = _stack(cells, corners, np.ones(len(boxes), np.int64)) > 0
-    total = np.where(covered, _stack(cells, corners, density), 1.0)
-    brought = np.where(covered, _stack(cells, corners, density * amounts), 0.0)
-    mean = np.maximum(brought, 0.0) / total
-    per_cell = mean * np.outer(np.diff(edges_y), np.diff(edges_x))
-    whole = float(per_cell.sum())
+    ordinary = len(boxes) / (size[0] * size[1])
+    coverage = _stack(cells, corners, density) + ordinary
+
+    def mean_of(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        brought = _stack(cells, corners, density * values) + ordinary * values.mean()
+        return np.where(covered, brought / coverage, 0.0)
+
+    sizes = np.abs(amounts)
+    whole = float((mean_of(sizes) * areas).sum())
     if whole <= 0.0:
         return np.zeros((height, width))
-    scale = float(amounts.sum()) / whole
+    cell_map = _adding_up(mean_of(amounts) * (sizes.sum() / whole), areas, float(amounts.sum()))
     if (width, height) == size:
-        rows = np.repeat(mean * scale, np.diff(edges_y), axis=0)
+        rows = np.repeat(cell_map, np.diff(edges_y), axis=0)
         return np.repeat(rows, np.diff(edges_x), axis=1)
-    small: HeatMap = _shares(edges_y, height) @ (per_cell * scale) @ _shares(edges_x, width).T
+    small: HeatMap = _shares(edges_y, height) @ (cell_map * areas) @ _shares(edges_x, width).T
     return small
+
+
+def _adding_up(
+    values: npt.NDArray[np.float64], areas: npt.NDArray[np.int64], total: float
+) -> npt.NDArray[np.float64]:
+    """Multiply what is above zero by r and what is below by 1 / r, so that all adds up to a total.
+
+    With U and V the sums of both sides, r solves r U - V / r = total. Where one side is empty, the
+    other alone adds up to the total.
+    """
+    above, below = np.maximum(values, 0.0), np.maximum(-values, 0.0)
+    up, down = float((above * areas).sum()), float((below * areas).sum())
+    root = math.hypot(total, 2.0 * math.sqrt(up) * math.sqrt(down))
+    if up > 0.0:
+        above *= (root + total) / (2.0 * up)
+    if down > 0.0:
+        below *= (root - total) / (2.0 * down)
+    return above - below
 
 
 def _stack(

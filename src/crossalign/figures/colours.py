@@ -13,12 +13,15 @@ REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")
 FIRST, SECOND = "#0072b2", "#d55e00"
 """Okabe and Ito's blue and vermilion: the class in question, and the one it is compared with."""
 
-# matplotlib's viridis (van der Walt and Smith, CC0) at 17 places; between them it is all but
-# linear. Lightness rises evenly, so it reads in grey as well.
-_VIRIDIS = """
+VIRIDIS = tuple(
+    f"#{colour}"
+    for colour in """
 440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b
 addc30 d8e219 fde725
-"""
+""".split()
+)
+"""The map of van der Walt and Smith (CC0) at 17 places; between them it is all but linear. Its
+lightness rises evenly, so it reads in grey as well."""
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
@@ -47,7 +50,7 @@ def viridis(values: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.uint8]:
         >>> viridis(np.array([0.0, 1.0])).tolist()
         [[68, 1, 84], [253, 231, 37]]
     """
-    anchors = np.array([rgb(colour) for colour in _VIRIDIS.split()], dtype=np.float64)
+    anchors = np.array([rgb(colour) for colour in VIRIDIS], dtype=np.float64)
     places = np.linspace(0.0, 1.0, len(anchors))
     channels = [np.interp(values, places, anchors[:, channel]) for channel in range(3)]
     colours: npt.NDArray[np.uint8] = np.stack(channels, axis=-1).round().astype(np.uint8)

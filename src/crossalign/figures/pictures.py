@@ -84,16 +84,17 @@ def contrast_overlay(image: Image.Image, contrast: Contrast) -> Image.Image:
     return _blend(image, colours, 0.85 * strength)
 
 
-def matrix_picture(values: npt.NDArray[np.floating[Any]]) -> Image.Image:
+def matrix_picture(values: npt.NDArray[np.floating[Any]], low: float, high: float) -> Image.Image:
     """Draw a matrix, a pixel a number.
 
     Args:
         values: Shape (rows, columns).
+        low: The number that is shown darkest.
+        high: The number that is shown brightest.
 
     Returns:
-        RGB image of ``columns`` times ``rows`` pixels, from the least (dark) to the largest.
+        RGB image of ``columns`` times ``rows`` pixels.
     """
-    low, high = float(values.min()), float(values.max())
     return Image.fromarray(viridis((values - low) / ((high - low) or 1.0)))
 
 

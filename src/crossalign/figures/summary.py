@@ -144,7 +144,8 @@ def summarise(
     Args:
         prediction: Its prediction, without error.
         label: The class to explain; the predicted one by default.
-        against: The class to compare it with; the best of the others by default.
+        against: The class to compare it with; the best of the others by default, and where this is
+            the class to explain.
         classes: How many of the best classes to show.
         descriptions: How many descriptions of each of the two classes to show.
 
@@ -159,7 +160,8 @@ def summarise(
     kept = prediction.with_evidence()
     explanation = kept.explain(label)
     others = [name for name, _ in kept.ranked(2) if name != explanation.label]
-    rival = against or next(iter(others), None)
+    asked = against is not None and against != explanation.label
+    rival = against if asked else next(iter(others), None)
     both = None if rival is None else contrast(explanation, kept.explain(rival))
     sides: dict[str, Side] = {explanation.label: "first"}
     if rival is not None:

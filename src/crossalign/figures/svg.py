@@ -124,14 +124,15 @@ def matrix_svg(explanation: Explanation, width: int = 900) -> str:
     values = explanation.similarity[order].T
     row, left, top = 24, width * 0.45, 58
     height = top + row * len(values) + 8
-    picture = data_uri(matrix_picture(values), "PNG")
+    low, high = float(values.min()), float(values.max())
+    picture = data_uri(matrix_picture(values, low, high), "PNG")
     lines = [
         _text(0, 18, f"Similarity matrix of {explanation.label}", "head"),
         _text(0, 40, "description, heaviest crop first", "quiet"),
         _text(
             left,
             40,
-            f"cosine from {values.min():.2f} (dark) to {values.max():.2f} (bright)",
+            f"cosine from {low:.2f} (dark) to {high:.2f} (bright)",
             "quiet",
         ),
         _image(picture, left, top, width - left, row * len(values)),

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from PIL import Image
 
+from crossalign.errors import ImageError
 from crossalign.figures import (
     contrast_overlay,
     heat_overlay,
@@ -98,7 +98,7 @@ def write_report(
     title: str,
     introduction: str = "",
     details: bool = False,
-) -> None:
+) -> int:
     """Write the page, photo by photo; a page of that name is replaced whole or not at all.
 
     Args:
@@ -110,33 +110,44 @@ def write_report(
         details: Whether heat maps, comparison with whole-image matching and similarity matrix are
             unfolded from the start.
 
+    Returns:
+        How many photos failed; each stands on the page with its reason, as does one that has a
+        label but cannot be read again.
+
     Raises:
-        ImageError: If a photo that has a label cannot be read again.
         DescriptionError: If an entry names a class that its prediction does not know.
     """
-    with replacing(path) as page:
+    failed = 0
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as page:
         page.write(_head(title, introduction))
         for entry in entries:
-            page.write(_article(entry, details=details))
+            error = entry.prediction.error
+            if error is None:
+                try:
+                    page.write(_article(entry, details=details))
+                except ImageError as gone:
+                    error = str(gone)
+            if error is not None:
+                failed += 1
+                page.write(_failure(entry.prediction.image, error))
         page.write("</body>\n</html>\n")
+    return failed
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[str]]:
-    """Write a text file that takes its place only when it is whole.
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file that takes its place only when it is whole.
 
     Args:
         path: The file; its folder is made if need be.
 
     Yields:
-        Where to write.
+        A path beside it to write to; it is gone afterwards, whatever happens.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        # A file name need not be valid text.
-        with unfinished.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            yield file
+        yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -161,12 +172,8 @@ than other regions do. Scores rank classes; they are not probabilities.</p>
 
 
 def _article(entry: Entry, *, details: bool) -> str:
-    prediction = entry.prediction
-    if prediction.error is not None:
-        name = clean(Path(prediction.image).name)
-        return f'<article><h2>{name}</h2><p class="error">{clean(prediction.error)}</p></article>\n'
     found = summarise(
-        prediction,
+        entry.prediction,
         entry.label,
         entry.against,
         classes=CLASSES_SHOWN,
@@ -204,6 +211,11 @@ def _article(entry: Entry, *, details: bool) -> str:
 """
 
 
+def _failure(image: str, error: str) -> str:
+    name = clean(Path(image).name)
+    return f'<article><h2>{name}</h2><p class="error">{clean(error)}</p></article>\n'
+
+
 def _regions(found: Summary) -> str:
     rows = (
         f'<tr><td class="key-cell"><span class="key" style="background:{colour}">{rank}</span></td>'
@@ -239,8 +251,8 @@ def _maps(photo: Image.Image, found: Summary) -> str:
 
 def _chart(chart: Chart) -> str:
     """A heading and a table of texts, numbers and bars on one scale."""
-    low, high = chart.reach
-    scale = 100.0 / ((high - low) or 1.0)
+    low, _ = chart.reach
+    scale = 100.0 / chart.span
     note = f'<p class="quiet">{clean(chart.note)}</p>' if chart.note else ""
     rows = "".join(
         f"<tr><td>{clean(bar.text)}</td>"

@@ -13,13 +13,11 @@ REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")
 FIRST, SECOND = "#0072b2", "#d55e00"
 """Okabe and Ito's blue and vermilion: the class in question, and the one it is compared with."""
 
-VIRIDIS = tuple(
-    f"#{colour}"
-    for colour in """
-440154 48186a 472d7b 424086 3b528b 33638d 2c728e 26828e 21918c 1fa088 28ae80 3fbc73 5ec962 84d44b
-addc30 d8e219 fde725
-""".split()
+_VIRIDIS = (
+    "44015448186a472d7b4240863b528b33638d2c728e26828e21918c"
+    "1fa08828ae803fbc735ec96284d44baddc30d8e219fde725"
 )
+VIRIDIS = tuple(f"#{_VIRIDIS[start : start + 6]}" for start in range(0, len(_VIRIDIS), 6))
 """The map of van der Walt and Smith (CC0) at 17 places; between them it is all but linear. Its
 lightness rises evenly, so it reads in grey as well."""
 

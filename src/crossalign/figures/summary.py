@@ -68,6 +68,12 @@ class Chart:
         values += [bar.whole for bar in self.bars if bar.whole is not None]
         return min([0.0, *values]), max([0.0, *values])
 
+    @property
+    def span(self) -> float:
+        """What the whole length stands for; 1 where all bars are nothing."""
+        low, high = self.reach
+        return high - low if high - low > 1e-12 else 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
@@ -172,7 +178,7 @@ def summarise(
         explanation=explanation,
         contrast=both,
         stability=None if both is None or len(explanation.boxes) < 2 else _sure(kept, both),
-        regions=_regions(explanation),
+        regions=distinct_regions(explanation),
         classes=Chart(
             "Best classes",
             "",
@@ -196,16 +202,24 @@ def summarise(
     )
 
 
+def distinct_regions(explanation: Explanation) -> tuple[Region, ...]:
+    """Choose the regions to show: those that add most, none much like another, none for nothing.
+
+    Args:
+        explanation: The score, taken apart.
+
+    Returns:
+        One to four regions.
+    """
+    regions = top_regions(explanation, REGIONS_SHOWN, max_overlap=_MAX_OVERLAP)
+    least = _LEAST_SHARE * regions[0].adds
+    return regions[:1] + tuple(region for region in regions[1:] if region.adds >= least)
+
+
 def _sure(prediction: Prediction, both: Contrast) -> Stability:
     """How sure the label is; against the class compared with, if the label is explained."""
     labelled = both.first.label == prediction.label
     return stability(prediction, both.second.label if labelled else None)
-
-
-def _regions(explanation: Explanation) -> tuple[Region, ...]:
-    regions = top_regions(explanation, REGIONS_SHOWN, max_overlap=_MAX_OVERLAP)
-    least = _LEAST_SHARE * regions[0].adds
-    return regions[:1] + tuple(region for region in regions[1:] if region.adds >= least)
 
 
 def _decisive(explanation: Explanation, both: Contrast | None, words: list[Words]) -> Chart:

@@ -6,8 +6,6 @@ the reader's choice of light or dark.
 
 from __future__ import annotations
 
-import re
-import textwrap
 from collections.abc import Sequence
 from html import escape
 from typing import TypeAlias
@@ -23,13 +21,11 @@ from crossalign.figures.pictures import (
     thumbnail,
 )
 from crossalign.figures.summary import Bar, Chart, Summary
+from crossalign.figures.texts import printable, wrapped
 from crossalign.predictions import Explanation
 
 Frame: TypeAlias = tuple[tuple[int, int, int, int], str]
 """A box in pixels of the image, and the text shown where the pointer rests on it."""
-
-# What XML 1.0 cannot hold, lone surrogates of undecodable file names among it.
-_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _STYLE = f"""
 text {{ font: 15px system-ui, sans-serif; fill: #1d1d1f; }}
@@ -53,7 +49,7 @@ def clean(text: str) -> str:
     Returns:
         The text, escaped; characters that XML cannot hold as ``\xNN`` or ``\uNNNN``.
     """
-    return escape(_NO_XML.sub(lambda found: ascii(found[0])[1:-1], text))
+    return escape(printable(text))
 
 
 def regions_svg(
@@ -218,9 +214,8 @@ def _keys(summary: Summary, width: float) -> tuple[str, float]:
 
 
 def _chart(chart: Chart, width: float) -> tuple[str, float]:
-    low, high = chart.reach
-    track = width - 64
-    scale = track / ((high - low) or 1.0)
+    low, _ = chart.reach
+    scale = (width - 64) / chart.span
     zero = -low * scale
     titles, notes = _wrapped(chart.title, width, lines=2), _wrapped(chart.note, width, lines=2)
     parts = [_lines(titles, 0, 14, "head")]
@@ -263,9 +258,8 @@ def _lines(lines: Sequence[str], x: float, y: float, kind: str = "") -> str:
 
 
 def _wrapped(text: str, width: float, lines: int) -> list[str]:
-    """Break a text into lines; SVG does not, so widths are estimated from an average letter."""
-    room = max(8, int(width / 7.4))
-    return textwrap.wrap(text, room, max_lines=lines, placeholder=" …") or [""]
+    """Break a text into lines; SVG does not, so its width is estimated from an average letter."""
+    return wrapped(text, int(width / 7.4), lines)
 
 
 def _picture(image: Image.Image, x: float, y: float, width: float, height: float) -> str:

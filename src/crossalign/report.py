@@ -43,9 +43,9 @@ body {{ margin: 0 auto; max-width: 68rem; padding: 2rem 1rem 4rem; background: v
 h1 {{ font-size: 1.5rem; margin: 0 0 .25rem; }} h2 {{ font-size: 1.25rem; margin: 0; }}
 h3 {{ font-size: .8rem; margin: 1rem 0 .3rem; color: var(--quiet); font-weight: 600; }}
 p {{ margin: .25rem 0; }} .quiet {{ color: var(--quiet); font-size: .875rem; }}
-article {{ display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 6fr); gap: 0 1.5rem;
+article {{ display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 6fr); gap: 1rem 1.5rem;
   padding: 1.5rem 0; border-top: 1px solid var(--line); margin-top: 1.5rem; }}
-details {{ grid-column: 1 / -1; margin-top: 1rem; }}
+details {{ grid-column: 1 / -1; }}
 summary {{ cursor: pointer; color: var(--quiet); font-size: .875rem; }}
 .more {{ display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1rem 1.5rem;
   padding-top: .75rem; }}

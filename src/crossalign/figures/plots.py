@@ -92,9 +92,7 @@ def plot_regions(
         )
         lines = wrapped(region.text, 46, lines=2)
         words.append(f"{rank}  {region.adds:.3f}  " + "\n                ".join(lines))
-    axes.set_title(
-        "\n".join(words), fontsize="small", loc="left", y=-0.04, va="top", parse_math=False
-    )
+    _caption(axes, words)
     return axes
 
 
@@ -129,7 +127,7 @@ def plot_heat_map(
         overlay = heat_overlay(small, of, description=description)
         title = f"Where the evidence for {of.label} lies"
     axes = _photo(axes, overlay, of.size)
-    _title(axes, title)
+    _caption(axes, wrapped(title, 56, lines=2))
     return axes
 
 
@@ -268,6 +266,12 @@ def _photo(axes: Axes | None, image: Image.Image, size: tuple[int, int]) -> Axes
     return axes
 
 
+def _caption(axes: Axes, lines: Sequence[str]) -> None:
+    """Write below a photo."""
+    text = "\n".join(lines)
+    axes.set_title(text, loc="left", y=-0.04, va="top", fontsize="small", parse_math=False)
+
+
 def _title(axes: Axes, title: str, note: str = "") -> None:
-    lines = wrapped(title, 44, lines=2) + (wrapped(note, 44, lines=2) if note else [])
+    lines = wrapped(title, 40, lines=2) + (wrapped(note, _LETTERS, lines=3) if note else [])
     axes.set_title("\n".join(lines), loc="left", fontsize="medium", parse_math=False)

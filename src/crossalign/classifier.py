@@ -16,14 +16,14 @@ from PIL import Image
 from crossalign import alignment
 from crossalign._stream import Encoded, encode_stream
 from crossalign._views import Opener
-from crossalign.crops import CropSpec
+from crossalign.crops import Boxes, CropSpec
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
-from crossalign.predictions import Evidence, Explanation, Prediction
+from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
 from crossalign.store import Store
 
 _TEXTS_PER_CALL = 256
@@ -261,9 +261,7 @@ class Classifier:
         views = encoded.views
         if views is None:
             message = str(encoded.error) or "out of memory"
-            return Prediction(
-                name, self.classes, None, None, None, error=message, _explain=self._explain
-            )
+            return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
         image, parts = _sides(encoded.embeddings)
         vector = alignment.image_vectors(
             image, parts, scale=self._method.crop_scale, form=self._method.form
@@ -283,13 +281,11 @@ class Classifier:
                 boxes=views.boxes,
                 views=encoded.embeddings if keep_evidence else None,
             ),
-            _explain=self._explain,
+            _explainer=self,
         )
 
     def _explain(self, prediction: Prediction, label: str) -> Explanation:
-        evidence = prediction._evidence
-        if evidence is None:
-            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
         side = self.prepare()
         index = self.classes.index(label)
@@ -298,24 +294,59 @@ class Classifier:
         text_weights = alignment.description_weights(
             side.labels[index], texts, self._method.description_scale
         )
-        terms = alignment.contributions(parts, weights, texts, text_weights, self._method.form)
-        boxes = evidence.boxes
-        if not len(boxes):
-            boxes = np.array([(0, 0, *evidence.size)], dtype=np.int64)
-        if prediction.scores is None:
-            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        # The weights are those of the score; what follows is rounded as little as can be.
+        terms = alignment.contributions(
+            np.asarray(parts, np.float64),
+            np.asarray(weights, np.float64),
+            np.asarray(texts, np.float64),
+            np.asarray(text_weights, np.float64),
+            self._method.form,
+        )
         return Explanation(
             image=prediction.image,
             label=label,
-            score=float(prediction.scores[index]),
+            score=float(scores[index]),
             size=evidence.size,
-            boxes=boxes,
+            boxes=_regions(evidence),
             crop_weights=weights,
             descriptions=self._texts.texts[index],
             description_weights=text_weights,
             similarity=alignment.similarity_matrix(parts, texts),
             terms=terms,
+            whole_similarity=texts @ image,
+            whole_score=float(side.vectors[index] @ image),
         )
+
+    def _crop_scores(self, prediction: Prediction) -> CropScores:
+        evidence, scores = _usable(prediction)
+        image, parts = _sides(self._views_again(prediction.image, evidence))
+        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
+        vectors = self.prepare().vectors
+        terms = alignment.crop_contributions(
+            np.asarray(parts, np.float64),
+            np.asarray(weights, np.float64),
+            np.asarray(vectors, np.float64),
+            self._method.form,
+        )
+        return CropScores(
+            image=prediction.image,
+            classes=self.classes,
+            scores=scores,
+            size=evidence.size,
+            boxes=_regions(evidence),
+            weights=weights,
+            embeddings=parts,
+            form=self._method.form,
+            terms=terms,
+            whole_scores=alignment.scores(image, vectors),
+        )
+
+    def _with_evidence(self, prediction: Prediction) -> Prediction:
+        evidence, _ = _usable(prediction)
+        if evidence.views is not None:
+            return prediction
+        views = self._views_again(prediction.image, evidence)
+        return dataclasses.replace(prediction, _evidence=dataclasses.replace(evidence, views=views))
 
     def _views_again(self, name: str, evidence: Evidence) -> Embeddings:
         if evidence.views is not None:
@@ -340,6 +371,18 @@ class Classifier:
 def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
     """Part embeddings into whole image and crops; without crops the whole image is the one crop."""
     return views[0], views[1:] if len(views) > 1 else views
+
+
+def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
+    if prediction._evidence is None or prediction.scores is None:
+        raise ImageError(f"there is nothing to explain: {prediction.error}")
+    return prediction._evidence, prediction.scores
+
+
+def _regions(evidence: Evidence) -> Boxes:
+    if len(evidence.boxes):
+        return evidence.boxes
+    return np.array([(0, 0, *evidence.size)], dtype=np.int64)
 
 
 def _with_crops(method: Method, crops: int | CropSpec | None, seed: int | None) -> Method:

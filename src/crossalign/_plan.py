@@ -22,8 +22,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 MAX_BUDGET = 500
 """Most crops that a plan is made for; its cost grows with their cube."""
 
-# The model's constants, all without a unit: near the greatest likelihood of the built-in model's crops
-# of pets, textures and scenes, except that a crop's own part is thrice as large, for rougher encoders.
+# The model's constants, all without a unit: near the greatest likelihood of the built-in model's
+# crops, except that a crop's own part is three times as large, for the sake of rougher encoders.
 _OWN_VARIANCE = 0.1  # of a crop's own part, beside 1 for the part that overlapping crops share
 COSINE_SPREAD = 0.13  # prior spread of the cosines, beside a slope of 1
 _EXPECTED_SLOPE = 0.5  # cosine lost from full overlap with the whole to none; for the order alone

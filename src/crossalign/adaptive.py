@@ -192,7 +192,9 @@ class Trial:
     @property
     def leader(self) -> int:
         """Number of the winner by the crops so far; by the whole image before the first."""
-        return int(np.argmax(self._total if self.taken else self._whole))
+        best = int(np.argmax(self._total if self.taken else self._whole))
+        # Of classes with the same vector the first, whatever the last bits of their sums say.
+        return int(np.argmin(self._contest.apart(best)))
 
     @property
     def settled(self) -> bool:
@@ -320,7 +322,8 @@ def _overtaken(margins: Floats, spreads: Floats, freedom: float) -> Floats:
     0.001 for eight.
     """
     certain = spreads == 0.0
-    ratios = np.abs(margins) / np.where(certain, 1.0, spreads)
+    # Beyond any doubt is far enough: squares of tiny spreads' ratios would overflow.
+    ratios = np.minimum(np.abs(margins), 1e9 * spreads) / np.where(certain, 1.0, spreads)
     normal = np.sqrt(freedom * np.log1p(ratios**2 / freedom))
     z = normal * ((8.0 * freedom + 1.0) / (8.0 * freedom + 3.0)) / math.sqrt(2.0)
     y = 1.0 / (1.0 + 0.3275911 * z)

@@ -61,13 +61,14 @@ def refined(
     A place that three candidates for each crop so far have not filled takes the last of them as it
     is. So there are always ``count`` boxes, and a larger count only adds to them.
     """
+    kept, filled = np.empty((count, 4), np.int64), 0
     candidates = random(REFINED_TRIES * count, side, width, height, seed, digest)
-    kept = np.empty((0, 4), np.int64)
     for number, box in enumerate(candidates, start=1):
-        late = number >= REFINED_TRIES * (len(kept) + 1)
-        if late or not np.any(iou(box, kept) > REFINED_IOU):
-            kept = np.concatenate([kept, box[None]])
-        if len(kept) == count:
+        late = number >= REFINED_TRIES * (filled + 1)
+        if late or not np.any(iou(box, kept[:filled]) > REFINED_IOU):
+            kept[filled] = box
+            filled += 1
+        if filled == count:
             break
     return kept
 

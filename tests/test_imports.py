@@ -86,7 +86,7 @@ ROOMS = [
     {"encoders"},
     {"store", "_database", "_packing"},
     {"methods", "lint", "refine"},
-    {"predictions", "adaptive", "_plan", "_stream", "_views"},
+    {"predictions", "adaptive", "_plan", "_rounds", "_stream", "_views"},
     {"classifier"},
     {"explain", "figures"},
     {"report", "demo", "parity", "export", "writers", "_progress"},

@@ -7,15 +7,17 @@ import operator
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from crossalign import alignment
-from crossalign._stream import Encoded, encode_stream
+from crossalign._rounds import in_rounds
+from crossalign._stream import Encoded, Planner, all_views, encode_stream
 from crossalign._views import Opener
+from crossalign.adaptive import Adaptive, Contest
 from crossalign.crops import Boxes, CropSpec
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
@@ -57,8 +59,9 @@ class Classifier:
         classes: A :class:`DescriptionSet`, ``{class: [description, ...]}`` or class names.
         encoder: Name of an encoder, see :func:`load_encoder`, or an encoder.
         method: Name of a method, see :data:`crossalign.methods.METHODS`, or a method.
-        crops: Number of crops, or a :class:`CropSpec`; the method's own by default. A method that
-            looks at the whole image alone has no use for it.
+        crops: Number of crops, or a :class:`CropSpec`; the method's own by default. ``"auto"``, or
+            an :class:`Adaptive` with settings of its own, takes crops of each image until its label
+            is settled. A method that looks at the whole image alone has no use for it.
         seed: For random crops and random words; 0 by default.
         bank: Where names alone are given and the method asks for descriptions (``cupl``, ``wca``),
             use those of :mod:`crossalign.bank` for the classes that it knows, see
@@ -94,7 +97,7 @@ class Classifier:
         *,
         encoder: str | Encoder = "builtin",
         method: str | Method = "wca",
-        crops: int | CropSpec | None = None,
+        crops: int | CropSpec | Adaptive | Literal["auto"] | None = None,
         seed: int | None = None,
         bank: bool = True,
         batch_size: int = 32,
@@ -104,7 +107,10 @@ class Classifier:
         draft: bool = False,
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
-        self._method = _with_crops(get_method(method), crops, seed)
+        rule = Adaptive() if crops == "auto" else crops
+        self._adaptive = rule if isinstance(rule, Adaptive) else None
+        count = rule.maximum if isinstance(rule, Adaptive) else rule
+        self._method = _with_crops(get_method(method), count, seed)
         self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
@@ -150,6 +156,11 @@ class Classifier:
     def method(self) -> Method:
         """The method, with the crops that are really taken."""
         return self._method
+
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """When an image has enough crops; None if each has all of them."""
+        return self._adaptive
 
     def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> ClassSide:
         """Encode the classes now, unless that is done already.
@@ -226,7 +237,8 @@ class Classifier:
 
     def __repr__(self) -> str:
         spec = self._method.crops
-        looks = "whole image" if spec is None else f"{spec.count} {spec.kind} crops"
+        most = "" if self._adaptive is None else "up to "
+        looks = "whole image" if spec is None else f"{most}{spec.count} {spec.kind} crops"
         return (
             f"Classifier({len(self.classes)} classes, {self._texts.origin}; "
             f"{self._encoder.card.name}; {self._method.name}, {looks})"
@@ -251,9 +263,13 @@ class Classifier:
         return ClassSide(labels, descriptions, offsets, vectors)
 
     def _encode(self, images: Iterable[Any]) -> Iterator[Encoded]:
-        self.prepare()
+        vectors = self.prepare().vectors
+        planner: Planner = all_views
+        if self._adaptive is not None:
+            contest = Contest(vectors, self._method.crop_scale, self._adaptive)
+            planner = in_rounds(contest, self._encoder.preprocess.fit)
         return encode_stream(
-            images, self._opener, batch_size=self._batch_size, workers=self._workers
+            images, self._opener, planner, batch_size=self._batch_size, workers=self._workers
         )
 
     def _decide(self, encoded: Encoded, *, keep_evidence: bool) -> Prediction:

@@ -183,7 +183,7 @@ def layout(spec: CropSpec) -> str:
         spec: What to take.
 
     Returns:
-        One line; without the count where more crops only add to fewer.
+        One line; without the count where a smaller count takes the first crops of a larger one.
 
     Example:
         >>> layout(CropSpec(count=30)) == layout(CropSpec(count=60))
@@ -192,9 +192,9 @@ def layout(spec: CropSpec) -> str:
         False
     """
     low, high = spec.side
-    if spec.kind == "grid":
-        return f"grid count={spec.count} side={low!r}:{high!r}"
-    return f"{spec.kind} seed={spec.seed} side={low!r}:{high!r}"
+    count = "" if is_prefix(spec) else f" count={spec.count}"
+    seed = "" if spec.kind == "grid" else f" seed={spec.seed}"
+    return f"{spec.kind}{count}{seed} side={low!r}:{high!r}"
 
 
 def published_boxes(

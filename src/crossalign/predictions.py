@@ -211,6 +211,11 @@ class Prediction:
         return [(self.classes[index], float(self.scores[index])) for index in order.tolist()]
 
     @property
+    def crops(self) -> int | None:
+        """How many crops were looked at: 0 by whole-image methods; None if there was an error."""
+        return None if self._evidence is None else len(self._evidence.boxes)
+
+    @property
     def margin(self) -> float | None:
         """By how much the best class leads the runner-up; None with one class or an error."""
         if self.scores is None or len(self.classes) < 2:

@@ -26,6 +26,22 @@ ModelName: TypeAlias = Annotated[
 MethodName: TypeAlias = Annotated[
     str, typer.Option("--method", help="clip, clip-e, clip-d, waffle, cupl or wca.")
 ]
+Crops: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--crops",
+        metavar="N|auto",
+        help="Crops an image, for methods that take any; auto takes as many as its label needs.",
+    ),
+]
+Risk: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--risk",
+        help="With --crops auto: accepted probability that all 60 crops would say otherwise.  "
+        "[default: 0.01]",
+    ),
+]
 Seed: TypeAlias = Annotated[
     int, typer.Option("--seed", help="Seed of random crops and random words.")
 ]

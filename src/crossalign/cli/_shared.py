@@ -15,6 +15,7 @@ from crossalign.cli._app import say
 from crossalign.cli._options import byte_count
 
 if TYPE_CHECKING:
+    from crossalign.adaptive import Adaptive
     from crossalign.classifier import Classifier
     from crossalign.encoders import Encoder
     from crossalign.predictions import Prediction
@@ -63,6 +64,19 @@ def classes_given(names: list[str] | None, file: Path | None) -> Any:
         "no classes: name them with -c CLASS (repeated), or give --classes FILE (.txt with one a "
         "line, or .json {class: [description, ...]})"
     )
+
+
+def crops_given(text: str, risk: float | None) -> int | Adaptive:
+    """Read --crops and --risk."""
+    if text == "auto":
+        from crossalign.adaptive import Adaptive
+
+        return Adaptive() if risk is None else Adaptive(risk=risk)
+    if risk is not None:
+        raise typer.BadParameter("--risk goes with --crops auto")
+    if not text.isdecimal():
+        raise typer.BadParameter(f"expected --crops as a number, or auto; got {text!r}")
+    return int(text)
 
 
 def store_given(folder: Path | None, size: str | None) -> Store | None:

@@ -11,17 +11,20 @@ from crossalign.cli._options import (
     Bank,
     ClassesFile,
     ClassNames,
+    Crops,
     Device,
     Draft,
     Dtype,
     MethodName,
     ModelName,
+    Risk,
     Seed,
     StoreFolder,
     StoreSize,
 )
 from crossalign.cli._shared import (
     classes_given,
+    crops_given,
     encoder_named,
     predict,
     print_line,
@@ -40,7 +43,8 @@ def classify(
     classes: ClassesFile = None,
     model: ModelName = "builtin",
     method: MethodName = "wca",
-    crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
+    crops: Crops = "60",
+    risk: Risk = None,
     seed: Seed = 0,
     bank: Bank = True,
     dtype: Dtype = None,
@@ -66,7 +70,7 @@ def classify(
         chosen,
         encoder=encoder,
         method=method,
-        crops=crops,
+        crops=crops_given(crops, risk),
         seed=seed,
         bank=bank,
         store=store_given(store, store_size),
@@ -75,10 +79,13 @@ def classify(
     if bank:
         say_undescribed(classifier)
     show = _print_json if json_ else _print_ranked
-    failed = 0
+    failed = taken = 0
     for prediction in predict(classifier, images):
         failed += prediction.error is not None
+        taken += prediction.crops or 0
         show(prediction, top)
+    if classifier.adaptive is not None and failed < len(images):
+        say(f"{taken / (len(images) - failed):.1f} crops an image")
     if failed:
         say(f"{failed} of {len(images)} images failed")
     return SOME_FAILED if failed else OK

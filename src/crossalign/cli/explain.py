@@ -12,13 +12,21 @@ from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
     ClassesFile,
     ClassNames,
+    Crops,
     Device,
     Dtype,
     MethodName,
     ModelName,
+    Risk,
     Seed,
 )
-from crossalign.cli._shared import check_writable, classes_given, encoder_named, predict
+from crossalign.cli._shared import (
+    check_writable,
+    classes_given,
+    crops_given,
+    encoder_named,
+    predict,
+)
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -53,7 +61,8 @@ def explain(
     ] = None,
     model: ModelName = "builtin",
     method: MethodName = "wca",
-    crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
+    crops: Crops = "60",
+    risk: Risk = None,
     seed: Seed = 0,
     dtype: Dtype = None,
     device: Device = None,
@@ -76,7 +85,9 @@ def explain(
             raise typer.BadParameter(f"{name!r} is not one of the classes")
     check_writable(out)
     encoder = encoder_named(model, dtype=dtype, device=device)
-    classifier = Classifier(chosen, encoder=encoder, method=method, crops=crops, seed=seed)
+    classifier = Classifier(
+        chosen, encoder=encoder, method=method, crops=crops_given(crops, risk), seed=seed
+    )
 
     def entries() -> Iterator[Entry]:
         predictions = predict(classifier, images, keep_evidence=True)

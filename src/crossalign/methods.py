@@ -118,8 +118,8 @@ def class_texts(
 
     With the bank, a method that asks for descriptions gets those of :mod:`crossalign.bank` for
     names alone. Classes that the bank does not know get the method's templates; then the others
-    carry the templates beside their descriptions, because texts of one kind alone are more alike
-    to any image than texts of another, which would favour some classes over others.
+    carry the templates beside their descriptions, because texts of one kind may be more alike to
+    every image than texts of another, which would favour some classes over others.
 
     Args:
         method: The method.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from crossalign import Classifier
 from crossalign.encoders import Encoder, load_encoder
-from crossalign.encoders.transformers import IMAGE_BATCH, TEXT_BATCH
+from crossalign.encoders._torch import IMAGE_BATCH, TEXT_BATCH
 from crossalign.errors import EncoderError
 from crossalign.parity import compare
 
@@ -309,6 +309,24 @@ def test_token_ids_are_those_of_transformers(pair, family, monkeypatch):
             length = int(expected["attention_mask"].sum())
             # One of the padding is kept where the highest id is looked for, and padding has it.
             assert ids.shape[1] == min(length + (family == "clip-pad-last"), CONTEXT)
+
+
+SPECIALS = {"clip": "<|endoftext|>", "siglip": "</s>", "siglip-fast": "[SEP]", "align": "[SEP]"}
+
+
+@pytest.mark.parametrize("name", SPECIALS)
+def test_a_special_token_written_out_is_plain_text(checkpoint, name):
+    """Else it would end the text, or be taken for its end."""
+    ours, special = load_encoder(f"hf:{checkpoint(name)}"), SPECIALS[name]
+    end = ours._tokenizer.convert_tokens_to_ids(special)
+    texts = [f"a dog {special} cat", f"a dog {special}", "a dog"]
+    rows, _, _ = ours._read(texts)
+    assert [row["input_ids"].count(end) for row in rows] == [1, 1, 1]
+    embedded = ours.encode_texts(texts)
+    assert (embedded[0] * embedded[2]).sum() < 0.9999, "what stands behind it counts"
+    if name == "clip":  # with blanks between its signs it is plain at home, too
+        alike = Home(checkpoint(name)).texts(["a dog <| endoftext |> cat"])
+        assert least_cosine(embedded[:1], alike) >= 0.99999
 
 
 def test_pictures_are_those_of_transformers(pair):

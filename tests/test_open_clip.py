@@ -397,7 +397,9 @@ def test_on_a_gpu(architecture, files, encoder, dtype):
 
 @pytest.mark.parametrize("options", [{"dtype": "int8"}, {"device": "tpu"}, {"device": 3}])
 def test_unknown_options(clip_name, options):
-    with pytest.raises(EncoderError, match=r"expected (dtype as fp32, fp16, bf16|device as 'cpu', 'cuda')"):
+    with pytest.raises(
+        EncoderError, match=r"expected (dtype as fp32, fp16, bf16|device as 'cpu', 'cuda')"
+    ):
         load_encoder(clip_name, **options)
 
 

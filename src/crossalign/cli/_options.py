@@ -34,3 +34,7 @@ Dtype: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str | None, typer.Option("--device", help="Where the encoder runs, where it has a choice.")
 ]
+Engine: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--engine", help="What runs onnx: encoders, onnxruntime (default) or openvino."),
+]

@@ -12,6 +12,7 @@ from crossalign.cli._options import (
     ClassNames,
     Device,
     Dtype,
+    Engine,
     MethodName,
     ModelName,
     Seed,
@@ -33,6 +34,7 @@ def classify(
     seed: Seed = 0,
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     top: Annotated[int, typer.Option(min=1, help="Classes to show for each image.")] = 5,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON for each image.")
@@ -42,7 +44,7 @@ def classify(
     from crossalign.classifier import Classifier
 
     chosen = classes_given(class_, classes)
-    encoder = encoder_named(model, dtype=dtype, device=device)
+    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     classifier = Classifier(chosen, encoder=encoder, method=method, crops=crops, seed=seed)
     show = _print_json if json_ else _print_ranked
     failed = 0

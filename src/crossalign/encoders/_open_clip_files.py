@@ -32,7 +32,7 @@ def plain_specials(tokenizer: Any) -> None:
     if pattern.pattern.startswith(special):
         import regex
 
-        tokenizer.pat = regex.compile(pattern.pattern.removeprefix(special), regex.IGNORECASE)
+        tokenizer.pat = regex.compile(pattern.pattern.removeprefix(special), pattern.flags)
 
 
 def save_settings(

@@ -182,7 +182,7 @@ def _features(torch: Any, output: Any) -> Any:
 def _tower(torch: Any, network: Any, method: str, names: Sequence[str]) -> Any:
     """Make a module of one of a network's functions, which an exporter can trace."""
 
-    class Tower(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Tower(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.network = network

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 IMAGE_BATCH = 32
 TEXT_BATCH = 64
 
+# Texts of several lengths, to trace a text tower with.
+EXAMPLE_TEXTS = ["a photo of a cat.", "dog"]
+
 DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 
 
@@ -39,8 +42,9 @@ class Towers:
 
     Args:
         image: From normalised pixels, float32 (n, 3, S, S), to features (n, D).
-        text: From the inputs named in ``text_inputs``, int64 (n, L) each, to features (n, D).
-        text_inputs: What the text tower takes, in order.
+        text: From token ids and the like, int64 (n, L) each, to features (n, D).
+        image_example: Inputs of the image tower by name, in order.
+        text_example: Inputs of the text tower by name, in order.
         free_length: Whether rows may be shorter than the context length: nothing behind the end of
             a text has influence.
         save_settings: Writes everything but the graphs into a folder: configuration, preprocessing
@@ -50,7 +54,8 @@ class Towers:
 
     image: Any
     text: Any
-    text_inputs: tuple[str, ...]
+    image_example: dict[str, Any]
+    text_example: dict[str, Any]
     free_length: bool
     save_settings: Callable[[Path], None]
     graphs: tuple[str, str]
@@ -137,7 +142,7 @@ class TorchEncoder:
         return unique[[places[text] for text in texts]]
 
     def towers(self) -> Towers:
-        """Give both towers as modules, for export; the encoder is not to be used afterwards."""
+        """Give both towers as modules that an exporter can trace."""
         raise NotImplementedError
 
     def __repr__(self) -> str:
@@ -146,6 +151,11 @@ class TorchEncoder:
             f"{type(self).__name__}({card.name!r}, revision={card.revision!r}, dim={card.dim}, "
             f"device={str(self._device)!r}, dtype={dtype!r})"
         )
+
+    def _example(self) -> Any:
+        """Pixels to trace the image tower with."""
+        side = self._preprocess.size
+        return self._torch.zeros((2, 3, side, side), device=self._device, dtype=self._dtype)
 
     def _embed_images(self, pixels: Pixels) -> Any:
         # A copy: torch wants memory that it may write to, laid out in order.

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from crossalign.encoders._config import read_json, read_open_clip_preprocess
 from crossalign.encoders._open_clip_files import plain_specials, save_settings
 from crossalign.encoders._torch import (
+    EXAMPLE_TEXTS,
     TorchEncoder,
     Towers,
     choose_device,
@@ -57,7 +58,7 @@ class OpenClipEncoder(TorchEncoder):
         self._tokenizer, self._config = tokenizer, config
 
     def towers(self) -> Towers:
-        """Give both towers as modules, for export; the encoder is not to be used afterwards.
+        """Give both towers as modules that an exporter can trace.
 
         Returns:
             The towers.
@@ -77,10 +78,13 @@ class OpenClipEncoder(TorchEncoder):
                 network = _shortened(self.network, ids.shape[1]) if causal else self.network
                 return network.encode_text(ids, normalize=False)
 
+        rows, lengths, _ = self._read(EXAMPLE_TEXTS)
+        width = max(lengths)
         return Towers(
             image=ImageTower(self._model).eval(),
             text=TextTower(self._model).eval(),
-            text_inputs=("input_ids",),
+            image_example={"image": self._example()},
+            text_example={"text": self._torch.stack(rows)[:, :width].to(self._device)},
             free_length=causal,
             save_settings=lambda folder: save_settings(
                 folder, self.card, self.preprocess, self._config, self._tokenizer

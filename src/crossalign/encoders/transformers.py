@@ -23,6 +23,7 @@ from crossalign.encoders._hf_folder import NEEDED, find_weights, locate, read_re
 from crossalign.encoders._hub import read_licence
 from crossalign.encoders._torch import (
     DTYPES,
+    EXAMPLE_TEXTS,
     TorchEncoder,
     Towers,
     choose_device,
@@ -73,7 +74,7 @@ class TransformersEncoder(TorchEncoder):
         self._card = dataclasses.replace(card, dim=self._probe())
 
     def towers(self) -> Towers:
-        """Give both towers as modules, for export; the encoder is not to be used afterwards.
+        """Give both towers as modules that an exporter can trace.
 
         Returns:
             The towers.
@@ -81,10 +82,13 @@ class TransformersEncoder(TorchEncoder):
         # The fast attention is several operators in one, which an exporter knows only in part.
         self._model.set_attn_implementation("eager")
         names = ("input_ids",) if self._kind in CAUSAL else self._tokenizer.model_input_names
+        rows, lengths, _ = self._read(EXAMPLE_TEXTS)
+        feeds = self._pad(rows, max(lengths))
         return Towers(
             image=_tower(self._torch, self._model, "get_image_features", ("pixel_values",)),
             text=_tower(self._torch, self._model, "get_text_features", names),
-            text_inputs=tuple(names),
+            image_example={"pixel_values": self._example()},
+            text_example={name: feeds[name] for name in names},
             free_length=self._trims,
             save_settings=self._save_settings,
             graphs=("onnx/vision_model", "onnx/text_model"),
@@ -141,11 +145,14 @@ class TransformersEncoder(TorchEncoder):
         return _features(self._torch, self._model.get_image_features(pixel_values=values))
 
     def _text_features(self, rows: list[dict[str, list[int]]], longest: int) -> Any:
+        feeds = self._pad(rows, longest)
+        return _features(self._torch, self._model.get_text_features(**feeds))
+
+    def _pad(self, rows: list[dict[str, list[int]]], longest: int) -> Any:
         width = self._width([row["input_ids"] for row in rows], longest)
         options = {"padding": "max_length", "return_tensors": "pt"}
         with self._lock:
-            feeds = self._tokenizer.pad(rows, max_length=width, **options)
-        return _features(self._torch, self._model.get_text_features(**feeds.to(self._device)))
+            return self._tokenizer.pad(rows, max_length=width, **options).to(self._device)
 
     def _read(self, texts: list[str]) -> tuple[list[dict[str, list[int]]], list[int], set[int]]:
         """Token ids without padding, their lengths, and the places of the texts that were cut."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from crossalign.encoders._config import read_json, read_preprocess
+from crossalign.encoders._hub import cached_snapshots, read_licence, stated_context, stated_dim
+from crossalign.encoders.base import ModelCard
 from crossalign.errors import EncoderError
 
+# Newer versions of Transformers write the second instead of the first.
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 WEIGHTS = ("model.safetensors", "model-*.safetensors")
 FILES = (*WEIGHTS, "*.json", "*.txt", "*.model")
 NEEDED = "config.json, preprocessor_config.json, model.safetensors and a tokenizer.json"
@@ -108,3 +113,32 @@ def read_revision(folder: Path) -> str:
             while block := opened.read(1 << 22):
                 digest.update(block)
     return digest.hexdigest()[:12]
+
+
+def cards() -> list[ModelCard]:
+    """List the dual encoders of Transformers that the hub's cache on this machine holds."""
+    found = [_card_of(folder, name) for name, folder in cached_snapshots()]
+    return [card for card in found if card is not None]
+
+
+def _card_of(folder: Path, name: str) -> ModelCard | None:
+    """Describe a model from its settings; None where the folder holds none, or half of one."""
+    try:
+        weights, config = find_weights(folder), read_json(folder / "config.json")
+        made = [folder / file for file in PROCESSORS if (folder / file).is_file()]
+        size = read_preprocess(read_json(made[0]), str(made[0])).size if made else 0
+        settings = folder / "tokenizer_config.json"
+        limit = stated_context(config, read_json(settings) if settings.is_file() else {})
+    except (EncoderError, OSError):
+        return None
+    if not size or not isinstance(config.get("text_config", config.get("vision_config")), Mapping):
+        return None  # such as an image classifier
+    return ModelCard(
+        name=f"hf:{name}",
+        revision=read_revision(folder),
+        dim=stated_dim(config),
+        image_size=size,
+        context_length=limit or 0,
+        licence=read_licence(folder),
+        bytes=sum(file.stat().st_size for file in weights),
+    )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from pathlib import Path
 from typing import Any
 
+from crossalign.encoders._hub import cached_snapshots, read_licence
 from crossalign.encoders.base import ModelCard, Preprocess
 from crossalign.errors import EncoderError
 
+# What open_clip looks for in a repository, best first.
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 FITS = {"crop": "shortest", "squash": "squash"}
 
 
@@ -111,3 +115,43 @@ def _byte_pairs(tokenizer: Any) -> Any:
 
 def _write(file: Path, content: dict[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=2), encoding="utf-8")
+
+
+def cards() -> list[ModelCard]:
+    """List the pretrained tags of open_clip whose weights the hub's cache on this machine holds.
+
+    open_clip, which knows which repository a tag is, is imported only if one may be there.
+    """
+    there = {}
+    for name, folder in cached_snapshots():
+        weights = [folder / file for file in WEIGHTS if (folder / file).is_file()]
+        if weights:
+            there[name] = weights[0]
+    if not there:
+        return []
+    try:
+        open_clip: Any = importlib.import_module("open_clip")
+        tags = open_clip.list_pretrained()
+    except Exception:  # it is not installed, or does not fit the torch at hand
+        return []
+    found = []
+    for architecture, tag in tags:
+        stated = open_clip.get_pretrained_cfg(architecture, tag) or {}
+        weights_of = there.get(str(stated.get("hf_hub") or "").rpartition("/")[0])
+        if weights_of is not None:
+            config = open_clip.get_model_config(architecture)
+            found.append(_describe(f"open_clip:{architecture}/{tag}", tag, config, weights_of))
+    return found
+
+
+def _describe(name: str, tag: str, config: dict[str, Any], weights: Path) -> ModelCard:
+    side = config["vision_cfg"].get("image_size", 224)
+    return ModelCard(
+        name=name,
+        revision=tag,
+        dim=int(config["embed_dim"]),
+        image_size=int(side[0] if isinstance(side, list | tuple) else side),
+        context_length=int(config["text_cfg"].get("context_length", 77)),
+        licence=read_licence(weights.parent),
+        bytes=weights.stat().st_size,
+    )

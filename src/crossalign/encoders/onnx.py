@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crossalign.encoders._hub import cached_snapshots
+from crossalign.encoders._hub import cached_snapshots, stated_dim
 from crossalign.encoders._onnx_engine import CPU_PROVIDER, Engine, choose_engine
 from crossalign.encoders._onnx_graph import TYPES, Array, Tower, described
 from crossalign.encoders._onnx_layout import ModelFiles, find, locate
@@ -45,7 +45,9 @@ PROJECTED = CAUSAL | MASKED
 # below this, also in half precision; what reads the padding lies far above.
 PROBE_TEXT = "a photo of a cat."
 PROBE_PADDING = 16
-LEAST_PROBE_COSINE = 0.99999
+LEAST_PROBE_COSINE = {"fp32": 0.99999, "fp16": 0.99999}
+# Where activations are quantised too, their scale depends on what else is in the batch.
+LEAST_PROBE_COSINE_QUANTISED = 0.99
 
 
 class OnnxEncoder:
@@ -72,6 +74,7 @@ class OnnxEncoder:
         self._text_tower = Tower.open(files.text, "text", pooled, engine)
         self._pixels = self._pixel_input()
         self._levels = _levels(self._preprocess, self._image_tower.inputs[self._pixels].type)
+        self._least = LEAST_PROBE_COSINE.get(files.dtype, LEAST_PROBE_COSINE_QUANTISED)
         self._length = self._fixed_length()
         self._padding = self._choose_padding()
         self._card = ModelCard(
@@ -234,7 +237,7 @@ class OnnxEncoder:
         except EncoderError:
             return "full"  # the axis is dynamic by name only
         padded = self._embed_rows(rows, min(self._length, short + PROBE_PADDING))
-        alike = float(np.sum(trimmed * padded)) >= LEAST_PROBE_COSINE
+        alike = float(np.sum(trimmed * padded)) >= self._least
         return self._reader.padding if alike else "full"
 
     def _dim(self) -> int:
@@ -317,16 +320,11 @@ def _card_of(folder: Path, name: str) -> ModelCard | None:
 
 
 def _describe(files: ModelFiles, name: str) -> ModelCard:
-    """Describe a model from its settings alone; a dimension that they do not state is 0."""
-    config = files.config()
-    places = [config, *(config.get(f"{tower}_config") for tower in ("vision", "text"))]
-    keys = ("embed_dim", "projection_dim") if files.split else ("projection_dim", "hidden_size")
-    dims = [place[key] for key in keys for place in places if isinstance(place, dict)
-            and type(place.get(key)) is int]  # fmt: skip
+    """Describe a model from its settings alone."""
     return ModelCard(
         name=f"onnx:{name}",
         revision=files.revision(),
-        dim=dims[0] if dims else 0,
+        dim=stated_dim(files.config()),
         image_size=files.preprocess().size,
         context_length=context_length(files),
         licence=files.licence(),

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from crossalign.encoders._config import read_json, read_preprocess
-from crossalign.encoders._hf_folder import NEEDED, find_weights, locate, read_revision
+from crossalign.encoders._hf_folder import NEEDED, PROCESSORS, find_weights, locate, read_revision
 from crossalign.encoders._hub import read_licence
 from crossalign.encoders._torch import (
     DTYPES,
@@ -45,8 +45,6 @@ MASKED = frozenset({"align", "altclip", "chinese_clip"})
 # The text towers that count their positions from the padding token's id on.
 OFFSET_POSITIONS = frozenset({"altclip_text_model", "camembert", "roberta", "xlm-roberta"})
 
-# Newer versions of Transformers write the second instead of the first.
-PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 EXAMPLES = "Dual encoders are CLIP, SigLIP, SigLIP 2 of one resolution, ALIGN and others."
 
 
@@ -81,9 +79,12 @@ class TransformersEncoder(TorchEncoder):
         """
         # The fast attention is several operators in one, which an exporter knows only in part.
         self._model.set_attn_implementation("eager")
-        names = ("input_ids",) if self._kind in CAUSAL else self._tokenizer.model_input_names
         rows, lengths, _ = self._read(EXAMPLE_TEXTS)
         feeds = self._pad(rows, max(lengths))
+        width = feeds["input_ids"].shape[1]
+        # A mask changes nothing where nothing behind the end of a text does.
+        alone = self._kind in CAUSAL and width == max(lengths)
+        names = ("input_ids",) if alone else self._tokenizer.model_input_names
         return Towers(
             image=_tower(self._torch, self._model, "get_image_features", ("pixel_values",)),
             text=_tower(self._torch, self._model, "get_text_features", names),

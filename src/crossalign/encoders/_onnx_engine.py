@@ -149,7 +149,12 @@ def _open_vino(threads: int, precision: str | None, device: str | None) -> Engin
     }
 
     def open_file(path: Path) -> Session:
-        compiled = core.compile_model(core.read_model(path), "CPU", options)
+        try:
+            compiled = core.compile_model(core.read_model(path), "CPU", options)
+        except Exception as error:
+            # Its messages begin with places in its own source, and end with what is wrong.
+            reason = str(error).strip().splitlines()[-1]
+            raise EncoderError(f"OpenVINO cannot open {path}: {reason}.") from error
         return OpenVinoSession(compiled, f"OpenVINO CPU {chosen}")
 
     return Engine(

@@ -60,6 +60,8 @@ class Tower:
         """
         try:
             session = engine.open(path)
+        except EncoderError:
+            raise
         except Exception as error:  # ONNX Runtime's classes have no common base of their own
             raise EncoderError(
                 f"{path} cannot be opened: {_line(error)}. It may be broken, or its .onnx_data "

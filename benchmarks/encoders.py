@@ -51,7 +51,7 @@ GPU_ROWS: dict[str, tuple[str, dict[str, str]]] = {
 }
 IMAGE_BATCH, TEXT_BATCH, CONTEXT, VOCABULARY = 32, 64, 77, 49_408
 # So that embeddings of different things are about as far apart as in a trained network.
-TEXT_SCALE = 2.0
+SCALE = 2.0
 MEAN, STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 
 
@@ -196,8 +196,8 @@ def make_checkpoint(folder: Path, texts: list[str], quick: bool) -> None:
     model = transformers.AutoModel.from_config(config).eval()
     with torch.no_grad():
         for name, values in model.named_parameters():
-            if "text" in name and values.ndim == 2:
-                values.mul_(TEXT_SCALE)
+            if ".layers." in name and values.ndim == 2:
+                values.mul_(SCALE)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     side = config.vision_config.image_size

@@ -830,6 +830,7 @@ def test_openvino_takes_the_precision_of_the_processor(clip, processor, native, 
     assert exact.card == load_encoder(f"onnx:{clip}").card
     suffix = "-bf16" if precision == "bf16" else ""
     assert fast.card.revision == f"{exact.card.revision}{suffix}"
+    assert "padding='trim'" in repr(fast)
     pixels = pictures(5)
     assert_close(fast.encode_images(pixels), expected_images("clip", pixels), 0.999)
     assert_close(fast.encode_texts(TEXTS), [expected_text("clip", text) for text in TEXTS], 0.999)
@@ -844,6 +845,13 @@ def test_openvino_refuses_what_it_cannot_do(clip, processor):
     ):
         with pytest.raises(EncoderError, match=words):
             load_encoder(f"onnx:{clip}", engine="openvino", **options)
+
+
+@pytest.mark.parametrize("native", ["bf16", "f32"])
+def test_openvino_gives_up_trimming_where_padding_is_seen(tmp_path, processor, native):
+    processor(native)
+    folder = make_clip(tmp_path, ["fp32"], text={"pooling": "mean"})
+    assert "padding='full'" in repr(load_encoder(f"onnx:{folder}", engine="openvino"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not at all"])

@@ -41,12 +41,12 @@ TEXT_INPUTS = ("input_ids", "attention_mask", "position_ids", "token_type_ids")
 # These embed by a projection behind the pooled output, which is therefore no embedding.
 PROJECTED = CAUSAL | MASKED
 
-# A row with and without padding must embed alike, or padding is never cut. Rounding stays far
-# below this, also in half precision; what reads the padding lies far above.
+# A row with and without padding must embed alike, or padding is never cut. What reads the padding
+# lies far below these; rounding stays above. Where activations are quantised, their scale depends
+# on what else is in the batch, padding included.
 PROBE_TEXT = "a photo of a cat."
 PROBE_PADDING = 16
-LEAST_PROBE_COSINE = {"fp32": 0.99999, "fp16": 0.99999}
-# Where activations are quantised too, their scale depends on what else is in the batch.
+LEAST_PROBE_COSINE = {"fp32": 0.99999, "fp16": 0.99999, "bf16": 0.999}
 LEAST_PROBE_COSINE_QUANTISED = 0.99
 
 
@@ -74,7 +74,9 @@ class OnnxEncoder:
         self._text_tower = Tower.open(files.text, "text", pooled, engine)
         self._pixels = self._pixel_input()
         self._levels = _levels(self._preprocess, self._image_tower.inputs[self._pixels].type)
-        self._least = LEAST_PROBE_COSINE.get(files.dtype, LEAST_PROBE_COSINE_QUANTISED)
+        self._least = LEAST_PROBE_COSINE.get(
+            engine.precision or files.dtype, LEAST_PROBE_COSINE_QUANTISED
+        )
         self._length = self._fixed_length()
         self._padding = self._choose_padding()
         self._card = ModelCard(

@@ -15,7 +15,6 @@ from PIL import Image
 
 from crossalign.encoders import ModelCard, Preprocess
 
-
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("crossalign", deadline=None)
 hypothesis.settings.load_profile("crossalign")

@@ -119,8 +119,13 @@ def test_models(run: Callable[..., Result]) -> None:
     code, out, err = run("models")
     assert (code, err) == (0, "")
     head, *rows = out.splitlines()
-    assert head.split() == ["name", "dimension", "input", "context", "licence", "size"]
-    assert rows[0].split()[:2] == ["builtin", "1664"]
+    assert head.split() == ["name", "here", "dimension", "input", "context", "licence", "size"]
+    assert rows[0].split()[:3] == ["builtin", "yes", "1664"]
+    assert any(row.startswith("hf:laion/") for row in rows)
+    (runtime,) = (row for row in rows if row.startswith("onnxruntime "))
+    assert "CPUExecutionProvider" in runtime
+    openvino = next(row for row in rows if row.startswith("openvino "))
+    assert "by default" in openvino or "pip install 'crossalign[openvino]'" in openvino
 
 
 def test_models_as_json(run: Callable[..., Result]) -> None:

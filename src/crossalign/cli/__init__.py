@@ -20,6 +20,7 @@ from crossalign.cli import (  # isort: skip # noqa: F401
     explain,
     store,
     models,
+    export,
     parity,
     demo,
 )

@@ -58,6 +58,10 @@ Dtype: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str | None, typer.Option("--device", help="Where the encoder runs, where it has a choice.")
 ]
+Engine: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--engine", help="What runs onnx: encoders, onnxruntime (default) or openvino."),
+]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
 ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from crossalign.adaptive import Adaptive
     from crossalign.classifier import Classifier
     from crossalign.encoders import Encoder
+    from crossalign.parity import Parity
     from crossalign.predictions import Prediction
     from crossalign.store import Store
 
@@ -139,3 +140,28 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not console.is_terminal:
         console = Console(width=200)
     console.print(table)
+
+
+def print_parity(found: Parity, classes: int) -> None:
+    """Print a comparison of two encoders as a table."""
+    rows = [
+        (
+            name,
+            str(side.count),
+            f"{side.min_cosine:.6f}",
+            f"{side.median_cosine:.6f}",
+            f"{side.speed_a:.1f}",
+            f"{side.speed_b:.1f}",
+            f"{side.speed_b / side.speed_a:.2f}",
+        )
+        for name, side in (("images", found.images), ("texts", found.texts))
+    ]
+    head = ("", "compared", "least cosine", "median", "A a second", "B a second", "B to A")
+    print_table(head, rows)
+    share = 100.0 * found.changed / found.decisions
+    typer.echo(
+        f"\n{found.changed} of {found.decisions} decisions among {classes} classes changed "
+        f"({share:.1f} %)"
+    )
+    if found.skipped:
+        say(f"{found.skipped} files could not be read as images and were left out")

@@ -15,6 +15,7 @@ from crossalign.cli._options import (
     Device,
     Draft,
     Dtype,
+    Engine,
     MethodName,
     ModelName,
     Risk,
@@ -49,6 +50,7 @@ def classify(
     bank: Bank = True,
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     store: StoreFolder = None,
     store_size: StoreSize = None,
     draft: Draft = False,
@@ -65,7 +67,7 @@ def classify(
     from crossalign.classifier import Classifier
 
     chosen = classes_given(class_, classes)
-    encoder = encoder_named(model, dtype=dtype, device=device)
+    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     classifier = Classifier(
         chosen,
         encoder=encoder,

@@ -15,6 +15,7 @@ from crossalign.cli._options import (
     Crops,
     Device,
     Dtype,
+    Engine,
     MethodName,
     ModelName,
     Risk,
@@ -66,6 +67,7 @@ def explain(
     seed: Seed = 0,
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
 ) -> int:
     """Show why: which regions and words decided, and how sure the label is."""
     from crossalign.classifier import Classifier
@@ -84,7 +86,7 @@ def explain(
         if name is not None and name not in chosen.classes:
             raise typer.BadParameter(f"{name!r} is not one of the classes")
     check_writable(out)
-    encoder = encoder_named(model, dtype=dtype, device=device)
+    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     classifier = Classifier(
         chosen, encoder=encoder, method=method, crops=crops_given(crops, risk), seed=seed
     )

@@ -180,7 +180,7 @@ class Trial:
         """How many crops were added: the first so many of the plan's order."""
         self._contest = contest
         self._image = image
-        self._whole = np.asarray(contest.classes @ image, np.float64)
+        self._whole = _similarities(image[None], contest.classes)[0]
         self._total = np.zeros(len(contest.classes))  # sum of u_i <x_i, t_c>, over e^_top
         self._top = -math.inf
         # What each crop tells that those before it did not: rows of the factor's inverse times the
@@ -229,8 +229,8 @@ class Trial:
                 f"expected at most {len(self.plan.order) - first} more crops of the plan's "
                 f"{len(self.plan.order)}; got {len(crops)}."
             )
-        similarities = np.asarray(crops @ self._contest.classes.T, np.float64)
-        cosines = np.asarray(crops @ self._image, np.float64)
+        similarities = _similarities(crops, self._contest.classes)
+        cosines = _similarities(crops, self._image[None])[:, 0]
         self._weigh(similarities, cosines)
         factor, apart = self.plan.factor[first:last, :last], self.plan.apart[first:last]
         self._news = _forward(factor, similarities - self._whole, self._news)
@@ -244,7 +244,7 @@ class Trial:
         top = max(self._top, float(exponents.max()))
         if self.taken:
             self._total *= math.exp(self._top - top)
-        self._total += np.exp(exponents - top) @ similarities
+        self._total += _combine(np.exp(exponents - top), similarities)
         self._top = top
 
     def _flip_probability(self) -> float:
@@ -261,7 +261,7 @@ class Trial:
         margins = (
             np.outer(seen, self._total[leader] - self._total[rivals])
             + np.outer(weights.sum(axis=1), self._whole[leader] - self._whole[rivals])
-            + (weights @ known) @ news
+            + np.einsum("mn,nc->mc", weights @ known, news)
         )
         spreads = np.sqrt(np.outer(np.sum((weights @ fresh) ** 2, axis=1), variances))
         return min(1.0, float(_overtaken(margins, spreads, freedom).mean(axis=0).sum()))
@@ -295,12 +295,30 @@ class Trial:
 # --------------------------------------------------------------------------------------------------
 
 
+# The products over classes are just large enough for a BLAS library to wake its threads, and small
+# enough that waiting for them, with the encoder's threads at work, takes longer than the product.
+# numpy.einsum stays in the calling thread; it also treats equal classes alike to the last bit.
+
+
+def _similarities(crops: Vectors, classes: Vectors) -> Floats:
+    """Inner products of every crop with every class, shape (n, C)."""
+    products = np.einsum("nd,cd->nc", crops, classes)
+    return np.asarray(products, np.float64)
+
+
+def _combine(shares: Floats, rows: Floats) -> Floats:
+    """Sum rows, shape (n, C) or (n,), by shares, shape (n,)."""
+    sums: Floats = np.einsum("n,n...->...", shares, rows)
+    return sums
+
+
 def _forward(factor: Floats, values: Floats, news: Floats) -> Floats:
     """Continue a forward substitution: rows that solve ``factor @ rows = values``."""
     rows = np.concatenate([news, np.empty_like(values)])
     for index, value in enumerate(values):
         place = len(news) + index
-        rows[place] = (value - factor[index, :place] @ rows[:place]) / factor[index, place]
+        told = _combine(factor[index, :place], rows[:place])
+        rows[place] = (value - told) / factor[index, place]
     return rows
 
 

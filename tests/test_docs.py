@@ -17,6 +17,7 @@ from crossalign.demo import everyday_classes, photo_folder
 ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
+    "docs/bank.md",
     "docs/guide.md",
     "docs/models.md",
     "docs/reproducing.md",

@@ -35,6 +35,10 @@ class MethodError(CrossalignError, ValueError):
     """A method name or setting is unknown or contradictory."""
 
 
+class StoreError(CrossalignError, OSError):
+    """A folder cannot be used as a store of embeddings."""
+
+
 class MissingExtraError(CrossalignError, ImportError):
     """A feature needs an optional dependency that is not installed.
 

@@ -10,15 +10,26 @@ import typer
 
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Bank,
     ClassesFile,
     ClassNames,
     Device,
+    Draft,
     Dtype,
     MethodName,
     ModelName,
     Seed,
+    StoreFolder,
+    StoreSize,
 )
-from crossalign.cli._shared import check_writable, classes_given, encoder_named, predict
+from crossalign.cli._shared import (
+    check_writable,
+    classes_given,
+    encoder_named,
+    predict,
+    say_undescribed,
+    store_given,
+)
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -55,8 +66,12 @@ def explain(
     method: MethodName = "wca",
     crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
     seed: Seed = 0,
+    bank: Bank = True,
     dtype: Dtype = None,
     device: Device = None,
+    store: StoreFolder = None,
+    store_size: StoreSize = None,
+    draft: Draft = False,
 ) -> int:
     """Show why: which regions and words decided, and how sure the label is."""
     from crossalign.classifier import Classifier
@@ -76,7 +91,18 @@ def explain(
             raise typer.BadParameter(f"{name!r} is not one of the classes")
     check_writable(out)
     encoder = encoder_named(model, dtype=dtype, device=device)
-    classifier = Classifier(chosen, encoder=encoder, method=method, crops=crops, seed=seed)
+    classifier = Classifier(
+        chosen,
+        encoder=encoder,
+        method=method,
+        crops=crops,
+        seed=seed,
+        bank=bank,
+        store=store_given(store, store_size),
+        draft=draft,
+    )
+    if bank:
+        say_undescribed(classifier)
 
     def entries() -> Iterator[Entry]:
         predictions = predict(classifier, images, keep_evidence=True)

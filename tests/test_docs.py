@@ -12,10 +12,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from crossalign.demo import photo_folder
+from crossalign.demo import everyday_classes, photo_folder
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/bank.md", "docs/guide.md", "docs/models.md", "docs/reproducing.md")
+PAGES = (
+    "README.md",
+    "docs/bank.md",
+    "docs/guide.md",
+    "docs/models.md",
+    "docs/reproducing.md",
+    "docs/explanations.md",
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -37,6 +44,8 @@ def commands() -> list[str]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the docs speak of."""
     Image.open(photo_folder() / "chelsea.png").convert("RGB").save(tmp_path / "photo.jpg")
+    Image.open(photo_folder() / "coffee.png").convert("RGB").save(tmp_path / "cup.jpg")
+    everyday_classes().save(tmp_path / "everyday.json")
     pets = {"tabby cat": ["Pointed ears.", "A pink nose."], "pug": ["A flat, wrinkled face."]}
     (tmp_path / "pets.json").write_text(json.dumps(pets))
     (tmp_path / "classes.txt").write_text("tabby cat\npug\n")

@@ -37,6 +37,7 @@ _REFUSAL = re.compile(
     | ^\W*(?:sorry|unfortunately)\b
     | ^\W*i\s+(?:cannot|(?:can|will|do)\s+not|(?:can|won|don)['\u2019]?t)\b
     | ^\W*i\s+(?:must|have\s+to)\s+(?:decline|refuse)\b
+    | \bno\s+(?:\w+\s+){0,2}(?:answer\s+to|way\s+to\s+answer)\s+(?:this|that|the)\s+question\b
     """,
     re.IGNORECASE | re.VERBOSE,
 )

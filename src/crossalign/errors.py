@@ -35,6 +35,10 @@ class MethodError(CrossalignError, ValueError):
     """A method name or setting is unknown or contradictory."""
 
 
+class WriterError(CrossalignError, RuntimeError):
+    """A writer of descriptions cannot work: no endpoint, no permission, no dictionary."""
+
+
 class MissingExtraError(CrossalignError, ImportError):
     """A feature needs an optional dependency that is not installed.
 

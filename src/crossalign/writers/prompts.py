@@ -147,37 +147,44 @@ class Question:
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-_LOCAL = (
-    "Look at {a class} part by part: what does its head, face or front look like, and what is on "
-    + "it, such as eyes, ears, beak, nose, lights, a label or an opening?",
-    "What does the surface of {a class} look like: coat, skin, material, texture, colours, "
-    + "pattern and markings, and where on it are they?",
-    "What do the limbs and edges of {a class} look like: legs, feet, wings, wheels, handle, base, "
-    + "tail or back, and their shapes?",
-    "What does {a class} look like as a whole, from different sides and in its usual "
-    + "surroundings, and what tells it from the things most like it?",
-)
-_CLIP_D = (
-    "Which visual features help to tell that a photo shows {a class}? Name each as a short phrase "
-    "such as: pointed ears; a red handle; often found on a plate."
-)
+# A line for each of the four questions, so that a diff shows which one changed.
+_LOCAL = """
+What do the head, face or front of {a class} look like, and what is on it: eyes, ears, beak, nose, \
+lights, a label, an opening?
+What does the surface of {a class} look like: coat, skin, material, texture, colours, pattern and \
+markings, and where on it are they?
+What do the limbs and edges of {a class} look like: legs, feet, wings, wheels, handle, base, tail \
+or back, and what are their shapes?
+What does {a class} look like as a whole, from different sides and in its usual surroundings, and \
+what tells it from the things most like it?
+"""
+_CUPL = """
+What does {a class} look like?
+How would you recognise {a class} in a photo?
+Describe a typical picture of {a class}.
+Which visible features set {a class} apart from similar things?
+"""
+_CLIP_D = """
+Which visual features help to tell that a photo shows {a class}? Name each as a short phrase such \
+as: pointed ears; a red handle; often found on a plate.
+"""
+
+
+def _lines(block: str) -> tuple[str, ...]:
+    return tuple(block.strip().splitlines())
+
 
 PROMPT_SETS: Mapping[str, PromptSet] = MappingProxyType(
     {
-        "local": PromptSet("local", _LOCAL),
+        "local": PromptSet("local", _lines(_LOCAL)),
         "cupl": PromptSet(
             "cupl",
-            (
-                "What does {a class} look like?",
-                "How would you recognise {a class} in a photo?",
-                "Describe a typical picture of {a class}.",
-                "Which visible features set {a class} apart from similar things?",
-            ),
+            _lines(_CUPL),
             source="in the manner of CuPL (Pratt et al., ICCV 2023, arXiv 2209.03320)",
         ),
         "clip-d": PromptSet(
             "clip-d",
-            (_CLIP_D,),
+            _lines(_CLIP_D),
             naming="never",
             source="in the manner of CLIP-D (Menon and Vondrick, ICLR 2023, arXiv 2210.07183)",
         ),

@@ -8,6 +8,7 @@ common first, decides only what they leave open.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ LANGUAGE = "en"
 _FIT = 10.0  # a domain that is said outright weighs more than any company
 _WORD = re.compile(r"[^\W\d_]+")
 _SMALL = frozenset(
-    "a an and are as at by for from in is it of on or sort kind the to type with".split()
+    _WORD.findall("a an and as at by for from in is kind of on or sort the to type with")
 )
 
 
@@ -151,7 +152,9 @@ def _open(lexicon: str | None) -> Any:
     except ImportError as error:
         raise MissingExtraError("crossalign describe --wordnet", "wn", "wordnet") from error
     try:
-        words = wn.Wordnet(lexicon) if lexicon else wn.Wordnet(lang=LANGUAGE)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", wn.WnWarning)  # several in one language are welcome
+            words = wn.Wordnet(lexicon) if lexicon else wn.Wordnet(lang=LANGUAGE)
         lexicons = words.lexicons()
     except wn.Error:
         lexicons = []
@@ -217,7 +220,7 @@ def _lemma(synset: Any) -> str:
 
 
 def _texts(name: str, gloss: str, kind: str) -> list[str]:
-    article = indefinite_article(name)
+    article = indefinite_article(name).capitalize()
     parts = [part.strip(" .") for part in re.split(r";\s*", gloss)]
     texts = [f"{article} {name}: {part}." for part in parts if part]
     if kind:

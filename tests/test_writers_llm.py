@@ -167,9 +167,7 @@ def ask(tmp_path: Path, clock: Clock) -> Callable[..., Outcome]:
         client = Client(endpoint)
         try:
             with Journal(tmp_path / "out.json.journal.jsonl") as journal:
-                return write(
-                    questions, client, endpoint, journal, patience=patience, **options
-                )
+                return write(questions, client, endpoint, journal, patience=patience, **options)
         finally:
             client.close()
 
@@ -347,9 +345,7 @@ def test_breakdowns_are_survived(
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_breakdowns_end_the_run_in_time(
-    serve: Any, ask: Callable[..., Outcome], kind: str
-) -> None:
+def test_breakdowns_end_the_run_in_time(serve: Any, ask: Callable[..., Outcome], kind: str) -> None:
     server = serve(lambda prompt, before: BROKEN[kind](prompt))
     settings = {"tries": 2, "unheard": 2, "in_a_row": 2}
     outcome = ask(server, parallel=1, timeout=1.0, patience=settings)
@@ -361,9 +357,6 @@ def test_breakdowns_end_the_run_in_time(
 @pytest.mark.parametrize("drip", [False, True])
 def test_slow_answers_end_in_time(serve: Any, ask: Callable[..., Outcome], drip: bool) -> None:
     release = threading.Event()
-
-    class Slow(bytes):
-        """A body that comes in pieces, each in time, all together not."""
 
     def script(prompt: str, before: int) -> Reply:
         if before == 0:
@@ -657,7 +650,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(words: list[str]) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
     assert "Traceback" not in done.stderr
     assert KEY not in done.stdout + done.stderr
     return done
@@ -729,14 +722,14 @@ def test_dry_run_asks_nothing(serve: Any, folder: Path) -> None:
 @pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_interrupted_and_resumed(serve: Any, folder: Path, how: signal.Signals) -> None:
-    """Killed with five answers on disk and two questions in flight: no answer is asked for again."""
+    """Ended with five answers on disk and two questions in flight: what was answered stays."""
     release = threading.Event()
 
     def script(prompt: str, before: int) -> Reply:
         with lock:
             turn = next(turns)
         if turn >= 5 and not release.is_set():
-            release.wait(60)
+            release.wait(300)
             raise ConnectionError  # never answered
         return good(prompt)
 
@@ -746,13 +739,13 @@ def test_interrupted_and_resumed(serve: Any, folder: Path, how: signal.Signals) 
         command(server, "--parallel", "2"), stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     journal = journal_path(Path("out.json"))
-    until = time.monotonic() + 60
+    until = time.monotonic() + 300
     while time.monotonic() < until and (
         not journal.exists() or journal.read_bytes().count(b"\n") < 5 or len(server.prompts) < 7
     ):
         time.sleep(0.02)
     process.send_signal(how)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
     assert b"Traceback" not in err
     assert not Path("out.json").exists()

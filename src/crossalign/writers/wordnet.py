@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crossalign._english import indefinite_article
+from crossalign._english import indefinite_article, is_plural
 from crossalign._text_checks import text_id
 from crossalign.descriptions import DescriptionSet, wordify
 from crossalign.errors import MissingExtraError, WriterError
@@ -220,9 +220,12 @@ def _lemma(synset: Any) -> str:
 
 
 def _texts(name: str, gloss: str, kind: str) -> list[str]:
-    article = indefinite_article(name).capitalize()
+    many = is_plural(name.lower())
+    subject = (
+        name[:1].upper() + name[1:] if many else f"{indefinite_article(name).capitalize()} {name}"
+    )
     parts = [part.strip(" .") for part in re.split(r";\s*", gloss)]
-    texts = [f"{article} {name}: {part}." for part in parts if part]
+    texts = [f"{subject}: {part}." for part in parts if part]
     if kind:
-        texts.append(f"{article} {name}, which is a kind of {kind}.")
+        texts.append(f"{subject}, which {'are' if many else 'is'} a kind of {kind}.")
     return list(dict.fromkeys(texts))

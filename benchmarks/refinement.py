@@ -18,8 +18,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from accuracy import SETS, PhotoSet, read_set, texts_for
 
+from accuracy import SETS, PhotoSet, read_set, texts_for
 from crossalign import METHODS, CropSpec, DescriptionSet, Encoder, alignment, crops, load_encoder
 from crossalign.images import content_digest, load_image
 from crossalign.refine import by_cosine, by_coverage, by_usefulness, encode_classes

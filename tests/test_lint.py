@@ -326,7 +326,7 @@ def test_command_reports(run: Any, write: Any) -> None:
     assert code == 1
     assert {line["check"] for line in lines} == {"markup", "characters"}
     assert {line["position"] for line in lines} == {3}
-    assert "1 errors, 1 warnings" in err
+    assert "1 error, 1 warning," in err
 
 
 def test_command_fixes(run: Any, write: Any) -> None:

@@ -208,7 +208,7 @@ def test_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--out", "out.json", "--show") == 0
     out = capsys.readouterr().out
     assert "pug: A pug's flat face\n    cosine 0.995 to \"A pug's flat face.\"\n" in out
-    assert "2 of 3 descriptions of 1 classes kept; out.json written" in out
+    assert "2 of 3 descriptions of 1 class kept; out.json written" in out
     kept = DescriptionSet.load("out.json")
     assert kept["pug"] == ("A pug's flat face.", "The curled tail of a pug.")
     assert kept.provenance is not None

@@ -710,7 +710,7 @@ def test_dry_run_asks_nothing(serve: Any, folder: Path) -> None:
     done = run(command(server, "--dry-run", "--price", "1000", "2000"))
     assert done.returncode == 0
     assert "12 questions to m" in done.stdout
-    assert re.search(r"about \d+\.\d\d at 1000 and 2000 a million", done.stdout)
+    assert re.search(r"about \d+\.\d{4} at 1000 and 2000 a million", done.stdout)
     assert done.stdout.count("pug") > 4
     assert "owl" not in done.stdout
     assert server.prompts == []

@@ -135,7 +135,7 @@ def _plan(
         f"above; about {found.tokens_in} tokens in, {found.tokens_out} tokens out"
     )
     if price is not None:
-        typer.echo(f"about {found.cost(*price):.2f} at {price[0]:g} and {price[1]:g} a million")
+        typer.echo(f"about {found.cost(*price):.4f} at {price[0]:g} and {price[1]:g} a million")
     return OK
 
 

@@ -61,12 +61,17 @@ def lint(
     findings = look(file, options, encoder)
     for finding in findings:
         _show(finding, json_)
-    counts = [f"{sum(x.severity == s for x in findings)} {s}s" for s in reversed(SEVERITIES)]
-    summary = f"{file}: {', '.join(counts)}{f'; {len(changes)} things mended' if fix else ''}"
+    counts = [_count(sum(x.severity == s for x in findings), s) for s in reversed(SEVERITIES)]
+    mended = f"; {_count(len(changes), 'thing')} mended" if fix else ""
+    summary = f"{file}: {', '.join(counts)}{mended}"
     say(summary) if json_ else typer.echo(summary)
     found = worst(findings)
     bad = found is not None and SEVERITIES.index(found) >= SEVERITIES.index(fail_on)
     return SOME_FAILED if bad else OK
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _show(finding: Finding, json_: bool) -> None:

@@ -51,7 +51,8 @@ def refine(
             typer.echo(f"    {visible(dropped.reason, 200)}")
     total = sum(map(len, classes.texts))
     typer.echo(
-        f"{total - len(found.dropped)} of {total} descriptions of {len(classes)} classes kept; "
+        f"{total - len(found.dropped)} of {total} descriptions of {len(classes)} "
+        f"class{'' if len(classes) == 1 else 'es'} kept; "
         f"{out} written"
     )
     return OK

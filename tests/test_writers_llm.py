@@ -26,7 +26,7 @@ from crossalign import DescriptionSet, WriterError
 from crossalign._text_checks import text_id
 from crossalign.lint import lint
 from crossalign.writers.endpoint import MAX_BYTES, Client, Endpoint, key_for, retry_after
-from crossalign.writers.journal import Journal, journal_path
+from crossalign.writers.journal import Journal, Record, digest, journal_path
 from crossalign.writers.llm import Outcome, Patience, compose, estimate, still_open, write
 from crossalign.writers.prompts import PROMPT_SETS, Question, Wishes, make_questions
 
@@ -149,6 +149,12 @@ class Clock:
             self.now += seconds
 
 
+@pytest.fixture(autouse=True)
+def _quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy disk takes its time over every answer; that they are synced has a test of its own."""
+    monkeypatch.setattr("crossalign.writers.journal.os.fsync", lambda file: None)
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
@@ -219,12 +225,16 @@ def test_only_the_key_that_is_meant_is_sent(
 ) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, "not-for-strangers")
+    custom = "X-Mine: not-for-strangers\nAuthorization: Bearer not-for-strangers"
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", custom)
     monkeypatch.delenv("CROSSALIGN_LLM_KEY", raising=False)
     server = serve(lambda prompt, before: good(prompt))
     assert key_for(server.url) == ""
     assert key_for("https://api.openai.com/v1") == "not-for-strangers"
     ask(server, ["owl"], endpoint=Endpoint(server.url, "m", key_for(server.url)))
     assert "authorization" not in server.headers[0]
+    ask(server, ["hen"], endpoint=Endpoint(server.url, "m", KEY))
+    assert server.headers[-1]["authorization"] == f"Bearer {KEY}"
     assert "not-for-strangers" not in str(server.headers)
     monkeypatch.setenv("CROSSALIGN_LLM_KEY", f" {KEY}\n")
     assert key_for(server.url) == key_for("https://api.openai.com/v1") == KEY
@@ -561,6 +571,28 @@ def test_a_torn_line_costs_one_answer(
         assert journal.unreadable == 2
 
 
+def test_an_answer_is_on_disk_before_it_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    write_ = os.write
+    monkeypatch.setattr("crossalign.writers.journal.os.fsync", lambda file: done.append("sync"))
+    monkeypatch.setattr(
+        "crossalign.writers.journal.os.write",
+        lambda file, content: done.append("write") or write_(file, content[:50]),
+    )
+    record = Record("k", "owl", "m", "?", "now", "An owl.", digest("An owl."))
+    with Journal(tmp_path / "j") as journal:
+        done.clear()
+        journal.add(record)
+        assert set(done[:-1]) == {"write"}, "in pieces, where the system takes no more at once"
+        assert len(done) > 3
+        assert done[-1] == "sync"
+    with Journal(tmp_path / "j") as journal:
+        assert journal.answers("k") == [record]
+    assert not journal.add(record), "closed"
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs file locks of POSIX")
 def test_two_runs_at_once_are_one_too_many(tmp_path: Path) -> None:
     with (
@@ -740,8 +772,12 @@ def test_interrupted_and_resumed(serve: Any, folder: Path, how: signal.Signals) 
     )
     journal = journal_path(Path("out.json"))
     until = time.monotonic() + 300
-    while time.monotonic() < until and (
-        not journal.exists() or journal.read_bytes().count(b"\n") < 5 or len(server.prompts) < 7
+    while (
+        process.poll() is None
+        and time.monotonic() < until
+        and (
+            not journal.exists() or journal.read_bytes().count(b"\n") < 5 or len(server.prompts) < 7
+        )
     ):
         time.sleep(0.02)
     process.send_signal(how)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -156,9 +157,12 @@ def _ask(
 
     if endpoint.exposes_key:
         say("warning: the key goes to this endpoint unencrypted (http, not https)")
-    client = Client(endpoint)
     path = journal_path(out)
-    with Journal(path) as journal, Progress("questions answered", len(questions)) as progress:
+    with (
+        contextlib.closing(Client(endpoint)) as client,
+        Journal(path) as journal,
+        Progress("questions answered", len(questions)) as progress,
+    ):
         if journal.unreadable:
             say(f"{path}: {journal.unreadable} torn or foreign lines were passed over")
         try:

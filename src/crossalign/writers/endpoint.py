@@ -27,6 +27,9 @@ MAX_BYTES = 1 << 20
 
 _OPENAI_HOST = "api.openai.com"
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_HEADERS = frozenset(
+    {"accept", "connection", "content-length", "content-type", "host", "user-agent"}
+)
 _PASSING = frozenset({408, 409, 425, 429})  # and all from 500 up: worth asking again
 
 
@@ -223,12 +226,15 @@ class Client:
         self._client.close()
 
     def _before(self, request: Any) -> None:
-        # The client would send the environment's OPENAI_* values to whatever endpoint this is.
+        # The client would send what the environment holds for OpenAI (organisation, project, other
+        # headers) to whatever endpoint this is. Only what the protocol needs goes out, and
+        # x-stainless-..., by which the client knows again what it was asked for.
         if urlsplit(self._endpoint.url).hostname != _OPENAI_HOST:
-            for header in ("openai-organization", "openai-project"):
-                request.headers.pop(header, None)
-        if not self._endpoint.key:
-            request.headers.pop("authorization", None)
+            for header in set(request.headers.keys()) - _HEADERS:
+                if not header.startswith("x-stainless-"):
+                    del request.headers[header]
+            if self._endpoint.key:
+                request.headers["authorization"] = f"Bearer {self._endpoint.key}"
         request.headers["accept-encoding"] = "identity"  # what is small stays small when unpacked
 
     def _bound(self, response: Any) -> None:

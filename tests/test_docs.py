@@ -17,8 +17,8 @@ from crossalign.demo import photo_folder
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
-    *("README.md", "docs/guide.md", "docs/models.md", "docs/reproducing.md"),
-    "docs/descriptions.md",
+    *("README.md", "docs/bank.md", "docs/descriptions.md", "docs/guide.md", "docs/models.md"),
+    "docs/reproducing.md",
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 

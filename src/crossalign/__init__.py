@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from crossalign.adaptive import Adaptive as Adaptive
     from crossalign.classifier import Classifier as Classifier
     from crossalign.crops import CropSpec as CropSpec
     from crossalign.descriptions import DescriptionSet as DescriptionSet
@@ -36,16 +37,19 @@ if TYPE_CHECKING:
     from crossalign.errors import ImageError as ImageError
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
+    from crossalign.errors import StoreError as StoreError
     from crossalign.errors import WriterError as WriterError
     from crossalign.images import load_image as load_image
     from crossalign.methods import METHODS as METHODS
     from crossalign.methods import Method as Method
     from crossalign.predictions import Explanation as Explanation
     from crossalign.predictions import Prediction as Prediction
+    from crossalign.store import Store as Store
 
 # Where each public name lives. They are imported when first asked for, so that importing the
 # package, and with it `crossalign --help`, stays instant.
 _HOMES = {
+    "adaptive": ("Adaptive",),
     "classifier": ("Classifier",),
     "crops": ("CropSpec",),
     "descriptions": ("DescriptionSet",),
@@ -66,11 +70,13 @@ _HOMES = {
         "ImageError",
         "MethodError",
         "MissingExtraError",
+        "StoreError",
         "WriterError",
     ),
     "images": ("load_image",),
     "methods": ("METHODS", "Method"),
     "predictions": ("Explanation", "Prediction"),
+    "store": ("Store",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -35,6 +35,10 @@ class MethodError(CrossalignError, ValueError):
     """A method name or setting is unknown or contradictory."""
 
 
+class StoreError(CrossalignError, OSError):
+    """A folder cannot be used as a store of embeddings."""
+
+
 class WriterError(CrossalignError, RuntimeError):
     """A writer of descriptions cannot work: no endpoint, no permission, no dictionary."""
 

@@ -14,7 +14,20 @@ import typer
 import crossalign
 
 # In the order in which --help lists them.
-from crossalign.cli import classify, models, parity, demo, describe, lint, refine  # isort: skip # noqa: F401
+# fmt: off
+from crossalign.cli import (  # isort: skip # noqa: F401
+    classify,
+    explain,
+    store,
+    models,
+    export,
+    parity,
+    demo,
+    describe,
+    lint,
+    refine,
+)
+# fmt: on
 from crossalign.cli._app import app
 
 

@@ -39,6 +39,10 @@ class StoreError(CrossalignError, OSError):
     """A folder cannot be used as a store of embeddings."""
 
 
+class WriterError(CrossalignError, RuntimeError):
+    """A writer of descriptions cannot work: no endpoint, no permission, no dictionary."""
+
+
 class MissingExtraError(CrossalignError, ImportError):
     """A feature needs an optional dependency that is not installed.
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from crossalign.errors import ImageError as ImageError
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
+    from crossalign.errors import ServerError as ServerError
     from crossalign.images import load_image as load_image
     from crossalign.methods import METHODS as METHODS
     from crossalign.methods import Method as Method
@@ -65,6 +66,7 @@ _HOMES = {
         "ImageError",
         "MethodError",
         "MissingExtraError",
+        "ServerError",
     ),
     "images": ("load_image",),
     "methods": ("METHODS", "Method"),

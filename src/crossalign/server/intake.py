@@ -23,7 +23,7 @@ from crossalign.server.schemas import LabelFields, NewClassSet
 from crossalign.server.settings import Settings
 
 JSON_TYPE, FORM_TYPE = "application/json", "multipart/form-data"
-_WHOLE_NUMBERS = ("crops", "seed", "top")
+_WHOLE_NUMBERS = ("crops", "seed", "top", "best")
 _LISTS = ("classes", "labels")
 
 Fields = TypeVar("Fields", bound=BaseModel)

@@ -22,6 +22,9 @@ Descriptions = Annotated[
     ),
 ]
 
+MAX_EXPLAINED = 10
+"""Most classes that one request may have explained."""
+
 
 class Strict(BaseModel):
     """A request: a field that we do not know is a mistake, not to be passed over in silence."""
@@ -50,16 +53,20 @@ class LabelFields(Strict):
 
 
 class ExplainFields(LabelFields):
-    """How to label an image, and which classes to explain."""
+    """How to label an image, and which classes to explain: those of labels, or the best ones."""
 
     labels: Annotated[
         list[str] | None,
-        Field(
-            min_length=1,
-            max_length=2,
-            description="One or two classes to explain; the best one by default.",
-        ),
+        Field(min_length=1, max_length=MAX_EXPLAINED, description="Classes to explain."),
     ] = None
+    best: Annotated[
+        StrictInt,
+        Field(
+            ge=1,
+            le=MAX_EXPLAINED,
+            description="Without labels, how many classes to explain, the best first.",
+        ),
+    ] = 2
 
 
 class ImageField(Strict):

@@ -127,12 +127,12 @@ class Service:
         return AsciiJSON(self._label(image, given)[1])
 
     def explain(self, body: Body) -> AsciiJSON:
-        """Label an image and take the scores of one or two classes apart."""
+        """Label an image and take the scores of some classes apart."""
         image, given = understand(body, ExplainRequest, ExplainFields)
         prediction, answer = self._label(image, given)
-        labels: list[str | None] = [*given.labels] if given.labels else [None]
+        labels = given.labels or [label for label, _ in prediction.ranked(given.best)]
         if len(set(labels)) < len(labels):
-            raise unprocessable("labels", "expected two different classes to explain.")
+            raise unprocessable("labels", "expected different classes to explain; got one twice.")
         explanations = [prediction.explain(label) for label in labels]
         first = explanations[0]
         answer["boxes"] = first.boxes.tolist()

@@ -62,6 +62,12 @@ def unprocessable(code: str, message: str) -> ApiError:
     return ApiError(422, code, message)
 
 
+def internal(error: Exception) -> ApiError:
+    """Write a failure of the service into its log, and make the answer, which does not tell."""
+    log.error("request failed", exc_info=error)
+    return ApiError(500, "internal", "the service failed on this request; its log says why.")
+
+
 class AsciiJSON(JSONResponse):
     """JSON in ASCII: half a character in somebody's class name must not break the answer."""
 
@@ -102,8 +108,7 @@ def as_api_error(error: CrossalignError) -> ApiError:
     for kind, code in _CODES.items():
         if isinstance(error, kind):
             return ApiError(422, code, _for_clients(str(error)))
-    log.error("request failed", exc_info=error)
-    return ApiError(500, "internal", "the service failed on this request; its log says why.")
+    return internal(error)
 
 
 def _for_clients(message: str) -> str:
@@ -141,15 +146,9 @@ def add_handlers(app: FastAPI) -> None:
             raise error
         return answer(request.scope, unprocessable("parameters", describe_invalid(error.errors())))
 
-    async def internal(request: Request, _error: Exception) -> Response:
-        # Starlette hands the exception on after this answer, and the server logs it.
-        message = "the service failed on this request; its log says why."
-        return answer(request.scope, ApiError(500, "internal", message))
-
     app.add_exception_handler(CrossalignError, own)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(Exception, internal)
 
 
 def describe_invalid(errors: Any, limit: int = 3) -> str:

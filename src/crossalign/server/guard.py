@@ -15,7 +15,7 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crossalign.server.answers import ApiError, answer
+from crossalign.server.answers import ApiError, answer, internal
 from crossalign.server.logs import printable
 from crossalign.server.metrics import Metrics
 from crossalign.server.settings import Settings
@@ -93,6 +93,10 @@ class Guard:
                 await self._app(scope, body.receive, send_guarded)
             else:
                 await answer(scope, refusal)(scope, receive, send_guarded)
+        except Exception as error:
+            if status:  # too late for another answer: the server cuts this one short
+                raise
+            await answer(scope, internal(error))(scope, receive, send_guarded)
         finally:
             self._write_down(scope, request_id, status, time.monotonic() - start)
 

@@ -1,4 +1,4 @@
-"""Many threads, one encoder: full batches, the right rows for everyone, errors for those concerned."""
+"""Many threads, one encoder: full batches, the right rows for all, errors where they belong."""
 
 from __future__ import annotations
 
@@ -92,14 +92,13 @@ def test_a_lone_call_does_not_wait_for_others(encoder: Any) -> None:
 
 def test_a_call_waits_for_those_that_are_expected(encoder: Any) -> None:
     batches = BatchingEncoder(encoder, batch_seconds=3600.0)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, batches.expecting():
         with batches.expecting():
-            with batches.expecting():
-                future = pool.submit(batches.encode_images, views(2, 0))
-                wait_for(all_waiting(batches, 1))
-                assert not future.done()
-                assert batches.encode_images(views(3, 1)).shape == (3, 16)
-            assert future.result(30).shape == (2, 16)
+            future = pool.submit(batches.encode_images, views(2, 0))
+            wait_for(all_waiting(batches, 1))
+            assert not future.done()
+            assert batches.encode_images(views(3, 1)).shape == (3, 16)
+        assert future.result(30).shape == (2, 16)
     batches.close()
     assert encoder.image_batches == [5]
 

@@ -16,6 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 from starlette.types import Scope
 
 from crossalign.errors import (
@@ -139,6 +140,8 @@ def add_handlers(app: FastAPI) -> None:
         message = messages.get(error.status_code, str(error.detail))
         code = phrase.replace(" ", "_").replace("-", "_")
         headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(_methods_at(app, request.scope))
         return answer(request.scope, ApiError(error.status_code, code, message, headers))
 
     async def invalid(request: Request, error: Exception) -> Response:
@@ -149,6 +152,15 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(CrossalignError, own)
     app.add_exception_handler(HTTPException, http_error)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
+    """All methods of an address; the router itself names those of the first route alone."""
+    methods: set[str] = set()
+    for route in app.routes:
+        if route.matches(scope)[0] is not Match.NONE:
+            methods |= getattr(route, "methods", None) or {"GET", "HEAD"}
+    return sorted(methods)
 
 
 def describe_invalid(errors: Any, limit: int = 3) -> str:

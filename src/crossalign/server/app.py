@@ -273,9 +273,9 @@ def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _body(json_model: type[BaseModel], form_model: type[BaseModel] | None = None) -> dict[str, Any]:
     """Describe a body that is JSON or a form; FastAPI itself knows bodies of one kind alone."""
-    content = {JSON_TYPE: {"schema": json_model.model_json_schema()}}
+    content = {JSON_TYPE: {"schema": schemas.json_schema(json_model)}}
     if form_model is not None:
-        content = {FORM_TYPE: {"schema": schemas.multipart_schema(form_model)}, **content}
+        content = {FORM_TYPE: {"schema": schemas.form_schema(form_model)}, **content}
     return {"requestBody": {"required": True, "content": content}}
 
 

@@ -32,6 +32,7 @@ _OPEN_FOLDER = "/static/"
 # what is left of the body is read and thrown away first, within these bounds.
 _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
+_TOO_SLOW = 408  # there the wait is over
 
 HEADERS = {
     "content-security-policy": (
@@ -78,7 +79,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if not body.ended and status >= 400:
+                if not body.ended and status >= 400 and status != _TOO_SLOW:
                     await body.drain()
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = request_id

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
+from pydantic_core import PydanticCustomError
 
 from crossalign.server.class_sets import NAME_PATTERN
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["pets"])]
+Text = Annotated[str, Field(min_length=1)]
 Classes = Annotated[
-    list[str],
+    list[Text],
     Field(min_length=1, description="Class names.", examples=[["cat", "dog"]]),
 ]
 Descriptions = Annotated[
-    dict[str, list[str]],
+    dict[Text, Annotated[list[Text], Field(min_length=1)]],
     Field(
         min_length=1,
         description="Class names with the sentences that describe them.",
@@ -27,9 +29,20 @@ MAX_EXPLAINED = 10
 
 
 class Strict(BaseModel):
-    """A request: a field that we do not know is a mistake, not to be passed over in silence."""
+    """A request: a field that we do not know is a mistake, not to be passed over in silence.
+
+    A field is there or it is not; null is neither.
+    """
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_null(cls, values: Any) -> Any:
+        nulls = [name for name, value in dict(values).items() if value is None]
+        if nulls:
+            raise PydanticCustomError("null", f"{nulls[0]!r} is null; leave it out")
+        return values
 
 
 class LabelFields(Strict):
@@ -244,7 +257,21 @@ class Error(BaseModel):
     error: ErrorBody
 
 
-def multipart_schema(fields: type[BaseModel]) -> dict[str, Any]:
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a JSON body.
+
+    Args:
+        model: A request.
+
+    Returns:
+        A JSON schema.
+    """
+    schema = model.model_json_schema()
+    properties = {name: _without_null(value) for name, value in schema["properties"].items()}
+    return {**schema, "properties": properties, "oneOf": _one_of(properties)}
+
+
+def form_schema(fields: type[BaseModel]) -> dict[str, Any]:
     """Describe a form with an image.
 
     Args:
@@ -253,23 +280,32 @@ def multipart_schema(fields: type[BaseModel]) -> dict[str, Any]:
     Returns:
         A JSON schema.
     """
-    properties = dict(fields.model_json_schema()["properties"])
-    plain = {name: _form_field(value) for name, value in properties.items()}
-    plain["descriptions"] = {
+    properties = json_schema(fields)["properties"]
+    properties["descriptions"] = {
         "type": "string",
         "description": "JSON {class: [description, ...]}, as text or as a file.",
     }
+    for schema in properties.values():
+        schema.pop("minItems", None)  # a form cannot even say that a list is empty
     image = {"type": "string", "format": "binary", "description": "An image file."}
     return {
         "type": "object",
-        "properties": {"image": image, **plain},
+        "properties": {"image": image, **properties},
         "required": ["image"],
         "additionalProperties": False,
+        "oneOf": _one_of(properties),
     }
 
 
-def _form_field(schema: dict[str, Any]) -> dict[str, Any]:
-    """A form knows no null: a field is there or not."""
-    kinds = [kind for kind in schema.get("anyOf", [schema]) if kind.get("type") != "null"]
-    rest = {key: schema[key] for key in ("description",) if key in schema}
-    return {**kinds[0], **rest}
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
+    kept = {key: value for key, value in schema.items() if key not in ("anyOf", "title")}
+    if kept.get("default", ...) is None:
+        del kept["default"]
+    return {**(kinds[0] if kinds else {}), **kept}
+
+
+def _one_of(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of the ways to give classes exactly one."""
+    ways = ("classes", "descriptions", "class_set")
+    return [{"required": [way]} for way in ways if way in properties]

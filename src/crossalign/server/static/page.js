@@ -94,12 +94,8 @@ function takePhoto({ files }) {
 // --------------------------------------------------------------------------------- the question
 
 function question() {
-  const asked = {
-    crops: Number($("crops").value),
-    method: $("method").value || offer?.default_method,
-    best: EXPLAINED,
-    top: RANKED,
-  };
+  const asked = { crops: Number($("crops").value), best: EXPLAINED, top: RANKED };
+  if ($("method").value) asked.method = $("method").value;
   const set = $("class-set").value;
   return set ? { ...asked, class_set: set } : { ...asked, ...parseClasses($("classes").value) };
 }
@@ -129,9 +125,10 @@ async function label(labels = null) {
   }
 }
 
-$("ask").addEventListener("submit", (event) => {
+$("ask").addEventListener("submit", async (event) => {
   event.preventDefault();
   setToken($("token").value);
+  if (!offer) await askWhatThereIs();
   label();
 });
 
@@ -252,14 +249,12 @@ async function describe(names) {
   }
 }
 
-async function start() {
-  addExamples();
+async function askWhatThereIs() {
   try {
-    offer = await get("v1/models");
     const { class_sets: sets } = await get("v1/class-sets");
-    $("class-set").append(
-      ...sets.map(({ name, classes }) => new Option(`${name} (${classes} classes)`, name)),
-    );
+    offer = await get("v1/models");
+    const chosen = sets.map(({ name, classes }) => new Option(`${name} (${classes} classes)`, name));
+    $("class-set").append(...chosen);
     $("method").replaceChildren(...offer.methods.map(({ name }) => new Option(name, name)));
     $("method").value = offer.default_method;
     $("crops").max = offer.limits.crops;
@@ -270,4 +265,5 @@ async function start() {
   }
 }
 
-start();
+addExamples();
+askWhatThereIs();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 
 import uvicorn
@@ -49,7 +50,8 @@ def serve(
             host,
             TOKEN_VARIABLE,
         )
-    server.run()
+    with contextlib.suppress(SystemExit):  # how uvicorn says that it cannot start
+        server.run()
     if not server.started:
         raise ServerError(
             f"cannot listen on {host}, port {port}; it is in use or not ours. Choose another with "

@@ -46,7 +46,8 @@ def test_importing_the_package_imports_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["classify", "--help"], ["serve", "--help"]]
+    "arguments",
+    [["--help"], ["--version"], ["classify", "--help"], ["demo", "--help"], ["serve", "--help"]],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert modules_after(command(*arguments)).isdisjoint(HEAVY)

@@ -170,6 +170,16 @@ def test_closing_encodes_what_waits_and_refuses_the_rest(start: Any) -> None:
         batches.encode_images(views(1, 0))
 
 
+def test_without_batches_every_call_goes_straight_through(encoder: Any) -> None:
+    counted: list[int] = []
+    batches = BatchingEncoder(
+        encoder, batch_views=0, on_batch=lambda views, seconds: counted.append(views)
+    )
+    assert batches.encode_images(views(5, 0)).shape == (5, 16)
+    batches.close()
+    assert encoder.image_batches == counted == [5]
+
+
 def test_what_it_passes_on(encoder: Any) -> None:
     counted: list[int] = []
     batches = BatchingEncoder(encoder, on_batch=lambda views, seconds: counted.append(views))

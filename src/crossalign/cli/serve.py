@@ -42,7 +42,13 @@ def serve(
     ] = None,
     workers: Annotated[int, typer.Option(help="Requests worked on at the same time.")] = 16,
     queue: Annotated[int, typer.Option(help="Requests that may wait for a worker.")] = 64,
-    batch_views: Annotated[int, typer.Option(help="Views in a full batch.")] = 64,
+    batch_views: Annotated[
+        int | None,
+        typer.Option(
+            help="Views in a full batch; 0 for no batches.",
+            show_default="8, or 64 on a GPU",
+        ),
+    ] = None,
     batch_ms: Annotated[float, typer.Option(help="Longest wait for a fuller batch.")] = 5.0,
     max_body_mb: Annotated[float, typer.Option(help="Largest body of a request.")] = 16.0,
     max_megapixels: Annotated[float, typer.Option(help="Largest image.")] = 32.0,
@@ -68,7 +74,7 @@ def serve(
         max_crops=max_crops,
         workers=workers,
         queue=queue,
-        batch_views=batch_views,
+        batch_views=(8 if device in (None, "cpu") else 64) if batch_views is None else batch_views,
         batch_seconds=batch_ms / 1000,
         class_sets=class_sets,
         token=find_token(token_file),

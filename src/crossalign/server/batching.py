@@ -7,12 +7,14 @@ full batches. The classifier knows nothing of it.
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 
@@ -34,7 +36,8 @@ class _Call:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-_Part = tuple[_Call, int, int]
+_Part: TypeAlias = tuple[_Call, int, int]
+Result = TypeVar("Result")
 
 
 class BatchingEncoder:
@@ -47,7 +50,7 @@ class BatchingEncoder:
 
     Args:
         encoder: The encoder that does the work.
-        batch_views: Views in a full batch.
+        batch_views: Views in a full batch; 0 hands every call on as it is.
         batch_seconds: Longest time to wait for others.
         on_batch: Called after each batch with its number of views and the seconds it took.
     """
@@ -56,7 +59,7 @@ class BatchingEncoder:
         self,
         encoder: Encoder,
         *,
-        batch_views: int = 64,
+        batch_views: int = 8,
         batch_seconds: float = 0.005,
         on_batch: Callable[[int, float], None] | None = None,
     ) -> None:
@@ -112,6 +115,8 @@ class BatchingEncoder:
             EncoderError: If the pixels have another dtype or shape, or this encoder is closed.
         """
         check_pixels(pixels, self.preprocess.size)
+        if not self._batch_views:
+            return self._timed(lambda: self._encoder.encode_images(pixels), len(pixels))
         rows = np.empty((len(pixels), self.card.dim), np.float32)
         if not len(pixels):
             return rows
@@ -147,11 +152,15 @@ class BatchingEncoder:
 
     def _run(self) -> None:
         while parts := self._next_batch():
-            start = time.monotonic()
-            self._encode(parts)
-            if self._on_batch is not None:
-                views = sum(stop - first for _, first, stop in parts)
-                self._on_batch(views, time.monotonic() - start)
+            views = sum(stop - first for _, first, stop in parts)
+            self._timed(functools.partial(self._encode, parts), views)
+
+    def _timed(self, encode: Callable[[], Result], views: int) -> Result:
+        start = time.monotonic()
+        result = encode()
+        if self._on_batch is not None:
+            self._on_batch(views, time.monotonic() - start)
+        return result
 
     def _next_batch(self) -> list[_Part]:
         """Wait for a batch that may go off; empty once this encoder is closed."""

@@ -375,7 +375,7 @@ def test_a_generator_is_read_only_a_little_ahead(
 
     classifier = Classifier(COLOURS, encoder=encoder, crops=60, batch_size=32, workers=workers)
     for given, _ in enumerate(classifier.predict(source())):
-        assert read - given <= 2 * workers + 2
+        assert read - given <= 2 * workers + 3  # being opened, two batches, and the one in hand
     assert read == 200
 
 

@@ -8,15 +8,19 @@ import math
 import threading
 import time
 import weakref
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from crossalign import Classifier, CropError, ImageError
-from crossalign._stream import Cut, Encoded, Views, encode_stream
+from crossalign import Classifier, CropError, ImageError, load_image
+from crossalign._stream import Encoded, all_views, encode_stream
+from crossalign._views import Opened, Views
 from crossalign.encoders import ModelCard, Preprocess
+
+Cut = Callable[[int, int], np.ndarray]
 
 
 class Ramp:
@@ -48,8 +52,53 @@ def prepare(source: Any, views: int = 5) -> tuple[Views, Cut]:
     return Views((4, 4), b"", boxes), lambda start, stop: pixels[start:stop]
 
 
-def run(sources: Any, encoder: Ramp, batch_size: int = 4, workers: int = 2, make: Any = prepare):
-    return encode_stream(sources, make, encoder, batch_size=batch_size, workers=workers)
+class Pixels:
+    """Stands in for a decoded picture, of which it holds what cuts it."""
+
+    made: ClassVar[list[Pixels]] = []
+
+    def __init__(self, cut: Cut, size: int = 0) -> None:
+        self._cut = cut
+        self.bytes = size
+        self.cuts_left: int | None = None
+        self.made.append(self)
+
+    def last(self, cuts: int) -> None:
+        self.cuts_left = cuts
+
+    def cut(self, places: np.ndarray, boxes: np.ndarray, preprocess: Preprocess) -> np.ndarray:
+        views = np.concatenate([self._cut(place, place + 1) for place in places.tolist()])
+        if self.cuts_left is not None:
+            self.cuts_left -= 1
+        return views
+
+
+class Maker:
+    """Stands in for what opens images."""
+
+    store = None
+
+    def __init__(self, encoder: Ramp, make: Any, size: int) -> None:
+        self.encoder = encoder
+        self._make = make
+        self._size = size
+
+    def __call__(self, source: Any) -> tuple[Opened, Any]:
+        views, cut = self._make(source)
+        return Opened(views, np.empty(0, np.int64), None), Pixels(cut, self._size)
+
+
+def run(
+    sources: Any,
+    encoder: Ramp,
+    batch_size: int = 4,
+    workers: int = 2,
+    make: Any = prepare,
+    plan: Any = all_views,
+    size: int = 0,
+) -> Iterator[Encoded]:
+    opener: Any = Maker(encoder, make, size)
+    return encode_stream(sources, opener, plan, batch_size=batch_size, workers=workers)
 
 
 def threads() -> list[threading.Thread]:
@@ -143,8 +192,8 @@ def test_reads_a_few_images_ahead_and_no_more(workers: int, batch_size: int, vie
             read += 1
             yield number
 
-    # Those in preparation, those that wait for a batch to fill, and the one in hand.
-    bound = 2 * workers + math.ceil(batch_size / views) + 1
+    # Those being opened, those that fill two batches, and the one in hand.
+    bound = 2 * workers + math.ceil(2 * batch_size / views) + 1
     stream = run(source(), Ramp(), batch_size, workers, lambda number: prepare(number, views))
     assert read == 0, "nothing is read before the first result is asked for"
     for given, _ in enumerate(stream):
@@ -347,24 +396,120 @@ def test_bad_images_behind_a_part_filled_batch_do_not_pile_up() -> None:
     stream = run(sources(), Ramp(), batch_size=32)
     first = next(stream)
     assert_embedded(first, 0, 5)
-    assert len(read) < 32 + 4 * 2 + 4
+    assert len(read) <= 32 + 2 * 2 + 2 * 2
     stream.close()
 
 
-def test_decoded_images_are_dropped_as_soon_as_their_views_are_cut() -> None:
-    class Decoded:
-        pass
+def test_decoded_images_are_dropped_as_soon_as_their_views_are_cut(
+    encoder: Any, picture: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[weakref.ref[Image.Image]] = []
+    most = []
 
-    alive: list[weakref.ref[Decoded]] = []
-
-    def decode(source: int) -> tuple[Views, Cut]:
-        views, cut = prepare(source, 1)
-        image = Decoded()
+    def watched(*args: Any, **kwargs: Any) -> Image.Image:
+        image = load_image(*args, **kwargs)
         alive.append(weakref.ref(image))
-        return views, lambda start, stop: (image, cut(start, stop))[1]
+        most.append(sum(ref() is not None for ref in alive))
+        return image
 
+    monkeypatch.setattr("crossalign._views.load_image", watched)
+    classifier = Classifier(
+        ["red", "blue"], encoder=encoder, method="clip", batch_size=50, workers=2
+    )
+    assert len(list(classifier.predict(picture(number=n) for n in range(200)))) == 200
+    # Four opened ahead; and what the two threads and the loop hold at that moment.
+    assert max(most) <= 4 + 6
+
+
+# --------------------------------------------------------------------------- plans of many rounds
+
+
+def rounds(*wanted: list[int]) -> Any:
+    """A plan that asks for these places, round after round, and notes what it is sent."""
+    received: list[list[list[float]]] = []
+
+    def plan(views: Views) -> Iterator[np.ndarray]:
+        for places in wanted:
+            embeddings = yield np.array(places)  # type: ignore[misc]
+            received.append(embeddings.tolist())
+
+    plan.received = received  # type: ignore[attr-defined]
+    return plan
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 32])
+def test_a_plan_is_sent_what_it_asked_for_in_its_own_order(batch_size: int, workers: int) -> None:
+    plan = rounds([0, 3], [4, 1])
+    results = list(run(range(9), Ramp(), batch_size, workers, plan=plan))
+    for number, encoded in enumerate(results):
+        assert encoded.embeddings.tolist() == [[number, view] for view in (0, 1, 3, 4)]
+        assert len(encoded.views.boxes) == 3, "the crops that were asked for"
+    for number in range(9):
+        assert [[number, 0], [number, 3]] in plan.received
+        assert [[number, 4], [number, 1]] in plan.received
+
+
+def test_rounds_of_several_images_fill_batches() -> None:
+    encoder = Ramp()
+    assert len(list(run(range(40), encoder, 8, plan=rounds([0, 1], [2], [3], [4])))) == 40
+    assert sum(encoder.batches) == 40 * 5
+    assert encoder.batches[:-6] == [8] * len(encoder.batches[:-6])
+
+
+def test_batches_do_not_depend_on_timing() -> None:
+    seen = []
+    for pause in (0.0, 0.001, 0.003):
+
+        def slow(source: int, pause: float = pause) -> tuple[Views, Cut]:
+            time.sleep(pause * (source % 3))
+            return prepare(source)
+
+        encoder = Ramp()
+        composition: list[list[float]] = []
+        embed = encoder.encode_images
+        encoder.encode_images = lambda pixels, embed=embed, into=composition: (  # type: ignore[method-assign]
+            into.append(pixels[:, 0, 0, 0].tolist()) or embed(pixels)
+        )
+        list(run(range(30), encoder, 7, workers=3, make=slow, plan=rounds([0], [1, 2], [3])))
+        seen.append(composition)
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_images_are_done_in_different_rounds_and_come_in_order() -> None:
+    def plan(views: Views) -> Iterator[np.ndarray]:
+        embeddings = yield np.array([0])  # type: ignore[misc]
+        for place in range(1, 1 + int(embeddings[0, 0]) % 5):
+            yield np.array([place])
+
+    results = list(run(range(25), Ramp(), 6, plan=plan))
+    assert [encoded.source for encoded in results] == list(range(25))
+    assert [len(encoded.embeddings) for encoded in results] == [1 + n % 5 for n in range(25)]
+
+
+def test_an_image_that_breaks_in_a_later_round_is_a_bad_image() -> None:
+    def breaks(source: int) -> tuple[Views, Cut]:
+        views, whole = prepare(source)
+
+        def cut(start: int, stop: int) -> np.ndarray:
+            if source == 2 and start == 3:
+                raise ImageError("gone")
+            return whole(start, stop)
+
+        return views, cut
+
+    results = list(run(range(5), Ramp(), 4, make=breaks, plan=rounds([0], [2], [3, 4])))
+    assert [encoded.error is not None for encoded in results] == [False, False, True, False, False]
+
+
+def test_few_large_pictures_are_open_at_a_time() -> None:
     most = 0
-    for _ in run(range(100), Ramp(), batch_size=50, make=decode):
-        gc.collect()
-        most = max(most, sum(ref() is not None for ref in alive))
-    assert most <= 2 * 2 + 3
+
+    def make(source: int) -> tuple[Views, Cut]:
+        nonlocal most
+        most = max(most, sum(pixels.cuts_left != 0 for pixels in Pixels.made))
+        return prepare(source)
+
+    Pixels.made.clear()
+    assert len(list(run(range(40), Ramp(), batch_size=1000, make=make, size=2**30))) == 40
+    assert most <= 4 + 1

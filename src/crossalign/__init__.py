@@ -37,11 +37,13 @@ if TYPE_CHECKING:
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
     from crossalign.errors import ServerError as ServerError
+    from crossalign.errors import StoreError as StoreError
     from crossalign.images import load_image as load_image
     from crossalign.methods import METHODS as METHODS
     from crossalign.methods import Method as Method
     from crossalign.predictions import Explanation as Explanation
     from crossalign.predictions import Prediction as Prediction
+    from crossalign.store import Store as Store
 
 # Where each public name lives. They are imported when first asked for, so that importing the
 # package, and with it `crossalign --help`, stays instant.
@@ -67,10 +69,12 @@ _HOMES = {
         "MethodError",
         "MissingExtraError",
         "ServerError",
+        "StoreError",
     ),
     "images": ("load_image",),
     "methods": ("METHODS", "Method"),
     "predictions": ("Explanation", "Prediction"),
+    "store": ("Store",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 

@@ -1,48 +1,46 @@
-"""Images in, embeddings out, in order: prepared in threads, encoded in shared batches."""
+"""The engine: images in, embeddings out, in order; cut in threads, encoded in shared batches.
+
+An image says in rounds which views it wants encoded, by a *plan*: a generator that yields places
+and is sent their embeddings. A plan of one round wants all views at once; one of many can stop when
+it has seen enough. Views of several images fill a batch, whatever round each is in.
+
+Which views share a batch follows from the images and their plans alone, never from timing.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
-from crossalign.crops import Boxes, Pixels
-from crossalign.encoders.base import Embeddings, Encoder
+from crossalign._packing import Packed, Places, pack, unpack
+from crossalign._views import Opened, Opener, Picture, Views
+from crossalign.crops import Pixels
+from crossalign.encoders.base import Embeddings
 from crossalign.errors import CropError, ImageError
+
+Plan: TypeAlias = Generator[Places, Embeddings, None]
+"""Yields places of views, each once, and is sent their embeddings, shape (k, D), in that order."""
+
+Planner: TypeAlias = Callable[[Views], Plan]
+"""Makes the plan of an image."""
 
 # Views that one thread cuts at a time. Small enough that the encoder starts early on a single
 # image, large enough that handing them over costs nothing.
 _VIEWS_PER_PART = 16
 
+# Decoded pixels of the images in work, in bytes. Beyond this no further image is begun: with small
+# images it is never reached, with large ones it keeps the memory down.
+_MOST_PIXELS = 256 * 2**20
 
-Cut: TypeAlias = Callable[[int, int], Pixels]
-"""Makes views number ``start`` to ``stop`` of an image, view 0 being the whole of it: uint8, shape
-(stop - start, S, S, 3). It holds the decoded image, so it is dropped as soon as all are cut."""
 
-
-@dataclass(slots=True)
-class Views:
-    """One image, opened and laid out.
-
-    Args:
-        size: Width and height of the upright image.
-        digest: Content of the image.
-        boxes: Its crops, shape (N, 4); none of them for methods that look at the whole image.
-    """
-
-    size: tuple[int, int]
-    digest: bytes
-    boxes: Boxes
-
-    @property
-    def count(self) -> int:
-        """How many views there are."""
-        return 1 + len(self.boxes)
+_Error: TypeAlias = ImageError | CropError | MemoryError
 
 
 @dataclass(slots=True)
@@ -51,72 +49,216 @@ class Encoded:
 
     Args:
         source: What was given.
-        views: What was encoded; None where there was an error.
-        embeddings: float32, shape (1 + N, D); empty where there was an error.
+        views: Its layout, with the boxes of the crops that its plan asked for; None where there
+            was an error.
+        embeddings: float32, shape (1 + n, D), the whole image first; empty where there was an
+            error.
         error: Why the image could not be used.
     """
 
     source: Any
     views: Views | None
     embeddings: Embeddings
-    error: ImageError | CropError | MemoryError | None = None
+    error: _Error | None = None
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """An image of which some views are not encoded yet."""
+def all_views(views: Views) -> Generator[Places, Embeddings, None]:
+    """Plan to encode everything in one round.
 
-    encoded: Encoded
-    filled: int = 0
+    Args:
+        views: The image.
 
-    @property
-    def complete(self) -> bool:
-        return self.encoded.error is not None or self.filled == len(self.encoded.embeddings)
+    Yields:
+        All places.
+    """
+    yield np.arange(views.count)
 
 
-class _Batch:
-    """Views of consecutive images on their way to the encoder."""
+@dataclass(slots=True, eq=False)
+class _Image:
+    """An image in work."""
 
-    def __init__(self, encoder: Encoder, size: int) -> None:
-        self.encoder = encoder
-        self._size = size
-        self._rows = 0
-        self._parts: list[tuple[_Waiting, Pixels]] = []
+    source: Any
+    views: Views | None = None
+    opened: Opened | None = None
+    picture: Picture | None = None  # dropped as soon as nothing more can be cut from it
+    cutting: int = 0  # parts of it in the queue
+    plan: Plan | None = None
+    rows: Embeddings = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    have: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    asked: list[Places] = field(default_factory=list)
+    fresh: list[tuple[Places, Packed]] = field(default_factory=list)
+    missing: int = 0
+    error: _Error | None = None
+    done: bool = False
 
-    def add(self, owner: _Waiting, pixels: Pixels) -> None:
-        """Append views of an image, and encode each time the batch is full."""
+
+_ERRORS = (ImageError, CropError, MemoryError)
+_Part: TypeAlias = tuple[_Image, Places, "Future[Pixels]"]
+_Ahead: TypeAlias = deque[tuple[Any, "Future[tuple[Opened, Picture]]"]]
+
+
+class _Engine:
+    """Everything that is under way at one time."""
+
+    def __init__(
+        self, opener: Opener, planner: Planner, batch_size: int, pool: ThreadPoolExecutor
+    ) -> None:
+        self._opener = opener
+        self._planner = planner
+        self._size = batch_size
+        self._pool = pool
+        self._dim = opener.encoder.card.dim
+        self._preprocess = opener.encoder.preprocess
+        self._queue: deque[_Part] = deque()  # being cut
+        self._batch: list[tuple[_Image, Places, Pixels]] = []  # cut, waiting for a full batch
+        self._filled = 0
+        self.waiting: deque[_Image] = deque()  # begun and not given out, in order
+
+    def has_room(self, most: int) -> bool:
+        """Tell whether another image should be begun.
+
+        Two batches of views are kept in work, so that one is cut while the other is encoded.
+
+        Args:
+            most: Images in work, those included that are done and wait for their turn.
+
+        Returns:
+            True if so.
+        """
+        queued = self._filled + sum(len(places) for _, places, _ in self._queue)
+        if queued >= 2 * self._size or len(self.waiting) >= most:
+            return False
+        pictures = [image.picture.bytes for image in self.waiting if image.picture is not None]
+        return sum(pictures) < _MOST_PIXELS
+
+    def begin(self, source: Any, opening: Future[tuple[Opened, Picture]]) -> None:
+        """Take up an image and have its first views cut."""
+        image = _Image(source)
+        self.waiting.append(image)
+        try:
+            image.opened, image.picture = opening.result()
+        except _ERRORS as error:
+            self._finish(image, error)
+            return
+        opened = image.opened
+        image.views = opened.views
+        image.rows = np.empty((opened.views.count, self._dim), np.float32)
+        image.have = np.zeros(opened.views.count, np.bool_)
+        if opened.packed is not None:
+            image.rows[opened.places] = unpack(opened.packed)
+            image.have[opened.places] = True
+        image.plan = self._planner(opened.views)
+        self._ask(image, next(image.plan))
+        self._go_on(image)
+
+    def step(self) -> bool:
+        """Take the views that were queued first into the batch; encode it when it is full.
+
+        Returns:
+            False if there was nothing to do.
+        """
+        if not self._queue:
+            if self._batch:
+                self._encode()
+                return True
+            return False
+        image, places, cutting = self._queue.popleft()
+        image.cutting -= 1
+        if image.cutting == 0 and sum(map(len, image.asked)) == len(image.rows):
+            image.picture = None
+        if not image.done:
+            try:
+                self._add(image, places, cutting.result())
+            except _ERRORS as error:
+                self._finish(image, error)
+        return True
+
+    def completed(self) -> Iterator[Encoded]:
+        """Give out the images that are done, as long as none before them is not."""
+        while self.waiting and self.waiting[0].done:
+            image = self.waiting.popleft()
+            if image.views is None or image.error is not None:
+                nothing = np.empty((0, self._dim), np.float32)
+                yield Encoded(image.source, None, nothing, image.error)
+                continue
+            used = np.sort(np.concatenate(image.asked))
+            views = Views(image.views.size, image.views.digest, image.views.boxes[used[1:] - 1])
+            yield Encoded(image.source, views, image.rows[used])
+
+    def _add(self, image: _Image, places: Places, pixels: Pixels) -> None:
         start = 0
         while start < len(pixels):
-            taken = pixels[start : start + self._size - self._rows]
-            self._parts.append((owner, taken))
-            self._rows += len(taken)
+            stop = start + self._size - self._filled
+            taken = pixels[start:stop]
+            self._batch.append((image, places[start:stop], taken))
+            self._filled += len(taken)
             start += len(taken)
-            if self._rows == self._size:
-                self.encode()
+            if self._filled == self._size:
+                self._encode()
 
-    def encode(self) -> None:
-        """Encode what there is and hand the embeddings to their images."""
-        if not self._parts:
-            return
-        parts, self._parts, self._rows = self._parts, [], 0
-        pixels = [part for _, part in parts]
-        rows = self.encoder.encode_images(pixels[0] if len(pixels) == 1 else np.concatenate(pixels))
+    def _encode(self) -> None:
+        """Encode the batch and hand the embeddings to their images."""
+        batch, self._batch, self._filled = self._batch, [], 0
+        pixels = [part for _, _, part in batch]
+        rows = self._opener.encoder.encode_images(
+            pixels[0] if len(pixels) == 1 else np.concatenate(pixels)
+        )
+        packed = None
+        if self._opener.store is not None:
+            packed = pack(rows)
+            rows = unpack(packed)  # what the store will give next time
         start = 0
-        for owner, part in parts:
-            stop = start + len(part)
-            if owner.encoded.error is None:
-                owner.encoded.embeddings[owner.filled : owner.filled + len(part)] = rows[start:stop]
-                owner.filled += len(part)
+        for image, places, _ in batch:
+            stop = start + len(places)
+            image.rows[places] = rows[start:stop]
+            image.have[places] = True
+            if packed is not None:
+                image.fresh.append((places, packed[start:stop]))
+            image.missing -= len(places)
             start = stop
+            if image.missing == 0:
+                self._go_on(image)
 
+    def _go_on(self, image: _Image) -> None:
+        """Send the plan what it asked for, until it wants something that is to be encoded."""
+        while image.plan is not None and not image.missing:
+            try:
+                wanted = image.plan.send(image.rows[image.asked[-1]])
+            except StopIteration:
+                if image.fresh and image.opened is not None:
+                    places, packed = zip(*image.fresh, strict=True)
+                    self._opener.keep(image.opened, np.concatenate(places), np.concatenate(packed))
+                self._finish(image)
+                return
+            self._ask(image, wanted)
 
-_Job: TypeAlias = tuple[Views, list["Future[Pixels]"]]
+    def _ask(self, image: _Image, wanted: Places) -> None:
+        """Have those of the wanted views cut whose embeddings are not there."""
+        image.asked.append(wanted)
+        missing = np.sort(wanted[~image.have[wanted]])
+        image.missing = len(missing)
+        picture, views = image.picture, image.views
+        if picture is None or views is None:  # everything was asked for before
+            return
+        for start in range(0, len(missing), _VIEWS_PER_PART):
+            places = missing[start : start + _VIEWS_PER_PART]
+            cutting = self._pool.submit(picture.cut, places, views.boxes, self._preprocess)
+            self._queue.append((image, places, cutting))
+            image.cutting += 1
+        if sum(map(len, image.asked)) == len(image.rows):
+            picture.last(image.cutting)
+
+    def _finish(self, image: _Image, error: _Error | None = None) -> None:
+        image.error, image.done = error, True
+        image.opened = image.picture = image.plan = None
+        image.fresh.clear()
 
 
 def encode_stream(
     sources: Iterable[Any],
-    prepare: Callable[[Any], tuple[Views, Cut]],
-    encoder: Encoder,
+    opener: Opener,
+    planner: Planner = all_views,
     *,
     batch_size: int,
     workers: int,
@@ -124,70 +266,41 @@ def encode_stream(
     """Encode images one after the other, in order, with memory that does not grow.
 
     Images are opened and cut by ``workers`` threads, at most twice as many images ahead, and the
-    encoder starts as soon as enough views for a batch are cut; views of several images share a
-    batch of ``batch_size``. An image that ``prepare`` refuses comes back with its error, in its
-    place. Stopping early leaves no thread and no work behind.
+    encoder starts as soon as enough views for a batch are cut. An image that cannot be used comes
+    back with its error, in its place. Stopping early leaves no thread and no work behind.
 
     Args:
         sources: Images; read only as far ahead as needed.
-        prepare: Opens one image, lays out its views and gives what cuts them; called in threads,
-            as is what it gives.
-        encoder: The encoder; called in the caller's thread.
-        batch_size: Views in one call of the encoder.
-        workers: Threads that prepare.
+        opener: Opens one image; called in threads.
+        planner: Says which views of an image to encode.
+        batch_size: Views in one call of the encoder, which is made in the caller's thread.
+        workers: Threads that open and cut.
 
     Yields:
         One result for each source.
     """
     iterator = iter(sources)
-    ahead: deque[tuple[Any, Future[_Job]]] = deque()
-    waiting: deque[_Waiting] = deque()
-    batch = _Batch(encoder, batch_size)
+    ahead: _Ahead = deque()
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="crossalign")
-
-    def begin(source: Any) -> _Job:
-        views, cut = prepare(source)
-        starts = range(0, views.count, _VIEWS_PER_PART)
-        return views, [
-            pool.submit(cut, start, min(start + _VIEWS_PER_PART, views.count)) for start in starts
-        ]
-
+    engine = _Engine(opener, planner, batch_size, pool)
     try:
         while True:
-            for source in itertools.islice(iterator, 2 * workers - len(ahead)):
-                ahead.append((source, pool.submit(begin, source)))
-            if not ahead:
-                batch.encode()
-                yield from _completed(waiting)
-                return
-            source, job = ahead.popleft()
-            waiting.append(_receive(source, job, batch))
-            if len(waiting) > batch_size + 2 * workers:
-                # Only images that cannot be used came lately: they fill no batch, and must not
-                # wait for ever behind the views of one that can.
-                batch.encode()
-            yield from _completed(waiting)
+            for source in itertools.islice(iterator, _more(ahead, 2 * workers)):
+                ahead.append((source, pool.submit(opener, source)))
+            if ahead and engine.has_room(batch_size + 2 * workers):
+                engine.begin(*ahead.popleft())
+            elif not engine.step() and not ahead:
+                break
+            yield from engine.completed()
+        yield from engine.completed()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        if opener.store is not None:
+            opener.store.flush()
 
 
-def _receive(source: Any, job: Future[_Job], batch: _Batch) -> _Waiting:
-    """Take one image's views as they are cut, and encode every batch that they fill."""
-    nothing = np.empty((0, batch.encoder.card.dim), np.float32)
-    owner = _Waiting(Encoded(source, None, nothing))
-    try:
-        views, parts = job.result()
-        owner.encoded.embeddings = np.empty((views.count, batch.encoder.card.dim), np.float32)
-        for part in parts:
-            batch.add(owner, part.result())
-    except (ImageError, CropError, MemoryError) as error:
-        owner.encoded.error = error
-        owner.encoded.embeddings = nothing
-    else:
-        owner.encoded.views = views
-    return owner
-
-
-def _completed(waiting: deque[_Waiting]) -> Iterator[Encoded]:
-    while waiting and waiting[0].complete:
-        yield waiting.popleft().encoded
+def _more(ahead: _Ahead, most: int) -> int:
+    """How many images to open beyond those that are: fewer if these are large."""
+    opened = [opening for _, opening in ahead if opening.done() and opening.exception() is None]
+    heavy = sum(opening.result()[1].bytes for opening in opened) >= _MOST_PIXELS
+    return 0 if heavy else most - len(ahead)

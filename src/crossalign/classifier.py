@@ -14,22 +14,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from crossalign import alignment, crops
-from crossalign._stream import Cut, Encoded, Views, encode_stream
-from crossalign.crops import CropSpec
+from crossalign import alignment
+from crossalign._stream import Encoded, encode_stream
+from crossalign._views import Opener
+from crossalign.crops import Boxes, CropSpec
 from crossalign.descriptions import DescriptionSet
-from crossalign.encoders.base import Embeddings, Encoder
+from crossalign.encoders.base import Embeddings, Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
-from crossalign.images import (
-    DEFAULT_MAX_PIXELS,
-    ImageSource,
-    content_digest,
-    load_image,
-    source_name,
-)
+from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
-from crossalign.predictions import Evidence, Explanation, Prediction
+from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
+from crossalign.store import Store
 
 _TEXTS_PER_CALL = 256
 
@@ -65,15 +61,25 @@ class Classifier:
         crops: Number of crops, or a :class:`CropSpec`; the method's own by default. A method that
             looks at the whole image alone has no use for it.
         seed: For random crops and random words; 0 by default.
+        bank: Where names alone are given and the method asks for descriptions (``cupl``, ``wca``),
+            use those of :mod:`crossalign.bank` for the classes that it knows, see
+            :func:`crossalign.methods.class_texts`. False gives templates to all, as published.
         batch_size: Views in one call of the encoder.
         workers: Threads that decode and cut; as many as there are processors by default, at most 4.
         max_pixels: Larger images are refused.
+        store: A :class:`crossalign.Store` or its folder, where embeddings are kept and found again:
+            what was encoded once is never encoded again. Scores move by some 1e-6, since a store
+            keeps 16 bits a number.
+        draft: Decode large JPEGs at a half or less of their size, where even the smallest crop
+            still has twice the encoder's side. Several times faster for photos of many megapixels;
+            embeddings differ a little, and so do the random crops, as with another seed.
 
     Raises:
         DescriptionError: If the classes are not usable, or not by this method.
         EncoderError: If the encoder is not known or not on this machine.
         MethodError: If the method is unknown, or a setting is out of range.
         CropError: If the crops are out of range.
+        StoreError: If the store cannot be used.
 
     Example:
         >>> from PIL import Image
@@ -91,18 +97,28 @@ class Classifier:
         method: str | Method = "wca",
         crops: int | CropSpec | None = None,
         seed: int | None = None,
+        bank: bool = True,
         batch_size: int = 32,
         workers: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
+        store: Store | str | os.PathLike[str] | None = None,
+        draft: bool = False,
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
         self._method = _with_crops(get_method(method), crops, seed)
-        self._texts = class_texts(self._method, self._descriptions, seed or 0)
+        self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
         default_workers = min(4, os.cpu_count() or 1)
         self._workers = default_workers if workers is None else _positive("workers", workers)
-        self._max_pixels = _positive("max_pixels", max_pixels)
+        self._store = store if isinstance(store, Store) or store is None else Store(store)
+        self._opener = Opener(
+            encoder=self._encoder,
+            spec=self._method.crops,
+            max_pixels=_positive("max_pixels", max_pixels),
+            draft=draft,
+            store=self._store,
+        )
         self._lock = threading.Lock()
         self._class_side: ClassSide | None = None
 
@@ -120,6 +136,11 @@ class Classifier:
     def texts(self) -> tuple[tuple[str, ...], ...]:
         """The texts that stand for each class, as the method writes them."""
         return self._texts.texts
+
+    @property
+    def undescribed(self) -> tuple[str, ...]:
+        """Classes that the bank was asked for and does not know; templates stand in for them."""
+        return self._texts.undescribed
 
     @property
     def encoder(self) -> Encoder:
@@ -170,6 +191,7 @@ class Classifier:
         self.prepare()
         other = copy.copy(self)
         other._method = method
+        other._opener = dataclasses.replace(self._opener, spec=method.crops)
         return other
 
     @overload
@@ -244,7 +266,9 @@ class Classifier:
         offsets = np.cumsum([0, *(len(group) for group in groups)])
         texts = [text for group in groups for text in group]
         # Labels ride along: a method whose text is the label prompt encodes it once.
-        embedded = _encode_texts(self._encoder, [*texts, *self._texts.labels], on_progress)
+        embedded = _encode_texts(
+            self._encoder, [*texts, *self._texts.labels], self._store, on_progress
+        )
         descriptions, labels = embedded[: len(texts)], embedded[len(texts) :]
         vectors = alignment.class_vectors(
             labels,
@@ -258,38 +282,15 @@ class Classifier:
     def _encode(self, images: Iterable[Any]) -> Iterator[Encoded]:
         self.prepare()
         return encode_stream(
-            images,
-            self._views,
-            self._encoder,
-            batch_size=self._batch_size,
-            workers=self._workers,
+            images, self._opener, batch_size=self._batch_size, workers=self._workers
         )
-
-    def _views(self, source: Any) -> tuple[Views, Cut]:
-        image = load_image(source, max_pixels=self._max_pixels)
-        digest = content_digest(image)
-        spec = self._method.crops
-        boxes = np.empty((0, 4), np.int64)
-        if spec is not None:
-            boxes = crops.boxes(spec, image.size, digest)
-        preprocess = self._encoder.preprocess
-
-        def cut(start: int, stop: int) -> crops.Pixels:
-            if start == 0:
-                return preprocess.views(image, boxes[: stop - 1])
-            rows = boxes[start - 1 : stop - 1]
-            return crops.cut(image, rows, preprocess.size, preprocess.resample)
-
-        return Views(image.size, digest, boxes), cut
 
     def _decide(self, encoded: Encoded, *, keep_evidence: bool) -> Prediction:
         name = source_name(encoded.source)
         views = encoded.views
         if views is None:
             message = str(encoded.error) or "out of memory"
-            return Prediction(
-                name, self.classes, None, None, None, error=message, _explain=self._explain
-            )
+            return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
         image, parts = _sides(encoded.embeddings)
         vector = alignment.image_vectors(
             image, parts, scale=self._method.crop_scale, form=self._method.form
@@ -309,13 +310,11 @@ class Classifier:
                 boxes=views.boxes,
                 views=encoded.embeddings if keep_evidence else None,
             ),
-            _explain=self._explain,
+            _explainer=self,
         )
 
     def _explain(self, prediction: Prediction, label: str) -> Explanation:
-        evidence = prediction._evidence
-        if evidence is None:
-            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
         side = self.prepare()
         index = self.classes.index(label)
@@ -324,24 +323,59 @@ class Classifier:
         text_weights = alignment.description_weights(
             side.labels[index], texts, self._method.description_scale
         )
-        terms = alignment.contributions(parts, weights, texts, text_weights, self._method.form)
-        boxes = evidence.boxes
-        if not len(boxes):
-            boxes = np.array([(0, 0, *evidence.size)], dtype=np.int64)
-        if prediction.scores is None:
-            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        # The weights are those of the score; what follows is rounded as little as can be.
+        terms = alignment.contributions(
+            np.asarray(parts, np.float64),
+            np.asarray(weights, np.float64),
+            np.asarray(texts, np.float64),
+            np.asarray(text_weights, np.float64),
+            self._method.form,
+        )
         return Explanation(
             image=prediction.image,
             label=label,
-            score=float(prediction.scores[index]),
+            score=float(scores[index]),
             size=evidence.size,
-            boxes=boxes,
+            boxes=_regions(evidence),
             crop_weights=weights,
             descriptions=self._texts.texts[index],
             description_weights=text_weights,
             similarity=alignment.similarity_matrix(parts, texts),
             terms=terms,
+            whole_similarity=texts @ image,
+            whole_score=float(side.vectors[index] @ image),
         )
+
+    def _crop_scores(self, prediction: Prediction) -> CropScores:
+        evidence, scores = _usable(prediction)
+        image, parts = _sides(self._views_again(prediction.image, evidence))
+        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
+        vectors = self.prepare().vectors
+        terms = alignment.crop_contributions(
+            np.asarray(parts, np.float64),
+            np.asarray(weights, np.float64),
+            np.asarray(vectors, np.float64),
+            self._method.form,
+        )
+        return CropScores(
+            image=prediction.image,
+            classes=self.classes,
+            scores=scores,
+            size=evidence.size,
+            boxes=_regions(evidence),
+            weights=weights,
+            embeddings=parts,
+            form=self._method.form,
+            terms=terms,
+            whole_scores=alignment.scores(image, vectors),
+        )
+
+    def _with_evidence(self, prediction: Prediction) -> Prediction:
+        evidence, _ = _usable(prediction)
+        if evidence.views is not None:
+            return prediction
+        views = self._views_again(prediction.image, evidence)
+        return dataclasses.replace(prediction, _evidence=dataclasses.replace(evidence, views=views))
 
     def _views_again(self, name: str, evidence: Evidence) -> Embeddings:
         if evidence.views is not None:
@@ -368,6 +402,18 @@ def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
     return views[0], views[1:] if len(views) > 1 else views
 
 
+def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
+    if prediction._evidence is None or prediction.scores is None:
+        raise ImageError(f"there is nothing to explain: {prediction.error}")
+    return prediction._evidence, prediction.scores
+
+
+def _regions(evidence: Evidence) -> Boxes:
+    if len(evidence.boxes):
+        return evidence.boxes
+    return np.array([(0, 0, *evidence.size)], dtype=np.int64)
+
+
 def _with_crops(method: Method, crops: int | CropSpec | None, seed: int | None) -> Method:
     if isinstance(crops, CropSpec):
         if seed is not None and seed != crops.seed:
@@ -385,19 +431,26 @@ def _with_crops(method: Method, crops: int | CropSpec | None, seed: int | None) 
 
 
 def _encode_texts(
-    encoder: Encoder, texts: Sequence[str], on_progress: Callable[[int, int], None] | None
+    encoder: Encoder,
+    texts: Sequence[str],
+    store: Store | None,
+    on_progress: Callable[[int, int], None] | None,
 ) -> Embeddings:
     """Encode texts, each different one once, in calls of a size that leaves room for progress."""
-    unique = sorted(dict.fromkeys(texts), key=len)
-    rows = []
+    name = fingerprint(encoder)
+    known = {} if store is None else store.get_texts(name, texts)
+    unique = sorted(dict.fromkeys(text for text in texts if text not in known), key=len)
     for start in range(0, len(unique), _TEXTS_PER_CALL):
         if on_progress is not None:
             on_progress(start, len(unique))
-        rows.append(encoder.encode_texts(unique[start : start + _TEXTS_PER_CALL]))
+        part = unique[start : start + _TEXTS_PER_CALL]
+        rows = encoder.encode_texts(part)
+        known.update(zip(part, rows, strict=True))
+        if store is not None:
+            store.put_texts(name, part, rows)
     if on_progress is not None:
         on_progress(len(unique), len(unique))
-    places = {text: place for place, text in enumerate(unique)}
-    return np.concatenate(rows)[[places[text] for text in texts]]
+    return np.stack([known[text] for text in texts])
 
 
 def _is_one_image(images: object) -> bool:

@@ -132,6 +132,27 @@ def boxes(spec: CropSpec, size: tuple[int, int], digest: bytes = b"") -> Boxes:
     return layout(spec, width, height, digest)
 
 
+def layout(spec: CropSpec) -> str:
+    """Name a layout of crops: in two specifications of one layout, a number is the same box.
+
+    Args:
+        spec: What to take.
+
+    Returns:
+        One line; without the count where more crops only add to fewer.
+
+    Example:
+        >>> layout(CropSpec(count=30)) == layout(CropSpec(count=60))
+        True
+        >>> layout(CropSpec(count=30, kind="grid")) == layout(CropSpec(count=60, kind="grid"))
+        False
+    """
+    low, high = spec.side
+    if spec.kind == "grid":
+        return f"grid count={spec.count} side={low!r}:{high!r}"
+    return f"{spec.kind} seed={spec.seed} side={low!r}:{high!r}"
+
+
 def published_boxes(
     count: int, size: tuple[int, int], *, numpy_seed: int, torch_seed: int
 ) -> Boxes:
@@ -215,6 +236,45 @@ def cut(
         )
     for index, box in enumerate(rows):
         out[index] = np.asarray(image.crop(box).resize((size, size), filter_))
+    return out
+
+
+def cut_reduced(
+    image: Image.Image,
+    full_size: tuple[int, int],
+    boxes: npt.ArrayLike,
+    size: int,
+    resample: Resample = "bicubic",
+) -> Pixels:
+    """Cut boxes, given in pixels of a picture, out of a smaller copy of it.
+
+    Edges fall between pixels of the copy and are kept there, rather than moved to the nearest one.
+
+    Args:
+        image: Upright RGB image, the copy.
+        full_size: Width and height of the picture.
+        boxes: Shape (N, 4), ``(left, top, right, bottom)`` in pixels of the picture, inside it.
+        size: Side S of the encoder's input in pixels.
+        resample: Interpolation.
+
+    Returns:
+        uint8, shape (N, S, S, 3); close to what :func:`cut` gives for the picture, not equal.
+
+    Raises:
+        CropError: As :func:`cut`.
+    """
+    _check_image(image, size)
+    rows = _check_boxes(boxes, full_size)
+    filter_ = _filter(resample)
+    x, y = image.width / full_size[0], image.height / full_size[1]
+    out = np.empty((len(rows), size, size, 3), dtype=np.uint8)
+    for index, box in enumerate(rows):
+        left, top, right, bottom = box[0] * x, box[1] * y, box[2] * x, box[3] * y
+        # The whole pixels around it first, so that no more than these can bleed in.
+        west, north = math.floor(left), math.floor(top)
+        region = image.crop((west, north, math.ceil(right), math.ceil(bottom)))
+        inner = (left - west, top - north, right - west, bottom - north)
+        out[index] = np.asarray(region.resize((size, size), filter_, box=inner))
     return out
 
 

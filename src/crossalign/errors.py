@@ -39,6 +39,10 @@ class ServerError(CrossalignError, ValueError):
     """The service is set up in a way that cannot work, or is asked for what it does not give."""
 
 
+class StoreError(CrossalignError, OSError):
+    """A folder cannot be used as a store of embeddings."""
+
+
 class MissingExtraError(CrossalignError, ImportError):
     """A feature needs an optional dependency that is not installed.
 

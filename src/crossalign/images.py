@@ -29,7 +29,15 @@ if TYPE_CHECKING:
 
     from PIL.ImageCms import ImageCmsTransform
 
-__all__ = ["DEFAULT_MAX_PIXELS", "ImageSource", "content_digest", "load_image", "source_name"]
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "ImageSource",
+    "content_digest",
+    "load_image",
+    "load_reduced",
+    "read_file",
+    "source_name",
+]
 
 DEFAULT_MAX_PIXELS = 178_956_970
 """Pictures above this many pixels are refused before they are decoded (about 13,377 x 13,377)."""
@@ -67,6 +75,7 @@ _FORMATS = (
 _URL = re.compile(r"(https?|ftps?|s3|gs|hf|file):/|data:[\w/+.-]*[;,]", re.IGNORECASE)
 
 _SNIFFED_BYTES = 1024
+_MOST_READ = 256 * 2**20
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -77,6 +86,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_QUARTER_TURNS = (5, 6, 7, 8)
 
 
 def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image.Image:
@@ -117,10 +127,74 @@ def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
         crossalign.errors.ImageError: <bytes>: expected an image, got an HTML page; \
 the download probably gave an error page: fetch the image itself
     """
-    try:
+    with _named(source):
         return _load(source, max_pixels)
+
+
+def load_reduced(
+    data: bytes, name: str, least_side: int, *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> tuple[Image.Image, tuple[int, int]]:
+    """Read an image file's bytes; a large JPEG at a half, a quarter or an eighth of its size.
+
+    JPEG's blocks can be decoded at these sizes directly ("draft" decoding), several times faster
+    and in a fraction of the memory. Everything else is as :func:`load_image` does it.
+
+    Args:
+        data: The bytes of the file.
+        name: What errors call it.
+        least_side: The short side stays at least this long, in pixels.
+        max_pixels: Refuse pictures with more pixels than this, counted at full size.
+
+    Returns:
+        The picture, perhaps reduced, and its full upright width and height.
+
+    Raises:
+        ImageError: As :func:`load_image`.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (1600, 1000)).save(file, "JPEG")
+        >>> image, size = load_reduced(file.getvalue(), "photo.jpg", least_side=400)
+        >>> image.size, size
+        ((800, 500), (1600, 1000))
+    """
+    with _named(name):
+        return _from_stream(io.BytesIO(data), max_pixels, least_side)
+
+
+def read_file(source: Any) -> bytes | None:
+    """Read the bytes of an image file without looking into them.
+
+    Args:
+        source: Anything :func:`load_image` takes.
+
+    Returns:
+        The bytes of a path, of bytes or of an open file; None for pictures that are in memory, and
+        for files beyond 256 MB, which are most likely no pictures at all.
+
+    Raises:
+        ImageError: If they cannot be read.
+    """
+    with _named(source):
+        if isinstance(source, str | os.PathLike):
+            with _open_path(os.fsdecode(source)) as stream, _decoding():
+                if os.fstat(stream.fileno()).st_size > _MOST_READ:
+                    return None
+                return stream.read()
+        if isinstance(source, bytes | bytearray | memoryview):
+            return bytes(source)
+        if not isinstance(source, Image.Image) and callable(getattr(source, "read", None)):
+            return _rest_of(source).getvalue()
+    return None
+
+
+@contextmanager
+def _named(source: object) -> Iterator[None]:
+    """Put the name of a source, known only at the door, in front of what went wrong inside."""
+    try:
+        yield
     except ImageError as error:
-        # Only here is the name known; the cause stays the exception that Pillow or the system gave.
+        # The cause stays the exception that Pillow or the system gave.
         raise ImageError(f"{_printable(source_name(source))}: {error}") from error.__cause__
 
 
@@ -193,12 +267,12 @@ def _load(source: Any, max_pixels: int) -> Image.Image:
         with _decoding(remedy="hand it in before its file is closed, or pass the path"):
             return _upright_rgb(source, max_pixels)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_stream(io.BytesIO(source), max_pixels)
+        return _from_stream(io.BytesIO(source), max_pixels)[0]
     if isinstance(source, str | os.PathLike):
         with _open_path(os.fsdecode(source)) as stream:
-            return _from_stream(stream, max_pixels)
+            return _from_stream(stream, max_pixels)[0]
     if callable(getattr(source, "read", None)):
-        return _from_stream(_rest_of(source), max_pixels)
+        return _from_stream(_rest_of(source), max_pixels)[0]
     if hasattr(source, "__array__"):
         return _from_array(source, max_pixels)
     raise ImageError(
@@ -253,7 +327,10 @@ def _rest_of(file: Any) -> io.BytesIO:
     return io.BytesIO(data)
 
 
-def _from_stream(stream: IO[bytes], max_pixels: int) -> Image.Image:
+def _from_stream(
+    stream: IO[bytes], max_pixels: int, least_side: int | None = None
+) -> tuple[Image.Image, tuple[int, int]]:
+    """The upright picture, and its full size, which is its own unless it was decoded reduced."""
     with _decoding():
         head = stream.read(_SNIFFED_BYTES)
         stream.seek(0)
@@ -267,7 +344,24 @@ def _from_stream(stream: IO[bytes], max_pixels: int) -> Image.Image:
             limit = guard if isinstance(error, Warning) else 2 * guard
             raise ImageError(_too_large(_header_size(stream), min(limit, max_pixels))) from error
         _check_size(image.size, max_pixels)
-        return _upright_rgb(image, max_pixels)
+        width, height = image.size
+        if least_side is not None and image.format in ("JPEG", "MPO"):
+            _draft(image, least_side)
+        stored = image.size
+        upright = _upright_rgb(image, max_pixels)
+        if stored == (width, height):
+            return upright, upright.size
+        turned = _orientation(image) in _QUARTER_TURNS
+        return upright, (height, width) if turned else (width, height)
+
+
+def _draft(image: Image.Image, least_side: int) -> None:
+    """Have a JPEG decoded at the smallest of its sizes that is not below the least."""
+    width, height = image.size
+    for part in (8, 4, 2):
+        if min(width, height) // part >= least_side:
+            image.draft(None, (width // part, height // part))
+            return
 
 
 @functools.cache

@@ -14,7 +14,17 @@ import typer
 import crossalign
 
 # In the order in which --help lists them.
-from crossalign.cli import classify, models, parity, serve, demo  # isort: skip # noqa: F401
+# fmt: off
+from crossalign.cli import (  # isort: skip # noqa: F401
+    classify,
+    explain,
+    store,
+    models,
+    parity,
+    serve,
+    demo,
+)
+# fmt: on
 from crossalign.cli._app import app
 
 

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from crossalign.cli._app import say
+from crossalign.cli._options import byte_count
+
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
     from crossalign.encoders import Encoder
     from crossalign.predictions import Prediction
+    from crossalign.store import Store
 
 
 def image_files(folder: Path | None) -> list[Path]:
@@ -59,6 +63,28 @@ def classes_given(names: list[str] | None, file: Path | None) -> Any:
         "no classes: name them with -c CLASS (repeated), or give --classes FILE (.txt with one a "
         "line, or .json {class: [description, ...]})"
     )
+
+
+def store_given(folder: Path | None, size: str | None) -> Store | None:
+    """Open the store that was asked for, if any."""
+    from crossalign.store import Store
+
+    if folder is None:
+        if size is not None:
+            raise typer.BadParameter("--store-size goes with --store DIR")
+        return None
+    return Store(folder, max_bytes=None if size is None else byte_count(size))
+
+
+def say_undescribed(classifier: Classifier) -> None:
+    """Say which classes, given by name, have no descriptions and are put into templates."""
+    names = classifier.undescribed
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        say(
+            f"note: no descriptions of {shown} in the bank ({len(names)} of "
+            f"{len(classifier.classes)} classes); templates stand in"
+        )
 
 
 def predict(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from crossalign.encoders.base import Encoder, ModelCard, Preprocess
+from crossalign.encoders.base import Encoder, ModelCard, Preprocess, fingerprint
 from crossalign.encoders.registry import list_encoders, load_encoder, register_encoder
 
 __all__ = [
     "Encoder",
     "ModelCard",
     "Preprocess",
+    "fingerprint",
     "list_encoders",
     "load_encoder",
     "register_encoder",

@@ -153,6 +153,36 @@ class Encoder(Protocol):
         """
 
 
+def fingerprint(encoder: Encoder) -> str:
+    """Name what an embedding depends on beside the pixels or the text.
+
+    That is the card's name and revision (which covers weights and precision) and the preprocessing.
+    Of a name that is a path only the last part counts, so that a model may be moved.
+
+    Args:
+        encoder: The encoder.
+
+    Returns:
+        One line. Encoders with equal fingerprints embed alike.
+
+    Example:
+        >>> from crossalign import load_encoder
+        >>> fingerprint(load_encoder("builtin"))  # doctest: +ELLIPSIS
+        'builtin ... dim=1664 size=224 resample=bicubic fit=crop mean=... std=...'
+    """
+    card, steps = encoder.card, encoder.preprocess
+    scheme, colon, rest = card.name.partition(":")
+    name = scheme + colon + rest.rstrip("/\\").replace("\\", "/").rpartition("/")[2]
+    numbers_ = " ".join(
+        f"{what}={','.join(f'{value:.9g}' for value in values)}"
+        for what, values in (("mean", steps.mean), ("std", steps.std))
+    )
+    return (
+        f"{name} {card.revision} dim={card.dim} size={steps.size} resample={steps.resample} "
+        f"fit={steps.fit} {numbers_}"
+    )
+
+
 def check_pixels(pixels: crops.Pixels, size: int) -> None:
     """Raise if an array is not an encoder's input.
 

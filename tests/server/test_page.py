@@ -265,6 +265,10 @@ def test_everything_has_a_name_for_screen_readers(page: Page) -> None:
     ]
     assert nameless == []
     levels = page.run("return [...document.querySelectorAll('h1,h2,h3')].map((h) => h.tagName)")
+    look(page.browser, 1280, 1150)
+    hover(page, page.all("#columns .words button")[0])
+    page.until(lambda: page.light()[..., 3].max() > 150)
+    page.shot("page")
     assert levels[0] == "H1"
     assert levels.count("H1") == 1
     assert page.run("return document.documentElement.lang") == "en"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from fastapi import Request
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder
 from crossalign.errors import CrossalignError
+from crossalign.images import stored_pixels
 from crossalign.predictions import Explanation, Prediction
 from crossalign.server.answers import ApiError, AsciiJSON, unprocessable
 from crossalign.server.batching import BatchingEncoder
@@ -31,6 +33,40 @@ from crossalign.server.schemas import (
 from crossalign.server.settings import Settings
 
 Result = TypeVar("Result")
+
+
+class PixelBudget:
+    """Bounds the memory of decoded images: who would go beyond it waits for others to finish.
+
+    Images are let through in the order in which they came, so that a large one is not passed by
+    for ever. One that is larger than the whole budget is worked on alone.
+
+    Args:
+        pixels: The budget.
+    """
+
+    def __init__(self, pixels: int) -> None:
+        self._pixels = pixels
+        self._used = 0
+        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def holding(self, pixels: int) -> Iterator[None]:
+        """Hold a part of the budget.
+
+        Args:
+            pixels: How much.
+        """
+        with self._turn, self._changed:
+            self._changed.wait_for(lambda: not self._used or self._used + pixels <= self._pixels)
+            self._used += pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= pixels
+                self._changed.notify()
 
 
 class Service:
@@ -53,6 +89,7 @@ class Service:
             batch_seconds=settings.batch_seconds,
             on_batch=self.metrics.batch,
         )
+        self._pixels = PixelBudget(settings.pixels_at_once)
         self._memory = ClassMemory(self.batches, settings, self.metrics.lookup)
         try:
             self.class_sets = ClassSets(self._memory, settings)
@@ -158,7 +195,7 @@ class Service:
         start = time.monotonic()
         classifier = self._classifier(given)
         ready = time.monotonic()
-        with self.batches.expecting():
+        with self._pixels.holding(stored_pixels(image)), self.batches.expecting():
             try:
                 prediction = classifier(image)
             except MemoryError:

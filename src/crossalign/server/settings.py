@@ -26,6 +26,8 @@ class Settings:
         crops: Number of crops of requests that name none.
         max_body_bytes: Largest body of a request.
         max_pixels: Largest image; it is refused before it is decoded.
+        pixels_at_once: Pixels of all images that are worked on together; an image beyond that is
+            worked on alone. While an image is decoded, a pixel takes up to 9 bytes.
         max_classes: Most classes in a request or a class set.
         max_texts: Most descriptions in a request or a class set, all classes together.
         max_text_characters: Longest class name or description.
@@ -54,6 +56,7 @@ class Settings:
     crops: int = 60
     max_body_bytes: int = 16 * 1024 * 1024
     max_pixels: int = 32_000_000
+    pixels_at_once: int = 64_000_000
     max_classes: int = 1000
     max_texts: int = 5000
     max_text_characters: int = 1000

@@ -49,7 +49,7 @@ $(READY): pyproject.toml
 
 $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group test --group check
+	$(BIN)/python -m pip install --quiet --editable '.[server]' --group test --group check
 	touch $@
 
 # Two of them: open_clip brings torchvision, and where that does not fit the torch at hand,

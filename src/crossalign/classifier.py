@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import operator
 import os
@@ -175,6 +176,34 @@ class Classifier:
             if self._class_side is None:
                 self._class_side = self._encode_classes(on_progress)
             return self._class_side
+
+    def with_crops(
+        self, crops: int | CropSpec | None = None, seed: int | None = None
+    ) -> Classifier:
+        """Make a classifier that differs in its crops alone and shares the encoded classes.
+
+        Args:
+            crops: Number of crops, or a :class:`CropSpec`; as now by default.
+            seed: For random crops; as now by default. Random words stay as they are.
+
+        Returns:
+            The other classifier. The classes are encoded now, unless that is done already.
+
+        Raises:
+            CropError: If the crops are out of range.
+
+        Example:
+            >>> few = Classifier(["cat", "dog"], crops=4)
+            >>> many = few.with_crops(16)
+            >>> many.method.crops.count, many.prepare() is few.prepare()
+            (16, True)
+        """
+        method = _with_crops(self._method, crops, seed)
+        self.prepare()
+        other = copy.copy(self)
+        other._method = method
+        other._opener = dataclasses.replace(self._opener, spec=method.crops)
+        return other
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...

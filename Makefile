@@ -7,8 +7,9 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 TORCH := .venv-torch/.ready
 OPEN_CLIP := .venv-open-clip/.ready
+COMMA := ,
 
-.PHONY: help env demo test test-torch check format bench clean
+.PHONY: help env demo test test-torch check format bench bench-encoders clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,9 +20,9 @@ demo: $(READY)  ## Label real photos with the built-in model and write crossalig
 test: $(DEV)  ## Run the tests
 	$(BIN)/python -m pytest
 
-test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch, in environments of their own
+test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch or OpenVINO, in environments of their own
 	.venv-torch/bin/python -m pytest tests/test_alignment.py tests/test_crops.py \
-		tests/test_transformers.py
+		tests/test_transformers.py tests/test_onnx.py tests/test_export.py
 	.venv-open-clip/bin/python -m pytest tests/test_open_clip.py
 
 check: $(DEV)  ## Check format, lint, types, docstrings and docs
@@ -39,6 +40,9 @@ bench: $(DEV)  ## Run the benchmarks that need no labelled photos
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/overhead.py
 
+bench-encoders: $(TORCH)  ## Compare the engines that run encoders, on a random ViT-B/32
+	.venv-torch/bin/python benchmarks/encoders.py
+
 env: $(DEV)  ## Make the environment for development
 
 $(READY): pyproject.toml
@@ -55,7 +59,7 @@ $(DEV): $(READY)
 # Two of them: open_clip brings torchvision, and where that does not fit the torch at hand,
 # Transformers cannot be imported beside it.
 $(TORCH): pyproject.toml constraints.txt
-	$(call torch-environment,.venv-torch,transformers)
+	$(call torch-environment,.venv-torch,transformers$(COMMA)openvino)
 
 $(OPEN_CLIP): pyproject.toml constraints.txt
 	$(call torch-environment,.venv-open-clip,open-clip)

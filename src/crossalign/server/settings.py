@@ -54,7 +54,7 @@ class Settings:
 
     method: str = "wca"
     crops: int = 60
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 16_000_000
     max_pixels: int = 32_000_000
     pixels_at_once: int = 64_000_000
     max_classes: int = 1000

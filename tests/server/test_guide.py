@@ -39,8 +39,8 @@ def test_every_curl_command_does_what_it_says(live: Any, tmp_path: Path) -> None
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
     token = "a-token-of-the-guide"
-    open_one = live(load_encoder("builtin"))
-    locked = live(load_encoder("builtin"), token=token)
+    encoder = load_encoder("builtin")
+    open_one, locked = live(encoder), live(encoder, token=token)
     Image.open(photo_folder() / "chelsea.png").convert("RGB").save(tmp_path / "photo.jpg")
     (tmp_path / "pets.json").write_text(json.dumps(PETS))
     (tmp_path / "token").write_text(token)

@@ -307,6 +307,22 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     assert page.complaints() == []
 
 
+def test_an_answer_for_an_earlier_photo_is_not_shown(page: Page) -> None:
+    page.write(CAT)
+    page.run("document.getElementById('crops').value = 40")
+    page.give("drop", photo())
+    page.write("")  # the next photo cannot be asked about, so nothing takes the first one's place
+    page.give("drop", photo("coffee.png"))
+    loaded = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+    page.until(lambda: any(name.endswith("/v1/explain") for name in page.run(loaded)))
+    page.browser.execute_async_script("setTimeout(arguments[0], 200)")
+    assert page.all("#ranked li") == []
+    assert page.text("#status") == "Photo chosen. Write classes, then label it."
+    page.write("cat\ncup of coffee")
+    page.one("#go").click()
+    assert page.labels()[0] == "cup of coffee"
+
+
 @pytest.mark.parametrize(
     ("classes", "message"),
     [

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -112,7 +113,9 @@ class Page:
         return str(self.one(selector).text)
 
     def until(self, condition: Callable[[], Any]) -> Any:
-        return WebDriverWait(self.browser, LIMIT, 0.05).until(lambda _: condition())
+        # Whatever is looked at may be drawn anew in between: look again.
+        wait = WebDriverWait(self.browser, LIMIT, 0.05, [StaleElementReferenceException])
+        return wait.until(lambda _: condition())
 
     def run(self, script: str, *values: Any) -> Any:
         return self.browser.execute_script(script, *values)
@@ -142,7 +145,8 @@ class Page:
         self.until(lambda: self.all("#ranked li") or self.one("#error").is_displayed())
         assert not self.one("#error").is_displayed(), self.text("#error")
         self.until(lambda: self.one("#go").is_enabled())
-        return [element.text for element in self.all("#ranked .name")]
+        names = "return [...document.querySelectorAll('#ranked .name')].map((e) => e.textContent)"
+        return list(self.run(names))
 
     def light(self) -> np.ndarray:
         """How dark each place of the photo is made, and in which colour: (H, W, 4), 0 to 255."""
@@ -204,7 +208,7 @@ def test_a_description_lights_its_region_and_a_region_its_words(page: Page) -> N
         page.until(lambda: page.light()[..., 3].max() > 150)
         alpha = page.light()[..., 3]
         assert alpha.min() < 40  # somewhere the photo shows in full
-        assert page.text("#hint").startswith("Answered best in the ")
+        assert page.text("#hint").startswith("Answered best ")
         pictures.append(alpha)
     assert not np.array_equal(pictures[0], pictures[1])  # each description has a light of its own
     assert page.all(".words .lit") == []
@@ -301,6 +305,22 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     assert page.text("#crops-shown") == "3"
     assert page.all("#costs tr")[0].text.startswith("3 4 ")
     assert page.complaints() == []
+
+
+def test_an_answer_for_an_earlier_photo_is_not_shown(page: Page) -> None:
+    page.write(CAT)
+    page.run("document.getElementById('crops').value = 40")
+    page.give("drop", photo())
+    page.write("")  # the next photo cannot be asked about, so nothing takes the first one's place
+    page.give("drop", photo("coffee.png"))
+    loaded = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+    page.until(lambda: any(name.endswith("/v1/explain") for name in page.run(loaded)))
+    page.browser.execute_async_script("setTimeout(arguments[0], 200)")
+    assert page.all("#ranked li") == []
+    assert page.text("#status") == "Photo chosen. Write classes, then label it."
+    page.write("cat\ncup of coffee")
+    page.one("#go").click()
+    assert page.labels()[0] == "cup of coffee"
 
 
 @pytest.mark.parametrize(

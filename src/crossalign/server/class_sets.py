@@ -150,7 +150,7 @@ class ClassSets:
         self._memory = memory
         self._settings = settings
         self._sets: dict[str, ClassSet] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._sets[EVERYDAY] = dataclasses.replace(
             self._make(EVERYDAY, everyday_classes()), fixed=True
         )
@@ -174,9 +174,10 @@ class ClassSets:
         Raises:
             ApiError: 404 if there is none of that name.
         """
-        found = self._sets.get(name)
+        with self._lock:
+            found, names = self._sets.get(name), sorted(self._sets)
         if found is None:
-            known = ", ".join(sorted(self._sets)[:5])
+            known = ", ".join(names[:5])
             raise ApiError(
                 404, "no_such_class_set", f"there is no class set {name!r}; there are: {known}."
             )
@@ -196,7 +197,8 @@ class ClassSets:
             ApiError: 409 if the name is taken, 422 if no more can be kept.
         """
         made = self._make(name, classes)
-        self._check_room(made)  # before the work and, as others may come first, after it
+        with self._lock:
+            self._check_room(made)  # before the work and, as others may come first, after it
         made.classifier.prepare()
         with self._lock:
             self._check_room(made)

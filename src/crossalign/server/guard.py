@@ -72,24 +72,27 @@ class Guard:
             return
         request_id = secrets.token_hex(8)
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        headers = Headers(scope=scope)
         body = _BoundedBody(receive, self._settings.max_body_bytes)
+        # Who asks before sending has nothing on the way that could be lost.
+        drains = "expect" not in headers
         start, status = time.monotonic(), 0
 
         async def send_guarded(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if not body.ended and status >= 400 and status != _TOO_SLOW:
+                if drains and not body.ended and status >= 400 and status != _TOO_SLOW:
                     await body.drain()
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
+                added = MutableHeaders(scope=message)
+                added["x-request-id"] = request_id
                 for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+                    added.setdefault(name, value)
+                added.setdefault("cache-control", "no-store")
             await send(message)
 
         try:
-            refusal = self._refusal(scope, Headers(scope=scope))
+            refusal = self._refusal(scope, headers)
             if refusal is None:
                 await self._app(scope, body.receive, send_guarded)
             else:
@@ -143,7 +146,7 @@ class Guard:
         client = scope.get("client") or ("-",)
         log.info(
             "%s %s %s %d %.1fms %s",
-            client[0],
+            printable(str(client[0]))[:60],
             printable(scope["method"])[:20],
             printable(scope["path"])[:200],
             status,

@@ -40,8 +40,7 @@ class Settings:
         body_seconds: Longest time in which a request's body may arrive.
         shutdown_seconds: Longest time that requests in flight get to finish when the service stops.
         batch_views: Views in a full batch of the encoder; 0 lets every request call the encoder by
-            itself. On processors small batches are the fastest, as they stay in the cache; on a
-            GPU 64 and more.
+            itself. On processors small batches are the fastest, as they stay in the cache.
         batch_seconds: Longest time that views wait for others to share their batch. A request that
             is alone never waits.
         class_sets: Folder in which class sets outlive the process; None keeps them in memory alone.
@@ -54,7 +53,7 @@ class Settings:
 
     method: str = "wca"
     crops: int = 60
-    max_body_bytes: int = 16 * 1024 * 1024
+    max_body_bytes: int = 16_000_000
     max_pixels: int = 32_000_000
     pixels_at_once: int = 64_000_000
     max_classes: int = 1000

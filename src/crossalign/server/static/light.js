@@ -110,8 +110,9 @@ export function whereabouts([left, top, right, bottom], [width, height]) {
   const column = ["left", "middle", "right"][third((left + right) / 2 / width)];
   const row = ["upper", "middle", "lower"][third((top + bottom) / 2 / height)];
   const share = Math.round((100 * (right - left) * (bottom - top)) / (width * height));
-  const place = row === "middle" && column === "middle" ? "middle" : `${row} ${column}`;
-  return `${place.replace("middle left", "left").replace("middle right", "right")}, ${share} % of the photo`;
+  const places = { "middle left": "on the left", "middle right": "on the right" };
+  places["middle middle"] = "in the middle";
+  return `${places[`${row} ${column}`] ?? `in the ${row} ${column}`}, ${share} % of the photo`;
 }
 
 // Places of the crops that cover a point.

@@ -25,12 +25,14 @@ const $ = (id) => document.getElementById(id);
 let photo = null;
 let answer = null;
 let offer = null;
+let turn = 0; // what comes back for an earlier photo or question is not shown
 
 // ------------------------------------------------------------------------------------- the photo
 
 function usePhoto(file) {
   photo = file;
   answer = null;
+  turn += 1;
   hide();
   $("ranked").replaceChildren();
   $("costs").replaceChildren();
@@ -43,6 +45,7 @@ function usePhoto(file) {
   $("drop").classList.add("full");
   $("drop").classList.remove("unshown");
   $("stage").hidden = false;
+  $("go").disabled = false;
   say("Photo chosen. Write classes, then label it.");
 }
 
@@ -106,6 +109,8 @@ async function label(labels = null) {
     return;
   }
   fail(null);
+  turn += 1;
+  const mine = turn;
   const go = $("go");
   go.disabled = true;
   say("Looking …");
@@ -115,13 +120,13 @@ async function label(labels = null) {
     const got = await explain(photo, asked, (seconds) =>
       say(`The service is busy; asking again in ${seconds} s …`),
     );
-    showAnswer(got, labels);
+    if (mine === turn) showAnswer(got, labels);
   } catch (error) {
-    if (error.name === "AbortError") return;
+    if (error.name === "AbortError" || mine !== turn) return;
     say("");
     fail(error);
   } finally {
-    go.disabled = false;
+    if (mine === turn) go.disabled = false;
   }
 }
 

@@ -129,7 +129,7 @@ function wordsButton(explanation, index, total, most) {
     const values = column(explanation, index).map((term, crop) => term / answer.crop_weights[crop]);
     lightUp($("light"), answer.boxes, values, answer.size);
     const best = order(values)[0];
-    $("hint").textContent = `Answered best in the ${whereabouts(answer.boxes[best], answer.size)}.`;
+    $("hint").textContent = `Answered best ${whereabouts(answer.boxes[best], answer.size)}.`;
   });
 }
 

@@ -8,7 +8,7 @@ import operator
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,9 @@ from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
 from crossalign.store import Store
+
+Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
+"""What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
 
 _TEXTS_PER_CALL = 256
 
@@ -98,7 +101,7 @@ class Classifier:
         *,
         encoder: str | Encoder = "builtin",
         method: str | Method = "wca",
-        crops: int | CropSpec | Adaptive | Literal["auto"] | None = None,
+        crops: Crops | None = None,
         seed: int | None = None,
         bank: bool = True,
         batch_size: int = 32,
@@ -108,10 +111,7 @@ class Classifier:
         draft: bool = False,
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
-        rule = Adaptive() if crops == "auto" else crops
-        self._adaptive = rule if isinstance(rule, Adaptive) else None
-        count = rule.maximum if isinstance(rule, Adaptive) else rule
-        self._method = _with_crops(get_method(method), count, seed)
+        self._method, self._adaptive = _with_crops(get_method(method), crops, seed)
         self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
@@ -177,13 +177,11 @@ class Classifier:
                 self._class_side = self._encode_classes(on_progress)
             return self._class_side
 
-    def with_crops(
-        self, crops: int | CropSpec | None = None, seed: int | None = None
-    ) -> Classifier:
+    def with_crops(self, crops: Crops | None = None, seed: int | None = None) -> Classifier:
         """Make a classifier that differs in its crops alone and shares the encoded classes.
 
         Args:
-            crops: Number of crops, or a :class:`CropSpec`; as now by default.
+            crops: As in the constructor; as now by default.
             seed: For random crops; as now by default. Random words stay as they are.
 
         Returns:
@@ -198,10 +196,10 @@ class Classifier:
             >>> many.method.crops.count, many.prepare() is few.prepare()
             (16, True)
         """
-        method = _with_crops(self._method, crops, seed)
+        method, rule = _with_crops(self._method, self._adaptive if crops is None else crops, seed)
         self.prepare()
         other = copy.copy(self)
-        other._method = method
+        other._method, other._adaptive = method, rule
         other._opener = dataclasses.replace(self._opener, spec=method.crops)
         return other
 
@@ -430,20 +428,27 @@ def _regions(evidence: Evidence) -> Boxes:
     return np.array([(0, 0, *evidence.size)], dtype=np.int64)
 
 
-def _with_crops(method: Method, crops: int | CropSpec | None, seed: int | None) -> Method:
-    if isinstance(crops, CropSpec):
-        if seed is not None and seed != crops.seed:
-            raise CropError(
-                f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
-            )
+def _with_crops(
+    method: Method, crops: Crops | None, seed: int | None
+) -> tuple[Method, Adaptive | None]:
+    """Give a method the crops that were asked for, and the rule that says when to stop, if any."""
+    rule = Adaptive() if crops == "auto" else crops if isinstance(crops, Adaptive) else None
+    if method.crops is None:
+        spec = None
+    elif isinstance(crops, CropSpec):
         spec = crops
     else:
-        spec = method.crops or CropSpec()
-        count = spec.count if crops is None else crops
-        spec = dataclasses.replace(spec, count=count, seed=spec.seed if seed is None else seed)
-    if method.crops is None:
-        return method
-    return dataclasses.replace(method, crops=spec)
+        count: Any = crops if rule is None else rule.maximum
+        spec = dataclasses.replace(
+            method.crops,
+            count=method.crops.count if count is None else count,
+            seed=method.crops.seed if seed is None else seed,
+        )
+    if isinstance(crops, CropSpec) and seed is not None and seed != crops.seed:
+        raise CropError(
+            f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
+        )
+    return dataclasses.replace(method, crops=spec), rule
 
 
 def _encode_texts(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from crossalign import Store
 from crossalign.demo import everyday_classes, photo_folder
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,7 @@ PAGES = (
     "docs/guide.md",
     "docs/models.md",
     "docs/reproducing.md",
+    "docs/speed.md",
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -54,6 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     birds, draft = [code for place, code in blocks("text") if place == "docs/descriptions.md"][:2]
     (tmp_path / "birds.json").write_text(birds, encoding="utf-8")
     (tmp_path / "draft.json").write_text(draft, encoding="utf-8")
+    Store(tmp_path / "embeddings").close()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

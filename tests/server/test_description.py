@@ -50,6 +50,11 @@ def real_picture(_context: Any, body: Any) -> Any:
     return body
 
 
+def is_same_in_a_form(case: Any, check: Any) -> bool:
+    """A form knows texts alone: false is the text "false", and a list of one is that one."""
+    return check.name == "negative_data_rejection" and case.media_type == "multipart/form-data"
+
+
 def test_every_answer_is_described(make_encoder: Any) -> None:
     app = create_app(make_encoder(), Settings(crops=2, max_crops=10, max_class_sets=10))
     config = schemathesis.Config.from_dict(CONFIG)
@@ -74,6 +79,7 @@ def test_every_answer_is_described(make_encoder: Any) -> None:
                     for name, made in event.recorder.checks.items()
                     for check in made
                     if check.failure_info is not None
+                    and not is_same_in_a_form(event.recorder.cases[name].value, check)
                 ]
     assert not problems, "\n\n".join(problems)
     assert {f"POST /v1/{work} 200" for work in ("classify", "explain")} <= set(statuses)

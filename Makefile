@@ -9,7 +9,7 @@ TORCH := .venv-torch/.ready
 OPEN_CLIP := .venv-open-clip/.ready
 COMMA := ,
 
-.PHONY: help env demo test test-torch check format bench bench-encoders clean
+.PHONY: help env demo test test-torch check format bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -36,12 +36,17 @@ format: $(DEV)  ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEV)  ## Run the benchmarks that need no labelled photos
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/overhead.py
-
-bench-encoders: $(TORCH)  ## Compare the engines that run encoders, on a random ViT-B/32
-	.venv-torch/bin/python benchmarks/encoders.py
+RESULTS := benchmarks/results
+bench: $(DEV) $(TORCH)  ## Run the benchmarks that need no labelled photos, and remake their page; an hour
+	$(BIN)/python benchmarks/startup.py --json $(RESULTS)/startup.json
+	$(BIN)/python benchmarks/overhead.py --json $(RESULTS)/overhead.json
+	$(BIN)/python benchmarks/growth.py --json $(RESULTS)/growth.json
+	$(BIN)/python benchmarks/memory.py --json $(RESULTS)/memory.json
+	$(BIN)/python benchmarks/relabel.py --json $(RESULTS)/relabel.json
+	$(BIN)/python benchmarks/serve.py --json $(RESULTS)/serve.json
+	.venv-torch/bin/python benchmarks/encoders.py --json $(RESULTS)/encoders.json
+	.venv-torch/bin/python benchmarks/pipeline.py --json $(RESULTS)/pipeline.json
+	$(BIN)/python benchmarks/page.py
 
 env: $(DEV)  ## Make the environment for development
 
@@ -59,7 +64,7 @@ $(DEV): $(READY)
 # Two of them: open_clip brings torchvision, and where that does not fit the torch at hand,
 # Transformers cannot be imported beside it.
 $(TORCH): pyproject.toml constraints.txt
-	$(call torch-environment,.venv-torch,transformers$(COMMA)openvino)
+	$(call torch-environment,.venv-torch,transformers$(COMMA)openvino$(COMMA)demo)
 
 $(OPEN_CLIP): pyproject.toml constraints.txt
 	$(call torch-environment,.venv-open-clip,open-clip)

@@ -31,6 +31,7 @@ check: $(DEV)  ## Check format, lint, types, docstrings and docs
 	$(BIN)/mypy
 	$(BIN)/pydoclint --quiet src
 	$(BIN)/python tools/check_docs.py
+	$(BIN)/python benchmarks/page.py --check
 
 format: $(DEV)  ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .

@@ -27,16 +27,14 @@ from crossalign.encoders.base import (
     check_texts,
     warn_of_cuts,
 )
-from crossalign.encoders.builtin import (
-    IMAGE_BATCH,
-    TEXT_BATCH,
-    available_processors,
-)
+from crossalign.encoders.builtin import TEXT_BATCH, available_processors
 from crossalign.errors import EncoderError
 
 if TYPE_CHECKING:
     from crossalign.crops import Pixels
 
+# Networks of matrix products are as fast with many views at a time, and GPUs need them.
+IMAGE_BATCH = 32
 TEXT_INPUTS = ("input_ids", "attention_mask", "position_ids", "token_type_ids")
 # These embed by a projection behind the pooled output, which is therefore no embedding.
 PROJECTED = CAUSAL | MASKED

@@ -39,6 +39,10 @@ class StoreError(CrossalignError, OSError):
     """A folder cannot be used as a store of embeddings."""
 
 
+class EvaluationError(CrossalignError, ValueError):
+    """A data set, a receipt or a setting of an evaluation is not usable."""
+
+
 class MissingExtraError(CrossalignError, ImportError):
     """A feature needs an optional dependency that is not installed.
 

@@ -1,0 +1,1 @@
+"""Evaluation that can say how each of its numbers came to be."""

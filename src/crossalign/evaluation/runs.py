@@ -1,0 +1,140 @@
+"""One image's score in each run, and what is kept of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from crossalign import alignment
+from crossalign.alignment import Form
+from crossalign.encoders.base import Embeddings
+from crossalign.errors import EvaluationError
+
+Indices: TypeAlias = npt.NDArray[np.int64]
+"""Crops that enter each run, shape (R, P)."""
+
+
+def resampling(pool: int, count: int, runs: int, seed: int) -> Indices:
+    """Draw the crops of each run from a pool, with replacement, the same for every image.
+
+    Args:
+        pool: Crops in the pool.
+        count: Crops in a run, P.
+        runs: Number of runs, R.
+        seed: For the draws.
+
+    Returns:
+        Indices from 0 to ``pool - 1``, shape (R, P); the first rows of more runs are those of
+        fewer.
+
+    Example:
+        >>> resampling(pool=100, count=60, runs=2, seed=0).shape
+        (2, 60)
+    """
+    if min(pool, count, runs) < 1:
+        raise EvaluationError(
+            f"expected a pool, a count and runs of at least 1; got {pool}, {count} and {runs}."
+        )
+    words = np.random.Philox(key=seed).random_raw(runs * count)
+    # Raw words are the same in every NumPy version; the bias of the remainder is below 1e-15.
+    return (words % np.uint64(pool)).astype(np.int64).reshape(runs, count)
+
+
+def resampled_scores(
+    image: Embeddings,
+    crops: Embeddings,
+    indices: Indices,
+    classes: Embeddings,
+    *,
+    crop_scale: float,
+    form: Form = "prototype",
+) -> npt.NDArray[Any]:
+    """Score one image once for each run of the published protocol.
+
+    Args:
+        image: Unit embedding of the whole image, shape (D,).
+        crops: Unit embeddings of the pool, shape (N, D).
+        indices: Crops of each run, shape (R, P).
+        classes: Pooled class vectors, shape (C, D).
+        crop_scale: S_c.
+        form: Score form.
+
+    Returns:
+        Scores, shape (R, C).
+    """
+    vectors = [
+        alignment.image_vectors(image, crops[chosen], scale=crop_scale, form=form)
+        for chosen in indices
+    ]
+    return alignment.scores(np.stack(vectors), classes)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is kept of one image.
+
+    Args:
+        key: Its key.
+        label: Its class.
+        content: Digest of its pixels, in hexadecimal; empty if it could not be read.
+        predicted: Best class in each run.
+        rank: Place of its class in each run, 0 for a hit; equal scores rank in class order.
+        confidence: Of the best class in each run, between 0 and 1.
+        margin: Lead of the best class over the runner-up in each run.
+        score: Of the best class in each run.
+        error: Why it could not be used, in words.
+    """
+
+    key: str
+    label: int
+    content: str = ""
+    predicted: tuple[int, ...] = ()
+    rank: tuple[int, ...] = ()
+    confidence: tuple[float, ...] = ()
+    margin: tuple[float, ...] = ()
+    score: tuple[float, ...] = ()
+    error: str | None = None
+
+
+def judge(
+    key: str, label: int, content: str, scores: npt.NDArray[Any], temperature: float
+) -> Outcome:
+    """Reduce an image's scores to what is kept.
+
+    Args:
+        key: Its key.
+        label: Its class.
+        content: Digest of its pixels.
+        scores: Shape (R, C).
+        temperature: Confidences are ``softmax(scores / temperature)``.
+
+    Returns:
+        The outcome.
+    """
+    wide = np.asarray(scores, dtype=np.float64)
+    own = wide[:, label : label + 1]
+    before = (wide == own) & (np.arange(wide.shape[1]) < label)
+    best = wide.argmax(axis=1)
+    top = wide.max(axis=1)
+    sure = 1.0 / np.exp((wide - top[:, None]) / temperature).sum(axis=1)
+    margin = np.zeros(len(wide))
+    if wide.shape[1] > 1:
+        margin = top - np.partition(wide, -2, axis=1)[:, -2]
+    return Outcome(
+        key=key,
+        label=label,
+        content=content,
+        predicted=tuple(best.tolist()),
+        rank=tuple(((wide > own) | before).sum(axis=1).tolist()),
+        confidence=_rounded(sure),
+        margin=_rounded(margin),
+        score=_rounded(top),
+    )
+
+
+def _rounded(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    """Seven decimals: what single precision holds of a score."""
+    return tuple(round(value, 7) for value in values.tolist())

@@ -14,7 +14,7 @@ import typer
 import crossalign
 
 # In the order in which --help lists them.
-from crossalign.cli import classify, models, parity, demo  # isort: skip # noqa: F401
+from crossalign.cli import classify, evaluate, models, parity, demo  # isort: skip # noqa: F401
 from crossalign.cli._app import app
 
 

@@ -102,8 +102,8 @@ def _described(path: str | None) -> DescriptionSet | None:
     found = DescriptionSet.load(Path(path))
     if not found.has_descriptions:
         raise EvaluationError(
-            f"{path}: expected texts for each class, {{class: [text, ...]}}; got names alone. Class "
-            "names are given with --names FILE."
+            f"{path}: expected texts for each class, {{class: [text, ...]}}; got names alone. "
+            "Class names are given with --names FILE."
         )
     return found
 

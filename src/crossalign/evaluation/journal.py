@@ -7,7 +7,6 @@ says what the rest depends on.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Iterator
@@ -124,16 +123,14 @@ class Journal:
 def _outcome(path: Path, line: bytes) -> Outcome:
     try:
         values = json.loads(line)
-        known = {name: values[short] for name, short in _SHORT.items() if short in values}
-        return Outcome(
-            **{name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
-        )
+        known: dict[str, Any] = {
+            name: values[short] for name, short in _SHORT.items() if short in values
+        }
+        for name, value in known.items():
+            known[name] = tuple(value) if isinstance(value, list) else value
+        return Outcome(**known)
     except (ValueError, KeyError, TypeError) as error:
         raise EvaluationError(
             f"{path}: expected a line that this program wrote; got something else ({error}). "
             "Remove the file to compute it anew."
         ) from error
-
-
-NAMES = tuple(field.name for field in dataclasses.fields(Outcome))
-"""What a line holds, in order."""

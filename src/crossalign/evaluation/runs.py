@@ -40,7 +40,8 @@ def resampling(pool: int, count: int, runs: int, seed: int) -> Indices:
         )
     words = np.random.Philox(key=seed).random_raw(runs * count)
     # Raw words are the same in every NumPy version; the bias of the remainder is below 1e-15.
-    return (words % np.uint64(pool)).astype(np.int64).reshape(runs, count)
+    indices: Indices = (words % np.uint64(pool)).astype(np.int64).reshape(runs, count)
+    return indices
 
 
 def resampled_scores(
@@ -69,7 +70,8 @@ def resampled_scores(
         alignment.image_vectors(image, crops[chosen], scale=crop_scale, form=form)
         for chosen in indices
     ]
-    return alignment.scores(np.stack(vectors), classes)
+    scores: npt.NDArray[Any] = alignment.scores(np.stack(vectors), classes)
+    return scores
 
 
 @dataclass(frozen=True, slots=True)

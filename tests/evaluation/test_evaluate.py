@@ -215,10 +215,10 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
                 raise KeyboardInterrupt
             super().append(outcome)
 
-    monkeypatch.setattr(run_module, "Journal", Stopping)
-    with pytest.raises(KeyboardInterrupt):
-        evaluate(request(photos), tmp_path / "part")
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "Journal", Stopping)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(request(photos), tmp_path / "part")
     journals = list((tmp_path / "part" / "journal").iterdir())
     with max(journals, key=lambda path: path.stat().st_mtime_ns).open("ab") as file:
         file.write(b'{"k":"half a li')  # as a killed process leaves it

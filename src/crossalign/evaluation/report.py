@@ -220,7 +220,8 @@ def evaluation_page(content: dict[str, Any]) -> Page:
     introduction.append(
         "Per cent. ± is the standard deviation of a run, the interval in brackets covers the "
         "chance in which images were there (Wilson, 95 %). ECE: expected calibration error of "
-        f"softmax(scores / {content['temperature']}). AURC: area under the risk-coverage curve."
+        f"softmax(scores / {content['temperature']}). AURC: area under the risk-coverage "
+        "curve, images in the order of their lead over the runner-up."
     )
     parts: list[Table | Plot] = [_accuracies(rows)]
     parts += [_published(content["reported"])] if content["reported"] else []
@@ -315,7 +316,7 @@ def _plots(rows: list[dict[str, Any]]) -> list[Plot]:
         Plot("top1", "Top-1 accuracy with intervals", dots_svg(top1, title="Top-1 accuracy",
              x="per cent, with 95 % intervals")),
         Plot("risk", "Risk and coverage", lines_svg(curves, title="Mistakes among the most "
-             "confident images", x="coverage: share of images kept", y="share of mistakes")),
+             "surest images", x="coverage: share of images kept", y="share of mistakes")),
         Plot("reliability", "Reliability", lines_svg(reliability, title="Accuracy at each "
              "confidence", x="confidence", y="accuracy", diagonal=True),
              "On the dashed line confidence is what it says; below it, it is too high."),

@@ -39,6 +39,8 @@ def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
         raise EvaluationError("expected at least one image that can be read; every one failed.")
     labels, right = board.labels[usable], board.right[:, usable]
     confidence = board.confidence[:, usable].astype(np.float64)
+    # Confidences of a sharp softmax tie near 1; the lead over the runner-up goes on telling apart.
+    margin = board.margin[:, usable].astype(np.float64)
     top = board.rank[:, usable] < TOP
     runs = [
         {
@@ -46,15 +48,15 @@ def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
             "top5": float(near.mean()),
             "per_class": statistics.per_class_mean(labels, hits),
             "calibration_error": statistics.calibration(sure, hits).error,
-            "risk": statistics.area_under_risk(sure, hits),
+            "risk": statistics.area_under_risk(lead, hits),
         }
-        for hits, near, sure in zip(right, top, confidence, strict=True)
+        for hits, near, sure, lead in zip(right, top, confidence, margin, strict=True)
     ]
     over = {name: _spread([run[name] for run in runs]) for name in runs[0]}
     interval = statistics.wilson(float(right.sum(axis=1).mean()), count)
     over["top1"].update(low=interval.low, high=interval.high)
     bins = statistics.calibration(confidence[0], right[0])
-    coverage, risk = statistics.risk_coverage(confidence[0], right[0])
+    coverage, risk = statistics.risk_coverage(margin[0], right[0])
     chosen = np.unique(np.linspace(0, len(coverage) - 1, _CURVE_POINTS).round().astype(int))
     return {
         "images": count,

@@ -320,6 +320,7 @@ class Scoreboard:
         predicted: Shape (R, n).
         rank: Shape (R, n).
         confidence: Shape (R, n).
+        margin: Lead over the runner-up, shape (R, n).
     """
 
     labels: Any
@@ -327,6 +328,7 @@ class Scoreboard:
     predicted: Any
     rank: Any
     confidence: Any
+    margin: Any
 
     @property
     def right(self) -> Any:
@@ -347,17 +349,15 @@ def scoreboard(walks: list[Walk]) -> Scoreboard:
     labels, usable = parts[0][:2]
     for other in parts[1:]:
         usable = usable & other[1]
-    predicted, rank, confidence = (
-        np.concatenate([part[place] for part in parts]) for place in (2, 3, 4)
-    )
-    return Scoreboard(labels, usable, predicted, rank, confidence)
+    runs = (np.concatenate([part[place] for part in parts]) for place in (2, 3, 4, 5))
+    return Scoreboard(labels, usable, *runs)
 
 
-def _arrays(journal: Journal, runs: int) -> tuple[Any, Any, Any, Any, Any]:
+def _arrays(journal: Journal, runs: int) -> tuple[Any, ...]:
     count = journal.done
     labels, usable = np.zeros(count, np.int64), np.zeros(count, np.bool_)
     predicted, rank = np.zeros((runs, count), np.int32), np.full((runs, count), -1, np.int32)
-    confidence = np.zeros((runs, count), np.float32)
+    confidence, margin = np.zeros((2, runs, count), np.float32)
     for place, outcome in enumerate(journal):
         labels[place] = outcome.label
         if outcome.error is None:
@@ -365,4 +365,5 @@ def _arrays(journal: Journal, runs: int) -> tuple[Any, Any, Any, Any, Any]:
             predicted[:, place] = outcome.predicted
             rank[:, place] = outcome.rank
             confidence[:, place] = outcome.confidence
-    return labels, usable, predicted, rank, confidence
+            margin[:, place] = outcome.margin
+    return labels, usable, predicted, rank, confidence, margin

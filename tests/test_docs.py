@@ -15,7 +15,7 @@ from PIL import Image
 from crossalign.demo import photo_folder
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/guide.md", "docs/models.md", "docs/reproducing.md")
+PAGES = ("README.md", "docs/bank.md", "docs/guide.md", "docs/models.md", "docs/reproducing.md")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 

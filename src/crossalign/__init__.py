@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from crossalign.adaptive import Adaptive as Adaptive
     from crossalign.classifier import Classifier as Classifier
     from crossalign.crops import CropSpec as CropSpec
     from crossalign.descriptions import DescriptionSet as DescriptionSet
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 # Where each public name lives. They are imported when first asked for, so that importing the
 # package, and with it `crossalign --help`, stays instant.
 _HOMES = {
+    "adaptive": ("Adaptive",),
     "classifier": ("Classifier",),
     "crops": ("CropSpec",),
     "descriptions": ("DescriptionSet",),

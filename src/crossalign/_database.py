@@ -108,7 +108,10 @@ class Database:
 
     def shrink(self) -> None:
         """Give free room back to the disk."""
-        self.read("PRAGMA incremental_vacuum")
+        with self.lock:
+            if self._usable:
+                # As a script, since execute() would free one page and stop.
+                self._connection.executescript("PRAGMA incremental_vacuum")
         self.read("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:

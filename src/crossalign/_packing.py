@@ -36,7 +36,8 @@ def pack(vectors: Embeddings) -> Packed:
     """
     largest = np.abs(vectors).max(axis=1)
     packed = np.empty(len(vectors), _record(vectors.shape[1]))
-    packed["scale"] = np.where(largest > 0, largest, 1) / np.float32(_STEPS)
+    # Never 0, and never so small that a division by it loses digits.
+    packed["scale"] = np.maximum(largest / np.float32(_STEPS), np.finfo(np.float32).tiny)
     packed["steps"] = np.clip(np.rint(vectors / packed["scale"][:, None]), -_STEPS, _STEPS)
     return packed
 

@@ -100,8 +100,11 @@ class Picture:
         if first:
             out[0] = crops.whole(image, preprocess.size, preprocess.fit, preprocess.resample)
         if len(places) > first:
-            rows = _scaled(boxes[places[first:] - 1], self._size, image.size)
-            crops.cut(image, rows, preprocess.size, preprocess.resample, out=out[first:])
+            rows, size = boxes[places[first:] - 1], preprocess.size
+            if image.size == self._size:
+                crops.cut(image, rows, size, preprocess.resample, out=out[first:])
+            else:
+                out[first:] = crops.cut_reduced(image, self._size, rows, size, preprocess.resample)
         with self._lock:
             if self._cuts_left is not None:
                 self._cuts_left -= 1
@@ -228,13 +231,3 @@ def _decoded_picture(image: Image.Image, size: tuple[int, int]) -> Picture:
         raise RuntimeError("a picture was cut after its last cut")
 
     return Picture(again, size, image)
-
-
-def _scaled(boxes: Boxes, full: tuple[int, int], size: tuple[int, int]) -> Boxes:
-    """Boxes in pixels of a reduced picture: the nearest, at least one pixel wide."""
-    if full == size:
-        return boxes
-    scale = np.array([size[0] / full[0], size[1] / full[1]] * 2)
-    rows: Boxes = np.rint(boxes * scale).astype(np.int64)
-    rows[:, 2:] = np.minimum(np.maximum(rows[:, 2:], rows[:, :2] + 1), size)
-    return rows

@@ -7,23 +7,25 @@ import operator
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from crossalign import alignment
-from crossalign._stream import Encoded, encode_stream
+from crossalign._rounds import in_rounds
+from crossalign._stream import Encoded, Planner, all_views, encode_stream
 from crossalign._views import Opener
-from crossalign.crops import CropSpec
+from crossalign.adaptive import Adaptive, Contest
+from crossalign.crops import Boxes, CropSpec
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
-from crossalign.predictions import Evidence, Explanation, Prediction
+from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
 from crossalign.store import Store
 
 _TEXTS_PER_CALL = 256
@@ -57,9 +59,13 @@ class Classifier:
         classes: A :class:`DescriptionSet`, ``{class: [description, ...]}`` or class names.
         encoder: Name of an encoder, see :func:`load_encoder`, or an encoder.
         method: Name of a method, see :data:`crossalign.methods.METHODS`, or a method.
-        crops: Number of crops, or a :class:`CropSpec`; the method's own by default. A method that
-            looks at the whole image alone has no use for it.
+        crops: Number of crops, or a :class:`CropSpec`; the method's own by default. ``"auto"``, or
+            an :class:`Adaptive` with settings of its own, takes crops of each image until its label
+            is settled. A method that looks at the whole image alone has no use for it.
         seed: For random crops and random words; 0 by default.
+        bank: Where names alone are given and the method asks for descriptions (``cupl``, ``wca``),
+            use those of :mod:`crossalign.bank` for the classes that it knows, see
+            :func:`crossalign.methods.class_texts`. False gives templates to all, as published.
         batch_size: Views in one call of the encoder.
         workers: Threads that decode and cut; as many as there are processors by default, at most 4.
         max_pixels: Larger images are refused.
@@ -91,8 +97,9 @@ class Classifier:
         *,
         encoder: str | Encoder = "builtin",
         method: str | Method = "wca",
-        crops: int | CropSpec | None = None,
+        crops: int | CropSpec | Adaptive | Literal["auto"] | None = None,
         seed: int | None = None,
+        bank: bool = True,
         batch_size: int = 32,
         workers: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -100,8 +107,11 @@ class Classifier:
         draft: bool = False,
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
-        self._method = _with_crops(get_method(method), crops, seed)
-        self._texts = class_texts(self._method, self._descriptions, seed or 0)
+        rule = Adaptive() if crops == "auto" else crops
+        self._adaptive = rule if isinstance(rule, Adaptive) else None
+        count = rule.maximum if isinstance(rule, Adaptive) else rule
+        self._method = _with_crops(get_method(method), count, seed)
+        self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
         default_workers = min(4, os.cpu_count() or 1)
@@ -133,6 +143,11 @@ class Classifier:
         return self._texts.texts
 
     @property
+    def undescribed(self) -> tuple[str, ...]:
+        """Classes that the bank was asked for and does not know; templates stand in for them."""
+        return self._texts.undescribed
+
+    @property
     def encoder(self) -> Encoder:
         """The encoder."""
         return self._encoder
@@ -141,6 +156,11 @@ class Classifier:
     def method(self) -> Method:
         """The method, with the crops that are really taken."""
         return self._method
+
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """When an image has enough crops; None if each has all of them."""
+        return self._adaptive
 
     def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> ClassSide:
         """Encode the classes now, unless that is done already.
@@ -217,7 +237,8 @@ class Classifier:
 
     def __repr__(self) -> str:
         spec = self._method.crops
-        looks = "whole image" if spec is None else f"{spec.count} {spec.kind} crops"
+        most = "" if self._adaptive is None else "up to "
+        looks = "whole image" if spec is None else f"{most}{spec.count} {spec.kind} crops"
         return (
             f"Classifier({len(self.classes)} classes, {self._texts.origin}; "
             f"{self._encoder.card.name}; {self._method.name}, {looks})"
@@ -242,9 +263,13 @@ class Classifier:
         return ClassSide(labels, descriptions, offsets, vectors)
 
     def _encode(self, images: Iterable[Any]) -> Iterator[Encoded]:
-        self.prepare()
+        vectors = self.prepare().vectors
+        planner: Planner = all_views
+        if self._adaptive is not None:
+            contest = Contest(vectors, self._method.crop_scale, self._adaptive)
+            planner = in_rounds(contest, self._encoder.preprocess.fit)
         return encode_stream(
-            images, self._opener, batch_size=self._batch_size, workers=self._workers
+            images, self._opener, planner, batch_size=self._batch_size, workers=self._workers
         )
 
     def _decide(self, encoded: Encoded, *, keep_evidence: bool) -> Prediction:
@@ -252,9 +277,7 @@ class Classifier:
         views = encoded.views
         if views is None:
             message = str(encoded.error) or "out of memory"
-            return Prediction(
-                name, self.classes, None, None, None, error=message, _explain=self._explain
-            )
+            return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
         image, parts = _sides(encoded.embeddings)
         vector = alignment.image_vectors(
             image, parts, scale=self._method.crop_scale, form=self._method.form
@@ -274,13 +297,11 @@ class Classifier:
                 boxes=views.boxes,
                 views=encoded.embeddings if keep_evidence else None,
             ),
-            _explain=self._explain,
+            _explainer=self,
         )
 
     def _explain(self, prediction: Prediction, label: str) -> Explanation:
-        evidence = prediction._evidence
-        if evidence is None:
-            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
         side = self.prepare()
         index = self.classes.index(label)
@@ -289,24 +310,59 @@ class Classifier:
         text_weights = alignment.description_weights(
             side.labels[index], texts, self._method.description_scale
         )
-        terms = alignment.contributions(parts, weights, texts, text_weights, self._method.form)
-        boxes = evidence.boxes
-        if not len(boxes):
-            boxes = np.array([(0, 0, *evidence.size)], dtype=np.int64)
-        if prediction.scores is None:
-            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        # The weights are those of the score; what follows is rounded as little as can be.
+        terms = alignment.contributions(
+            np.asarray(parts, np.float64),
+            np.asarray(weights, np.float64),
+            np.asarray(texts, np.float64),
+            np.asarray(text_weights, np.float64),
+            self._method.form,
+        )
         return Explanation(
             image=prediction.image,
             label=label,
-            score=float(prediction.scores[index]),
+            score=float(scores[index]),
             size=evidence.size,
-            boxes=boxes,
+            boxes=_regions(evidence),
             crop_weights=weights,
             descriptions=self._texts.texts[index],
             description_weights=text_weights,
             similarity=alignment.similarity_matrix(parts, texts),
             terms=terms,
+            whole_similarity=texts @ image,
+            whole_score=float(side.vectors[index] @ image),
         )
+
+    def _crop_scores(self, prediction: Prediction) -> CropScores:
+        evidence, scores = _usable(prediction)
+        image, parts = _sides(self._views_again(prediction.image, evidence))
+        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
+        vectors = self.prepare().vectors
+        terms = alignment.crop_contributions(
+            np.asarray(parts, np.float64),
+            np.asarray(weights, np.float64),
+            np.asarray(vectors, np.float64),
+            self._method.form,
+        )
+        return CropScores(
+            image=prediction.image,
+            classes=self.classes,
+            scores=scores,
+            size=evidence.size,
+            boxes=_regions(evidence),
+            weights=weights,
+            embeddings=parts,
+            form=self._method.form,
+            terms=terms,
+            whole_scores=alignment.scores(image, vectors),
+        )
+
+    def _with_evidence(self, prediction: Prediction) -> Prediction:
+        evidence, _ = _usable(prediction)
+        if evidence.views is not None:
+            return prediction
+        views = self._views_again(prediction.image, evidence)
+        return dataclasses.replace(prediction, _evidence=dataclasses.replace(evidence, views=views))
 
     def _views_again(self, name: str, evidence: Evidence) -> Embeddings:
         if evidence.views is not None:
@@ -331,6 +387,18 @@ class Classifier:
 def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
     """Part embeddings into whole image and crops; without crops the whole image is the one crop."""
     return views[0], views[1:] if len(views) > 1 else views
+
+
+def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
+    if prediction._evidence is None or prediction.scores is None:
+        raise ImageError(f"there is nothing to explain: {prediction.error}")
+    return prediction._evidence, prediction.scores
+
+
+def _regions(evidence: Evidence) -> Boxes:
+    if len(evidence.boxes):
+        return evidence.boxes
+    return np.array([(0, 0, *evidence.size)], dtype=np.int64)
 
 
 def _with_crops(method: Method, crops: int | CropSpec | None, seed: int | None) -> Method:

@@ -34,7 +34,8 @@ Texts: TypeAlias = Literal["label", "templates", "descriptors", "waffle", "descr
 
 ``label``: the label prompt alone. ``templates``: a template ensemble. ``descriptors``: the class's
 short descriptors, each put into a sentence. ``waffle``: sentences of random words.
-``descriptions``: the class's descriptions as they are, or a template ensemble where it has none.
+``descriptions``: the class's descriptions as they are; for names alone those of the bank, where it
+is asked for and knows them, or a template ensemble.
 """
 
 
@@ -99,22 +100,32 @@ class ClassTexts:
         labels: The label prompt of each class, which its descriptions are weighed against.
         texts: The texts of each class, at least one.
         origin: Where the texts came from, in words.
+        undescribed: Classes that the bank was asked for and does not know; templates stand in.
     """
 
     labels: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
     origin: str
+    undescribed: tuple[str, ...] = ()
 
 
-def class_texts(method: Method, classes: DescriptionSet, seed: int = 0) -> ClassTexts:
+def class_texts(
+    method: Method, classes: DescriptionSet, seed: int = 0, *, bank: bool = False
+) -> ClassTexts:
     """Write out the texts that a method encodes for each class.
 
     Underscores of class names become spaces, as in the published code.
+
+    With the bank, a method that asks for descriptions gets those of :mod:`crossalign.bank` for
+    names alone. Classes that the bank does not know get the method's templates; then the others
+    carry the templates beside their descriptions, because texts of one kind may be more alike to
+    every image than texts of another, which would favour some classes over others.
 
     Args:
         method: The method.
         classes: Classes, with descriptions or without.
         seed: For random words.
+        bank: Look names without descriptions up in the bank; the published methods do not.
 
     Returns:
         Label prompts and texts, in class order.
@@ -128,9 +139,19 @@ def class_texts(method: Method, classes: DescriptionSet, seed: int = 0) -> Class
         (('owl, which has large eyes', 'owl, which is often active at night'),)
     """
     spoken = DescriptionSet(tuple(wordify(name) for name in classes), classes.texts)
-    texts, origin = _TEXTS[method.texts](method, spoken, seed)
-    labels = tuple(fill_template(LABEL_TEMPLATE, name) for name in spoken)
-    return ClassTexts(labels=labels, texts=tuple(tuple(group) for group in texts), origin=origin)
+    asked = bank and method.texts == "descriptions" and not classes.has_descriptions
+    found = _from_bank(spoken) if asked else ((),) * len(classes)
+    if all(found):
+        texts, origin = found, "descriptions of the bank"
+    else:
+        texts, origin = _beside_templates(found, *_TEXTS[method.texts](method, spoken, seed))
+    pairs = zip(classes, found, strict=True)
+    return ClassTexts(
+        labels=tuple(fill_template(LABEL_TEMPLATE, name) for name in spoken),
+        texts=texts,
+        origin=origin,
+        undescribed=tuple(name for name, group in pairs if asked and not group),
+    )
 
 
 def get_method(method: str | Method) -> Method:
@@ -160,6 +181,37 @@ def get_method(method: str | Method) -> Method:
 
 
 _Group: TypeAlias = tuple[Sequence[Sequence[str]], str]
+
+
+def _from_bank(classes: DescriptionSet) -> tuple[tuple[str, ...], ...]:
+    """Look every class up; one that would read like an earlier one counts as unknown.
+
+    "cats" beside "cat" would tie with it on every image.
+    """
+    from crossalign.bank import find  # read only where it is needed
+
+    found: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
+    for name in classes:
+        entry = find(name)
+        reads = "" if entry is None else f"{entry.name} {entry.word}".casefold()
+        found[name] = () if entry is None or reads in seen else entry.descriptions
+        seen.add(reads)
+    return tuple(found.values())
+
+
+def _beside_templates(
+    found: tuple[tuple[str, ...], ...], templates: Sequence[Sequence[str]], origin: str
+) -> tuple[tuple[tuple[str, ...], ...], str]:
+    """Give every class the templates, after its descriptions if it has any."""
+    texts = tuple((*group, *more) for group, more in zip(found, templates, strict=True))
+    known = sum(map(bool, found))
+    if not known:
+        return texts, origin
+    return texts, (
+        f"descriptions of the bank and {origin} for {known} of {len(found)} classes, "
+        f"{origin} for the others"
+    )
 
 
 def _label(_method: Method, classes: DescriptionSet, _seed: int) -> _Group:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crossalign._database import Database
+from crossalign._database import FILE, Database
 from crossalign._packing import Packed, Places, checksum, from_bytes, text_key
 from crossalign.encoders.base import Embeddings
 from crossalign.errors import StoreError
@@ -126,6 +126,18 @@ class Store:
         self._database = Database(self._folder)
         if max_bytes is not None:
             self._database.change(lambda rows: self._set_limit(rows, max_bytes))
+
+    @staticmethod
+    def exists(folder: str | os.PathLike[str]) -> bool:
+        """Tell whether there is a store in a folder.
+
+        Args:
+            folder: Any path.
+
+        Returns:
+            True if so. Nothing is made.
+        """
+        return (Path(folder) / FILE).is_file()
 
     @property
     def folder(self) -> Path:

@@ -14,7 +14,18 @@ import typer
 import crossalign
 
 # In the order in which --help lists them.
-from crossalign.cli import classify, evaluate, models, parity, demo  # isort: skip # noqa: F401
+# fmt: off
+from crossalign.cli import (  # isort: skip # noqa: F401
+    classify,
+    explain,
+    evaluate,
+    store,
+    models,
+    export,
+    parity,
+    demo,
+)
+# fmt: on
 from crossalign.cli._app import app
 
 

@@ -25,8 +25,16 @@ app = typer.Typer(
 )
 
 
-def command(function: Callable[..., int]) -> Callable[..., None]:
-    """Make a function that gives an exit code a command; users' mistakes end in one line."""
+def command(function: Callable[..., int], *, of: typer.Typer = app) -> Callable[..., None]:
+    """Make a function that gives an exit code a command; users' mistakes end in one line.
+
+    Args:
+        function: Named as the command.
+        of: The group of commands that it belongs to.
+
+    Returns:
+        The command.
+    """
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -49,7 +57,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             code = USAGE
         raise typer.Exit(code)
 
-    return app.command(name=function.__name__)(run)
+    return of.command(name=function.__name__)(run)
 
 
 def say(message: str) -> None:

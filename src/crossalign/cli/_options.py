@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -25,8 +26,31 @@ ModelName: TypeAlias = Annotated[
 MethodName: TypeAlias = Annotated[
     str, typer.Option("--method", help="clip, clip-e, clip-d, waffle, cupl or wca.")
 ]
+Crops: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--crops",
+        metavar="N|auto",
+        help="Crops an image, for methods that take any; auto takes as many as its label needs.",
+    ),
+]
+Risk: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--risk",
+        help="With --crops auto: accepted probability that all 60 crops would say otherwise.  "
+        "[default: 0.01]",
+    ),
+]
 Seed: TypeAlias = Annotated[
     int, typer.Option("--seed", help="Seed of random crops and random words.")
+]
+Bank: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--bank/--no-bank",
+        help="Describe classes given by name alone with the bank, where it knows them.",
+    ),
 ]
 Dtype: TypeAlias = Annotated[
     str | None, typer.Option("--dtype", help="Precision of the encoder, where it has several.")
@@ -34,3 +58,48 @@ Dtype: TypeAlias = Annotated[
 Device: TypeAlias = Annotated[
     str | None, typer.Option("--device", help="Where the encoder runs, where it has a choice.")
 ]
+Engine: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--engine", help="What runs onnx: encoders, onnxruntime (default) or openvino."),
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
+]
+StoreFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", metavar="DIR", help="Keep embeddings there, and never encode anything twice."
+    ),
+]
+StoreSize: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--store-size", metavar="SIZE", help="Limit of the store, such as 500M or 20G; 0 for none."
+    ),
+]
+Draft: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--draft", help="Decode large JPEGs at a part of their size: faster, not bit-equal."
+    ),
+]
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def byte_count(text: str) -> int:
+    """Read a size such as 500M or 20G.
+
+    Args:
+        text: A number, and perhaps one of K, M, G and T, which are powers of 1000.
+
+    Returns:
+        Bytes.
+
+    Raises:
+        BadParameter: If it is something else.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", text.strip().upper())
+    if match is None:
+        raise typer.BadParameter(f"expected a size such as 500M or 20G; got {text!r}")
+    return int(float(match[1]) * _UNITS[match[2]])

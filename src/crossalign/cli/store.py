@@ -1,0 +1,105 @@
+"""``crossalign store info|verify|prune``."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from crossalign.cli._app import OK, SOME_FAILED, app, command, say
+from crossalign.cli._options import Json, byte_count
+from crossalign.cli._shared import print_line, print_table
+
+if TYPE_CHECKING:
+    from crossalign.store import Store
+
+group = typer.Typer(help="Look after a store of embeddings, as --store DIR makes it.")
+app.add_typer(group, name="store", no_args_is_help=True)
+of_store = functools.partial(command, of=group)
+
+Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The store's folder.")]
+
+
+@of_store
+def info(folder: Folder, json_: Json = False) -> int:
+    """Say what a store holds and how much room it takes."""
+    import dataclasses
+
+    with _opened(folder) as store:
+        found = store.info()
+    if json_:
+        print_line({**dataclasses.asdict(found), "folder": str(folder)})
+        return OK
+    limit = f" of at most {_size(found.max_bytes)}" if found.max_bytes else ", no limit"
+    typer.echo(
+        f"{found.pictures} pictures, {found.views} views, {found.texts} texts; "
+        f"{_size(found.bytes)}{limit}"
+    )
+    rows = [
+        (
+            share.encoder.partition(" dim=")[0],
+            str(share.pictures),
+            str(share.texts),
+            _size(share.bytes),
+        )
+        for share in found.encoders
+    ]
+    if rows:
+        print_table(("encoder", "pictures", "texts", "size"), rows)
+    return OK
+
+
+@of_store
+def verify(folder: Folder) -> int:
+    """Read all of a store and check it. Exit code 1 if something is broken."""
+    with _opened(folder) as store:
+        verdict = store.verify()
+    for problem in verdict.problems:
+        typer.echo(problem)
+    typer.echo(f"{verdict.checked} rows checked, {len(verdict.problems)} problems")
+    if verdict.problems:
+        say(f"`crossalign store prune {folder}` drops what is broken; it is encoded again")
+    return SOME_FAILED if verdict.problems else OK
+
+
+@of_store
+def prune(
+    folder: Folder,
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Drop what was not used for longest beyond it, such as 500M or 20G.",
+        ),
+    ] = None,
+    unused_days: Annotated[
+        float | None, typer.Option(min=0, help="Drop what was not used for that many days.")
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Drop all of the encoders whose name begins with this."),
+    ] = None,
+) -> int:
+    """Drop what is broken and what is not wanted, and give the room back to the disk."""
+    wanted = None if max_size is None else byte_count(max_size)
+    with _opened(folder) as store:
+        before = store.info().bytes
+        dropped = store.prune(max_bytes=wanted, unused_days=unused_days, encoder=encoder)
+        after = store.info().bytes
+    typer.echo(f"{dropped} rows dropped, {_size(before)} -> {_size(after)}")
+    return OK
+
+
+def _opened(folder: Path) -> Store:
+    """Open a store that is there: looking into one must not make one."""
+    from crossalign.store import Store
+
+    if not Store.exists(folder):
+        raise typer.BadParameter(f"there is no store in {folder}")
+    return Store(folder)
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.2f} GB"

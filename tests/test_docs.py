@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -15,7 +16,10 @@ from PIL import Image
 from crossalign.demo import photo_folder
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/bank.md", "docs/guide.md", "docs/models.md", "docs/reproducing.md")
+PAGES = (
+    *("README.md", "docs/bank.md", "docs/descriptions.md", "docs/guide.md", "docs/models.md"),
+    "docs/reproducing.md",
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -40,6 +44,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pets = {"tabby cat": ["Pointed ears.", "A pink nose."], "pug": ["A flat, wrinkled face."]}
     (tmp_path / "pets.json").write_text(json.dumps(pets))
     (tmp_path / "classes.txt").write_text("tabby cat\npug\n")
+    birds, draft = [code for place, code in blocks("text") if place == "docs/descriptions.md"][:2]
+    (tmp_path / "birds.json").write_text(birds, encoding="utf-8")
+    (tmp_path / "draft.json").write_text(draft, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -60,6 +67,23 @@ def test_command(folder: Path, command: str) -> None:
     done = subprocess.run([script, *words[1:]], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_console_blocks(folder: Path) -> None:
+    """A command behind a ``$`` prints, to the letter, what stands below it."""
+    shown = blocks("console")
+    assert len(shown) >= 2
+    script = Path(sys.executable).with_name("crossalign")
+    for _, code in shown:
+        command, _, expected = code.removeprefix("$ crossalign ").partition("\n")
+        done = subprocess.run(
+            [script, *shlex.split(command)],
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            env={**os.environ, "PYTHONUTF8": "1"},
+        )
+        assert done.stdout == expected
 
 
 @pytest.mark.parametrize("page", PAGES)

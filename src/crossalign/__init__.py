@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
     from crossalign.errors import StoreError as StoreError
+    from crossalign.errors import WriterError as WriterError
     from crossalign.images import load_image as load_image
     from crossalign.methods import METHODS as METHODS
     from crossalign.methods import Method as Method
@@ -72,6 +73,7 @@ _HOMES = {
         "MethodError",
         "MissingExtraError",
         "StoreError",
+        "WriterError",
     ),
     "images": ("load_image",),
     "methods": ("METHODS", "Method"),

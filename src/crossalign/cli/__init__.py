@@ -24,6 +24,9 @@ from crossalign.cli import (  # isort: skip # noqa: F401
     export,
     parity,
     demo,
+    describe,
+    lint,
+    refine,
 )
 # fmt: on
 from crossalign.cli._app import app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import operator
 import os
 import threading
@@ -26,7 +27,9 @@ from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
+from crossalign.refine import repeats
 from crossalign.store import Store
+from crossalign.weighting import weigh
 
 _TEXTS_PER_CALL = 256
 
@@ -40,12 +43,14 @@ class ClassSide:
         descriptions: Embeddings of all texts, class after class, float32, shape (sum of M_c, D).
         offsets: int64, shape (C + 1,); class c owns rows ``offsets[c]:offsets[c + 1]``.
         vectors: Pooled class vectors, float32, shape (C, D).
+        texts: The texts of each class that count, after refinement.
     """
 
     labels: Embeddings
     descriptions: Embeddings
     offsets: npt.NDArray[np.int64]
     vectors: Embeddings
+    texts: tuple[tuple[str, ...], ...] = ()
 
 
 class Classifier:
@@ -111,6 +116,12 @@ class Classifier:
         self._adaptive = rule if isinstance(rule, Adaptive) else None
         count = rule.maximum if isinstance(rule, Adaptive) else rule
         self._method = _with_crops(get_method(method), count, seed)
+        if self._adaptive is not None and self._method.crop_weighting != "softmax":
+            raise MethodError(
+                "adaptive crops know the published softmax weights alone; method "
+                f"{self._method.name!r} weighs crops by {self._method.crop_weighting!r}. Give a "
+                "number of crops."
+            )
         self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
@@ -253,14 +264,50 @@ class Classifier:
             self._encoder, [*texts, *self._texts.labels], self._store, on_progress
         )
         descriptions, labels = embedded[: len(texts)], embedded[len(texts) :]
-        vectors = alignment.class_vectors(
-            labels,
-            descriptions,
-            offsets,
-            scale=self._method.description_scale,
-            form=self._method.form,
+        if self._method.redundant is not None:
+            groups, offsets, descriptions = _refined(
+                groups, offsets, descriptions, self._method.redundant
+            )
+        rows = [
+            alignment.pool(
+                self._description_weights(index, labels, descriptions[start:stop]),
+                descriptions[start:stop],
+                self._method.form,
+            )
+            for index, (start, stop) in enumerate(itertools.pairwise(offsets.tolist()))
+        ]
+        return ClassSide(labels, descriptions, offsets, np.stack(rows), groups)
+
+    def _description_weights(self, index: int, labels: Embeddings, texts: Embeddings) -> Any:
+        method = self._method
+        return weigh(
+            method.description_weighting,
+            labels[index],
+            texts,
+            method.description_scale,
+            top=method.top,
+            classes=labels,
         )
-        return ClassSide(labels, descriptions, offsets, vectors)
+
+    def crop_weights(self, image: Embeddings, parts: Embeddings) -> Any:
+        """Weigh the crops of an image as the method does.
+
+        Args:
+            image: Embedding of the whole image, shape (D,).
+            parts: Embeddings of its crops, shape (N, D).
+
+        Returns:
+            float32, shape (N,), adding up to 1.
+        """
+        method = self._method
+        return weigh(
+            method.crop_weighting,
+            image,
+            parts,
+            method.crop_scale,
+            top=method.top,
+            classes=self.prepare().vectors,
+        )
 
     def _encode(self, images: Iterable[Any]) -> Iterator[Encoded]:
         vectors = self.prepare().vectors
@@ -279,9 +326,7 @@ class Classifier:
             message = str(encoded.error) or "out of memory"
             return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
         image, parts = _sides(encoded.embeddings)
-        vector = alignment.image_vectors(
-            image, parts, scale=self._method.crop_scale, form=self._method.form
-        )
+        vector = alignment.pool(self.crop_weights(image, parts), parts, self._method.form)
         scores = alignment.scores(vector, self.prepare().vectors)
         best = int(np.argmax(scores))
         return Prediction(
@@ -306,10 +351,8 @@ class Classifier:
         side = self.prepare()
         index = self.classes.index(label)
         texts = side.descriptions[side.offsets[index] : side.offsets[index + 1]]
-        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
-        text_weights = alignment.description_weights(
-            side.labels[index], texts, self._method.description_scale
-        )
+        weights = self.crop_weights(image, parts)
+        text_weights = self._description_weights(index, side.labels, texts)
         # The weights are those of the score; what follows is rounded as little as can be.
         terms = alignment.contributions(
             np.asarray(parts, np.float64),
@@ -325,7 +368,7 @@ class Classifier:
             size=evidence.size,
             boxes=_regions(evidence),
             crop_weights=weights,
-            descriptions=self._texts.texts[index],
+            descriptions=side.texts[index],
             description_weights=text_weights,
             similarity=alignment.similarity_matrix(parts, texts),
             terms=terms,
@@ -336,7 +379,7 @@ class Classifier:
     def _crop_scores(self, prediction: Prediction) -> CropScores:
         evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
-        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
+        weights = self.crop_weights(image, parts)
         vectors = self.prepare().vectors
         terms = alignment.crop_contributions(
             np.asarray(parts, np.float64),
@@ -387,6 +430,26 @@ class Classifier:
 def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
     """Part embeddings into whole image and crops; without crops the whole image is the one crop."""
     return views[0], views[1:] if len(views) > 1 else views
+
+
+def _refined(
+    groups: tuple[tuple[str, ...], ...],
+    offsets: npt.NDArray[np.int64],
+    rows: Embeddings,
+    threshold: float,
+) -> tuple[tuple[tuple[str, ...], ...], npt.NDArray[np.int64], Embeddings]:
+    """Drop the texts of each class that repeat one before them."""
+    kept = [
+        [place for place in range(stop - start) if place not in dropped]
+        for start, stop in itertools.pairwise(offsets.tolist())
+        for dropped in [repeats(rows[start:stop], threshold)]
+    ]
+    chosen = np.concatenate([start + np.array(k) for start, k in zip(offsets, kept, strict=False)])
+    return (
+        tuple(tuple(group[k] for k in places) for group, places in zip(groups, kept, strict=True)),
+        np.cumsum([0, *map(len, kept)]),
+        rows[chosen],
+    )
 
 
 def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:

@@ -41,6 +41,8 @@ class StoreError(CrossalignError, OSError):
 
 class EvaluationError(CrossalignError, ValueError):
     """A data set, a receipt or a setting of an evaluation is not usable."""
+
+
 class WriterError(CrossalignError, RuntimeError):
     """A writer of descriptions cannot work: no endpoint, no permission, no dictionary."""
 

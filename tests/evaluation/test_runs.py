@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from crossalign import EvaluationError, alignment
+from crossalign import METHODS, EvaluationError, alignment
 from crossalign.evaluation.runs import judge, resampled_scores, resampling
 
 GOLDEN = {
@@ -33,13 +35,9 @@ def test_the_published_protocol_gives_the_published_numbers(shared, name):
         scale=float(golden["text_scale"]),
     )
     indices = golden["crop_indices"]
+    method = dataclasses.replace(METHODS["wca"], crop_scale=float(golden["image_scale"]))
     scores = np.stack(
-        [
-            resampled_scores(
-                image[0], image[1:], indices, classes, crop_scale=float(golden["image_scale"])
-            )
-            for image in views
-        ],
+        [resampled_scores(image[0], image[1:], indices, classes, method) for image in views],
         axis=1,
     )
     np.testing.assert_allclose(scores, golden["logits_wca"], rtol=0, atol=GOLDEN[name])
@@ -72,7 +70,11 @@ def test_all_crops_once_is_plain_wca():
     views = alignment.unit(rng.normal(size=(9, 6)))
     classes = alignment.unit(rng.normal(size=(4, 6)))
     (scores,) = resampled_scores(
-        views[0], views[1:], np.arange(8)[None], classes, crop_scale=54.6, form="sum"
+        views[0],
+        views[1:],
+        np.arange(8)[None],
+        classes,
+        dataclasses.replace(METHODS["wca"], crop_scale=54.6, form="sum"),
     )
     plain = alignment.image_vectors(views[0], views[1:], scale=54.6, form="sum")
     np.testing.assert_allclose(scores, alignment.scores(plain, classes))

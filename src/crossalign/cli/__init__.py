@@ -19,6 +19,8 @@ from crossalign.cli import (  # isort: skip # noqa: F401
     classify,
     explain,
     evaluate,
+    ablate,
+    cost,
     store,
     models,
     export,

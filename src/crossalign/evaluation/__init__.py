@@ -11,6 +11,7 @@ intervals, per-image predictions, a report and a receipt that :func:`check` can 
 
 from __future__ import annotations
 
+from crossalign.evaluation.ablation import FACTORS, ablate
 from crossalign.evaluation.datasets import DATASETS, Dataset, load_dataset
 from crossalign.evaluation.evaluate import check, evaluate
 from crossalign.evaluation.receipt import Difference, compare
@@ -18,11 +19,13 @@ from crossalign.evaluation.request import PROTOCOLS, Protocol, Request
 
 __all__ = [
     "DATASETS",
+    "FACTORS",
     "PROTOCOLS",
     "Dataset",
     "Difference",
     "Protocol",
     "Request",
+    "ablate",
     "check",
     "compare",
     "evaluate",

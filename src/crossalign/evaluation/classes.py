@@ -144,7 +144,9 @@ def classes_for(method: Method, roster: Roster, sources: Sources) -> Description
     return names
 
 
-def texts_of(method: Method, classes: DescriptionSet, sources: Sources, seed: int) -> ClassTexts:
+def texts_of(
+    method: Method, classes: DescriptionSet, sources: Sources, seed: int, *, bank: bool
+) -> ClassTexts:
     """Write out what a method encodes, and say in words where it comes from.
 
     Args:
@@ -152,11 +154,12 @@ def texts_of(method: Method, classes: DescriptionSet, sources: Sources, seed: in
         classes: From :func:`classes_for`.
         sources: The texts it chose from.
         seed: For random words.
+        bank: Whether the bank describes names alone.
 
     Returns:
         Label prompts, texts and their origin.
     """
-    written = class_texts(method, classes, seed)
+    written = class_texts(method, classes, seed, bank=bank)
     made = sources.descriptions is None and sources.descriptors is not None
     if method.texts == "descriptions" and made:
         return ClassTexts(written.labels, written.texts, "sentences of descriptors")

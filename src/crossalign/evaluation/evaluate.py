@@ -92,9 +92,9 @@ def evaluate(
     if parquet:
         target = predictions.with_suffix(".parquet")
         _write_whole(target, lambda path: _write_parquet(setup, walks, path))
-    _write_json(out / "results.json", content)
+    write_json(out / "results.json", content)
     report.write(report.evaluation_page(content), out)
-    _write_json(
+    write_json(
         out / receipts.FILE,
         receipts.make(
             setup,
@@ -274,7 +274,13 @@ def _pyarrow() -> tuple[Any, Any]:
     return pa, parquet
 
 
-def _write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file that appears whole or not at all.
+
+    Args:
+        path: The file.
+        content: Plain values.
+    """
     text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
     _write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
 

@@ -68,11 +68,15 @@ class Request:
         methods: Names of methods, or methods.
         descriptions: File with sentences about each class, ``{class: [sentence, ...]}``.
         descriptors: File with short descriptors of each class, for ``clip-d``.
+        bank: Where there is no file, describe the classes that :mod:`crossalign.bank` knows.
         crops: Crops in a run; the method's own number by default.
         side: Range of the crop side as a share of the short side; the protocol's or the method's by
             default.
         crop_scale: S_c of the methods that weigh crops.
         description_scale: S_d of the methods that weigh descriptions.
+        crop_weighting: How crops are weighed by the methods that weigh them, see
+            :mod:`crossalign.weighting`.
+        description_weighting: How descriptions are.
         protocol: Name of a protocol, see ``PROTOCOLS``.
         seed: Of the first run.
         runs: Runs of methods in which there is chance: seeds, or resamplings of one pool.
@@ -95,10 +99,13 @@ class Request:
     methods: tuple[str | Method, ...] = DEFAULT_METHODS
     descriptions: str | None = None
     descriptors: str | None = None
+    bank: bool = True
     crops: int | None = None
     side: tuple[float, float] | None = None
     crop_scale: float | None = None
     description_scale: float | None = None
+    crop_weighting: str | None = None
+    description_weighting: str | None = None
     protocol: str = "fresh"
     seed: int = 0
     runs: int = 1
@@ -217,6 +224,9 @@ def methods_of(request: Request, templates: tuple[str, ...] = ()) -> tuple[Metho
     return tuple(_settled(get_method(method), request, templates) for method in request.methods)
 
 
+_WEIGHTINGS = {"crop_weighting": "crop_scale", "description_weighting": "description_scale"}
+
+
 def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Method:
     changes: dict[str, Any] = {}
     if templates and method.texts == "templates":
@@ -224,6 +234,10 @@ def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Me
     for name in ("crop_scale", "description_scale"):
         value = getattr(request, name)
         if value is not None and getattr(method, name) != 0:
+            changes[name] = value
+    for name, scale in _WEIGHTINGS.items():
+        value = getattr(request, name)
+        if value is not None and getattr(method, scale) != 0:
             changes[name] = value
     if method.crops is not None:
         protocol = PROTOCOLS[request.protocol]
@@ -273,4 +287,4 @@ def has_chance(method: Method) -> bool:
     return method.texts == "waffle" or not fixed_crops
 
 
-_FIXED_KINDS = ("grid", "even")
+_FIXED_KINDS = ("grid",)

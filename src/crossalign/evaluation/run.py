@@ -126,7 +126,8 @@ def prepare(request: Request) -> Setup:
     sources = Sources.load(request.descriptions, request.descriptors)
     methods = methods_of(request, dataset.templates)
     for method in methods:
-        texts_of(method, classes_for(method, roster, sources), sources, request.seed)
+        classes = classes_for(method, roster, sources)
+        texts_of(method, classes, sources, request.seed, bank=request.bank)
     options = {"dtype": request.dtype, "device": request.device}
     given = {name: value for name, value in options.items() if value is not None}
     encoders = {model: load_encoder(model, **given) for model in request.models}
@@ -190,12 +191,17 @@ def walk(
     """
     request = setup.request
     classes = classes_for(step.method, setup.roster, setup.sources)
-    texts = texts_of(step.method, classes, setup.sources, step.seed)
+    texts = texts_of(step.method, classes, setup.sources, step.seed, bank=request.bank)
     encoder = setup.encoders[step.model]
     identity = _identity(setup, step, texts)
     journal = Journal(folder / f"{_slug(step)}-{digest(identity)[:8]}.jsonl", identity)
     classifier = Classifier(
-        classes, encoder=encoder, method=step.method, seed=step.seed, store=store
+        classes,
+        encoder=encoder,
+        method=step.method,
+        seed=step.seed,
+        bank=request.bank,
+        store=store,
     )
     title = f"{step.model} {step.method.name} seed {step.seed}"
     start = time.perf_counter()
@@ -282,9 +288,7 @@ def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Metho
     if evidence is None or evidence.views is None:
         raise EvaluationError(f"{prediction.image}: its embeddings were not kept.")
     image, crops = evidence.views[0], evidence.views[1:]
-    return resampled_scores(
-        image, crops, indices, vectors, crop_scale=method.crop_scale, form=method.form
-    )
+    return resampled_scores(image, crops, indices, vectors, method)
 
 
 def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:

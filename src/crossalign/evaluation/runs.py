@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from crossalign import alignment
-from crossalign.alignment import Form
 from crossalign.encoders.base import Embeddings
 from crossalign.errors import EvaluationError
+from crossalign.methods import Method
+from crossalign.weighting import weigh
 
 Indices: TypeAlias = npt.NDArray[np.int64]
 """Crops that enter each run, shape (R, P)."""
@@ -45,13 +46,7 @@ def resampling(pool: int, count: int, runs: int, seed: int) -> Indices:
 
 
 def resampled_scores(
-    image: Embeddings,
-    crops: Embeddings,
-    indices: Indices,
-    classes: Embeddings,
-    *,
-    crop_scale: float,
-    form: Form = "prototype",
+    image: Embeddings, crops: Embeddings, indices: Indices, classes: Embeddings, method: Method
 ) -> npt.NDArray[Any]:
     """Score one image once for each run of the published protocol.
 
@@ -60,14 +55,24 @@ def resampled_scores(
         crops: Unit embeddings of the pool, shape (N, D).
         indices: Crops of each run, shape (R, P).
         classes: Pooled class vectors, shape (C, D).
-        crop_scale: S_c.
-        form: Score form.
+        method: Says how crops are weighed and pooled.
 
     Returns:
         Scores, shape (R, C).
     """
     vectors = [
-        alignment.image_vectors(image, crops[chosen], scale=crop_scale, form=form)
+        alignment.pool(
+            weigh(
+                method.crop_weighting,
+                image,
+                crops[chosen],
+                method.crop_scale,
+                top=method.top,
+                classes=classes,
+            ),
+            crops[chosen],
+            method.form,
+        )
         for chosen in indices
     ]
     scores: npt.NDArray[Any] = alignment.scores(np.stack(vectors), classes)

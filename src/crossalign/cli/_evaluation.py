@@ -68,7 +68,10 @@ Models: TypeAlias = Annotated[
 
 def wanted(**given: Any) -> dict[str, Any]:
     """Keep what was given on the command line, as fields of a request."""
-    fields = {name: value for name, value in given.items() if value not in (None, False)}
+    # A zero, such as a scale of 0, is something that was given.
+    fields = {
+        name: value for name, value in given.items() if value is not None and value is not False
+    }
     if fields.pop("no_bank", False):
         fields["bank"] = False
     for name in ("models", "methods"):
@@ -86,26 +89,3 @@ def request_of(fields: dict[str, Any]) -> Request:
             "no data set: give a folder of class folders, or a name with --root DIR"
         )
     return Request.from_json(fields)
-
-
-class Shown:
-    """Progress on standard error, a bar for each pass."""
-
-    def __init__(self) -> None:
-        self._title = ""
-        self._bar: Any = None
-
-    def __enter__(self) -> Shown:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.__exit__(None, None, None)
-
-    def __call__(self, title: str, done: int, total: int) -> None:
-        from crossalign._progress import Progress
-
-        if title != self._title:
-            self.__exit__()
-            self._title, self._bar = title, Progress(f"images, {title}", total)
-        self._bar.update(done)

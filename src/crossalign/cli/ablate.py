@@ -47,6 +47,7 @@ def ablate(
     store: options.StoreFolder = None,
 ) -> int:
     """Vary one part of a method after the other, with plots."""
+    from crossalign._progress import PassProgress
     from crossalign.evaluation import FACTORS
     from crossalign.evaluation import ablate as run
     from crossalign.evaluation.ablation import verdict
@@ -72,7 +73,7 @@ def ablate(
         seed=seed,
     )
     request = options.request_of(fields)
-    with options.Shown() as shown:
+    with PassProgress() as shown:
         result = run(
             request,
             out,

@@ -108,10 +108,11 @@ def evaluate(
 
 
 def _evaluate(request: Request, out: Path, store: Path | None, parquet: bool) -> int:
+    from crossalign._progress import PassProgress
     from crossalign.evaluation import evaluate as run
     from crossalign.evaluation.report import percent
 
-    with options.Shown() as shown:
+    with PassProgress() as shown:
         content = run(
             request,
             out,
@@ -143,9 +144,10 @@ def _evaluate(request: Request, out: Path, store: Path | None, parquet: bool) ->
 
 
 def _check(receipt: Path, changes: dict[str, Any], out: Path | None, store: Path | None) -> int:
+    from crossalign._progress import PassProgress
     from crossalign.evaluation import check as run
 
-    with options.Shown() as shown:
+    with PassProgress() as shown:
         differences = run(receipt, changes=changes, out=out, store=store, on_progress=shown)
     for difference in differences:
         typer.echo(str(difference))

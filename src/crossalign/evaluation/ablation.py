@@ -254,19 +254,17 @@ def page(result: dict[str, Any]) -> Page:
     """
     data = result["dataset"]
     introduction = (
-        (
-            f"Variants of {result['method']} on {data['name']}: {data['images']} images of "
-            f"{data['classes']} classes. Top-1 accuracy in per cent with 95 % intervals (Wilson). A "
-            "difference counts as significant where McNemar's exact test says so after Holm's "
-            "correction for all pairs of its factor."
-        ),
+        f"Variants of {result['method']} on {data['name']}: {data['images']} images of "
+        f"{data['classes']} classes. Top-1 accuracy in per cent with 95 % intervals (Wilson). "
+        "A difference counts as significant where McNemar's exact test says so after Holm's "
+        "correction for all pairs of its factor."
     )
     parts: list[Table | Plot] = []
     for name, content in result["factors"].items():
         factor = FACTORS[name]
         parts += [_table(factor, content), _plot(factor, content["variants"])]
     parts.append(_cost_plot(result["factors"]))
-    return Page(f"Ablation of {result['method']}", introduction, tuple(parts))
+    return Page(f"Ablation of {result['method']}", (introduction,), tuple(parts))
 
 
 def _table(factor: Factor, content: dict[str, Any]) -> Table:
@@ -326,6 +324,7 @@ def _cost_plot(factors: dict[str, Any]) -> Plot:
             FACTORS[name].title,
             tuple(sorted((row["views"], 100 * row["top1"]["mean"]) for row in content["variants"])),
             marks=True,
+            joined=bool(FACTORS[name].axis),
         )
         for name, content in factors.items()
         if len({row["views"] for row in content["variants"]}) > 1
@@ -333,7 +332,7 @@ def _cost_plot(factors: dict[str, Any]) -> Plot:
     if not series:
         name, content = next(iter(factors.items()))
         points = tuple((row["views"], 100 * row["top1"]["mean"]) for row in content["variants"])
-        series = [Series(FACTORS[name].title, points, marks=True)]
+        series = [Series(FACTORS[name].title, points, marks=True, joined=False)]
     svg = lines_svg(
         series, title="Accuracy and cost", x="views encoded for an image", y="top-1, per cent"
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from crossalign import alignment, crops
 from crossalign.classifier import Classifier
+from crossalign.encoders.base import Encoder
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import classes_for
 from crossalign.evaluation.report import Table
@@ -86,37 +87,57 @@ def measure(setup: Setup, *, images: int = 20) -> list[Cost]:
     sources = [example.image for example in itertools.islice(found, images)]
     if not sources:
         raise EvaluationError(f"{setup.dataset.root}: expected at least one image; got none.")
-    return [_measure(setup, method, sources) for method in methods]
-
-
-def _measure(setup: Setup, method: Method, sources: list[Any]) -> Cost:
     encoder = next(iter(setup.encoders.values()))
-    classes = classes_for(method, setup.roster, setup.sources)
+    encoder.encode_texts(["a text that wakes the encoder"])
+    watched = [_prepared(setup, method, encoder) for method in methods]
+    for one in watched:
+        _image(one.classifier, sources[0], {name: Stage() for name in STAGES}, _timed)
+    # Methods take turns, each after every other, so that whatever else the machine does and what
+    # a call leaves in the caches fall on all of them.
+    for turn, source in enumerate(sources):
+        first = turn % len(watched)
+        for one in (*watched[first:], *watched[:first]):
+            _image(one.classifier, source, one.stages, _timed)
+    for one in watched:
+        _image(one.classifier, sources[0], one.stages, _weighed)
+    return [_cost(one) for one in watched]
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A method under measurement."""
+
+    classifier: Classifier
+    class_seconds: float
+    stages: dict[str, Stage]
+
+
+def _prepared(setup: Setup, method: Method, encoder: Encoder) -> _Watched:
     classifier = Classifier(
-        classes,
+        classes_for(method, setup.roster, setup.sources),
         encoder=encoder,
         method=method,
         seed=setup.request.seed,
         bank=setup.request.bank,
     )
     start = time.perf_counter()
-    side = classifier.prepare()
-    class_seconds = (time.perf_counter() - start) / len(classes)
-    stages = {name: Stage() for name in STAGES}
-    _image(classifier, sources[0], {name: Stage() for name in STAGES}, _timed)  # warms up
-    for source in sources:
-        _image(classifier, source, stages, _timed)
-    _image(classifier, sources[0], stages, _weighed)
-    medians = {name: statistics.median(stage.seconds) for name, stage in stages.items()}
-    spec = method.crops
+    classifier.prepare()
+    seconds = (time.perf_counter() - start) / len(classifier.classes)
+    return _Watched(classifier, seconds, {name: Stage() for name in STAGES})
+
+
+def _cost(one: _Watched) -> Cost:
+    medians = {name: statistics.median(stage.seconds) for name, stage in one.stages.items()}
+    classifier = one.classifier
+    spec = classifier.method.crops
     return Cost(
-        method=method.name,
+        method=classifier.method.name,
         views=1 + (0 if spec is None else spec.count),
-        texts=len(side.descriptions) / len(classes),
+        texts=len(classifier.prepare().descriptions) / len(classifier.classes),
         stages=medians,
-        memory={name: stage.bytes for name, stage in stages.items()},
+        memory={name: stage.bytes for name, stage in one.stages.items()},
         image_seconds=sum(medians.values()),
-        class_seconds=class_seconds,
+        class_seconds=one.class_seconds,
         peak_bytes=_peak(),
     )
 

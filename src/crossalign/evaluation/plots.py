@@ -33,12 +33,14 @@ class Series:
         points: Pairs (x, y), in order.
         intervals: Ends (low, high) around each y; none if empty.
         marks: Whether points are drawn, and not only the line.
+        joined: Whether the line is drawn; not where points have no order.
     """
 
     name: str
     points: tuple[tuple[float, float], ...]
     intervals: tuple[tuple[float, float], ...] = ()
     marks: bool = False
+    joined: bool = True
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
@@ -183,11 +185,12 @@ def _line(line: Series, colour: str, number: int, across: _Axis, up: _Axis) -> l
             f'<line x1="{x:.1f}" y1="{up(low):.1f}" x2="{x:.1f}" y2="{up(high):.1f}" '
             f'stroke="{colour}" stroke-width="2" stroke-opacity=".5"/>'
         )
-    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    body.append(
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
-        f'stroke-linejoin="round"{_DASHES[number % len(_DASHES)]}/>'
-    )
+    if line.joined:
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        body.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2" '
+            f'stroke-linejoin="round"{_DASHES[number % len(_DASHES)]}/>'
+        )
     if line.marks:
         for (x, y), (value_x, value_y) in zip(places, line.points, strict=True):
             body.append(

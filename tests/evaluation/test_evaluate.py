@@ -255,6 +255,16 @@ def test_a_journal_of_other_images_is_begun_anew(photos, encoders, tmp_path):
     assert "blue_wall/00.png" in images
 
 
+def test_an_image_that_changed_is_computed_again(photos, encoders, tmp_path, picture):
+    asked = request(photos, methods=("clip",))
+    evaluate(asked, tmp_path / "out")
+    picture("green", 77).save(photos / "red_wall" / "1.png")
+    evaluate(asked, tmp_path / "out")
+    row = next(row for row in rows_of(tmp_path / "out") if row["image"] == "red_wall/1.png")
+    assert row["predicted"] == "green wall"
+    assert sum(encoders[-1].image_batches) == 1  # the store knows the others
+
+
 KILLED = """
 import sys, time
 from pathlib import Path

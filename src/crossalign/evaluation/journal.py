@@ -20,6 +20,7 @@ from crossalign.evaluation.runs import Outcome
 _SHORT = {
     "key": "k", "label": "l", "content": "d", "predicted": "p", "rank": "r", "confidence": "c",
     "margin": "m", "score": "s", "error": "e",
+    "stamp": "t",
 }  # fmt: skip
 
 
@@ -56,7 +57,7 @@ class Journal:
             outcome: What is known of it.
         """
         values = {short: getattr(outcome, name) for name, short in _SHORT.items()}
-        self._write({name: value for name, value in values.items() if value not in ((), None)})
+        self._write({name: value for name, value in values.items() if value not in ((), None, "")})
         self.done += 1
 
     def close(self) -> None:

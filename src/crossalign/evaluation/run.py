@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import re
 import time
@@ -240,10 +241,19 @@ def _rest(setup: Setup, journal: Journal) -> Iterator[Example]:
     found = examples(setup.dataset, request.per_class)
     for outcome in journal:
         example = next(found, None)
-        if example is None or (example.key, example.label) != (outcome.key, outcome.label):
+        if example is None or _known(example) != (outcome.key, outcome.label, outcome.stamp):
             journal.restart()
             return examples(setup.dataset, request.per_class)
     return found
+
+
+def _known(example: Example) -> tuple[str, int, str]:
+    """What tells an image from another, or from what it was, without reading it."""
+    stamp = ""
+    if isinstance(example.image, Path) and example.image.is_file():
+        status = example.image.stat()
+        stamp = f"{status.st_size} {status.st_mtime_ns}"
+    return example.key, example.label, stamp
 
 
 def _outcomes(
@@ -256,11 +266,11 @@ def _outcomes(
     first = next(rest, None)
     if first is None:  # everything is in the journal; the classes need not even be encoded
         return
-    waiting: deque[tuple[str, int]] = deque()
+    waiting: deque[tuple[str, int, str]] = deque()
 
     def images() -> Iterator[Any]:
         for example in itertools.chain([first], rest):
-            waiting.append((example.key, example.label))
+            waiting.append(_known(example))
             yield example.image
 
     indices = None
@@ -270,17 +280,17 @@ def _outcomes(
         indices = resampling(pool, count, step.runs, step.seed)
     vectors = classifier.prepare().vectors
     for prediction in classifier.predict(images(), keep_evidence=indices is not None):
-        key, label = waiting.popleft()
+        key, label, stamp = waiting.popleft()
         evidence = prediction.evidence
         if evidence is None or prediction.scores is None:
-            yield Outcome(key, label, error=prediction.error)
+            yield Outcome(key, label, error=prediction.error, stamp=stamp)
             continue
         scores = prediction.scores[None]
         if indices is not None:
             scores = _resampled(prediction, indices, vectors, step.method)
-        yield judge(
-            key, label, evidence.digest.hex(), scores[:, roster.column], request.temperature
-        )
+        wide = scores[:, roster.column]
+        outcome = judge(key, label, evidence.digest.hex(), wide, request.temperature)
+        yield dataclasses.replace(outcome, stamp=stamp)
 
 
 def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Method) -> Any:

@@ -93,6 +93,7 @@ class Outcome:
         margin: Lead of the best class over the runner-up in each run.
         score: Of the best class in each run.
         error: Why it could not be used, in words.
+        stamp: Size and time of its file, by which a changed file is noticed without reading it.
     """
 
     key: str
@@ -104,6 +105,7 @@ class Outcome:
     margin: tuple[float, ...] = ()
     score: tuple[float, ...] = ()
     error: str | None = None
+    stamp: str = ""
 
 
 def judge(

@@ -19,11 +19,12 @@ from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+from PIL import Image, ImageEnhance
 
 from _common import Table, finish, parser, spread
 from crossalign import Classifier, alignment, load_encoder
 from crossalign._packing import pack, unpack
-from crossalign.demo import everyday_classes
+from crossalign.demo import PHOTOS, everyday_classes, photo_folder
 
 WORDS = ("small", "large", "old", "new", "red", "round", "flat", "bright", "dark", "wet")
 
@@ -31,15 +32,17 @@ WORDS = ("small", "large", "old", "new", "red", "round", "flat", "bright", "dark
 def main() -> int:
     """Print the tables."""
     options_ = parser(__doc__)
-    options_.add_argument("photos", type=Path)
+    options_.add_argument("photos", nargs="?", type=Path, help="the demo's by default")
     options_.add_argument("--images", type=int, default=1000)
     options_.add_argument("--crops", type=int, default=60)
     options_.add_argument("--rounds", type=int, default=3)
     options_.add_argument("--encoder", default="builtin")
     options = options_.parse_args()
-    found = sorted(path for path in options.photos.rglob("*") if path.suffix.lower() == ".jpg")
-    if not found:
-        options_.error(f"no .jpg below {options.photos}")
+    found = [photo_folder() / photo.file for photo in PHOTOS]
+    if options.photos is not None:
+        found = sorted(path for path in options.photos.rglob("*") if path.suffix == ".jpg")
+        if not found:
+            options_.error(f"no .jpg below {options.photos}")
 
     encoder = load_encoder(options.encoder)
     classes = {
@@ -50,7 +53,7 @@ def main() -> int:
         for number in range(100)
     }
     with tempfile.TemporaryDirectory() as folder:
-        # Beyond the photos that there are, copies with a byte at the end, and so other files.
+        # Beyond the photos that there are, other pictures: turned, and a little darker each time.
         photos = [copy(path, number, Path(folder), len(found)) for number, path in
                   enumerate(islice(cycle(found), options.images))]  # fmt: skip
         store = Path(folder) / "store"
@@ -91,12 +94,13 @@ def main() -> int:
 
 
 def copy(path: Path, number: int, folder: Path, there: int) -> Path:
-    """Give a photo under a name of its own; from the second time on with other bytes."""
-    target = folder / f"{number:06}.jpg"
+    """Give a photo under a name of its own; from the second time on it is another picture."""
+    target = folder / f"{number:06}{path.suffix}"
     if number < there:
         target.symlink_to(path.resolve())
     else:
-        target.write_bytes(path.read_bytes() + number.to_bytes(4, "little"))
+        image = Image.open(path).convert("RGB").transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        ImageEnhance.Brightness(image).enhance(0.995 ** (number // there)).save(target)
     return target
 
 

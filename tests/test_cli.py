@@ -508,7 +508,9 @@ def test_demo_report_holds_everything(demo: tuple[Result, Path]) -> None:
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     assert html.rstrip().endswith("</html>")
-    assert html.count("<article>") == html.count('<image href="data:image/jpeg;base64,') == 8
+    assert html.count("<article>") == html.count("<details>") == 8
+    assert html.count('<image href="data:image/jpeg;base64,') == 3 * 8
+    html = html.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(https?|file)://|<script|<link|<img|\bsrc=", html, re.IGNORECASE)
     for photo in PHOTOS:
         assert photo.file in html

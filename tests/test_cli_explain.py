@@ -15,7 +15,7 @@ from PIL import Image
 from crossalign import cli
 from crossalign.encoders import registry
 
-COLOURS = ["-c", "red", "-c", "green", "-c", "blue"]
+COLOURS = ["-c", "red", "-c", "green", "-c", "blue", "--no-bank"]
 
 
 class Result(NamedTuple):

@@ -13,13 +13,21 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from crossalign import Store
 from crossalign.cli import main
-from crossalign.demo import photo_folder
+from crossalign.demo import everyday_classes, photo_folder
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
-    *("README.md", "docs/bank.md", "docs/descriptions.md", "docs/guide.md", "docs/models.md"),
-    *("docs/evaluation.md", "docs/reproducing.md"),
+    "README.md",
+    "docs/bank.md",
+    "docs/descriptions.md",
+    "docs/evaluation.md",
+    "docs/explanations.md",
+    "docs/guide.md",
+    "docs/models.md",
+    "docs/reproducing.md",
+    "docs/speed.md",
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
@@ -42,6 +50,8 @@ def commands() -> list[str]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the docs speak of."""
     Image.open(photo_folder() / "chelsea.png").convert("RGB").save(tmp_path / "photo.jpg")
+    Image.open(photo_folder() / "coffee.png").convert("RGB").save(tmp_path / "cup.jpg")
+    everyday_classes().save(tmp_path / "everyday.json")
     pets = {"tabby cat": ["Pointed ears.", "A pink nose."], "pug": ["A flat, wrinkled face."]}
     (tmp_path / "pets.json").write_text(json.dumps(pets))
     (tmp_path / "classes.txt").write_text("tabby cat\npug\n")
@@ -52,6 +62,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     birds, draft = [code for place, code in blocks("text") if place == "docs/descriptions.md"][:2]
     (tmp_path / "birds.json").write_text(birds, encoding="utf-8")
     (tmp_path / "draft.json").write_text(draft, encoding="utf-8")
+    Store(tmp_path / "embeddings").close()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

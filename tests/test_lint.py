@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossalign import DescriptionError, DescriptionSet, load_encoder
+from crossalign import DescriptionError, DescriptionSet, bank, load_encoder
 from crossalign._text_checks import text_id
 from crossalign.cli import main
 from crossalign.lint import CHECKS, ENCODED_CHECKS, Finding, LintOptions, fix, lint, worst
@@ -349,6 +349,11 @@ def test_published_files_are_read_in_full(shared: Path) -> None:
     assert worst(cupl) == "warning"
     dtd = lint(shared / "prompts" / "dtd10" / "cupl.json")
     assert sum(x.check == "markup" for x in dtd) > 40
+
+
+def test_the_bank_is_clean() -> None:
+    options = LintOptions(min_texts=6, max_words=24, naming="always")
+    assert lint(bank.descriptions(bank.names()), options) == []
 
 
 def test_every_check_is_known_by_name() -> None:

@@ -436,7 +436,7 @@ def test_unknown_tag(rest):
 
 @pytest.mark.parametrize("path", ["/nowhere/weights.safetensors", "weights.pt", "some/folder"])
 def test_missing_file(path):
-    with pytest.raises(EncoderError, match=f"there is no file {path}"):
+    with pytest.raises(EncoderError, match=f"there is no file {path}.*'builtin' works"):
         load_encoder(f"open_clip:ViT-B-32/{path}")
 
 
@@ -548,6 +548,59 @@ def test_unusable_statements(files, tmp_path, sidecar, message):
     (tmp_path / "open_clip_config.json").write_text(json.dumps(sidecar), "utf-8")
     with pytest.raises(EncoderError, match=message):
         load_encoder(f"open_clip:tiny-clip/{file}")
+
+
+# ------------------------------------------------------------------------- the same in ONNX files
+
+
+@pytest.mark.filterwarnings("ignore:.*texts are longer")
+@pytest.mark.parametrize("dtype", ["fp32", "int8"])
+def test_export(architecture, files, encoder, tmp_path, dtype):
+    """Written in the layout of photo libraries, it embeds as open_clip does, to the token."""
+    pytest.importorskip("onnx", reason="needs the package onnx: make test-torch")
+    from crossalign.export import export
+
+    name = f"open_clip:{architecture}/{files[architecture]}"
+    views = [Image.fromarray(picture) for picture in pictures(4, 50)]
+    found = export(name, tmp_path / "x", dtype=dtype, accept=True, photos=views)
+    made = load_encoder(f"onnx:{tmp_path / 'x'}")
+    assert made.preprocess == encoder.preprocess
+    for field in ("dim", "image_size", "context_length"):
+        assert getattr(made.card, field) == getattr(encoder.card, field)
+    expected = "full" if architecture == "tiny-squash" else "trim"
+    assert f"padding={expected!r}" in repr(made) or dtype == "int8"
+    texts = [*TEXTS, LONG, "<end_of_text> a cat", "don't &lt;i&gt; 12 cats!", "ÉTÉ ΣΑΣ"]
+    texts += ["\u201cdon\u2019t\u201d ﬁne \uff37\uff29\uff24\uff25\u3000cafe\u0301 A_B"]
+    rows, cut = made._reader.read(texts)
+    ids, was_cut = encoder._tokenize(texts)
+    width = ids.shape[1]
+    pad = made._reader._pad_id
+    assert [row + [pad] * (width - len(row)) for row in rows] == ids.tolist()
+    assert {place for place, was in enumerate(cut) if was} == was_cut
+    if dtype == "fp32":
+        assert found.min_cosine >= COSINE
+        check_alike(made.encode_texts(texts), encoder.encode_texts(texts))
+        pixels = pictures(5)
+        check_alike(made.encode_images(pixels), encoder.encode_images(pixels))
+
+
+def test_cached_tags_are_listed(tmp_path, monkeypatch, files):
+    import huggingface_hub
+
+    from crossalign.encoders import list_encoders
+
+    known = {architecture for architecture, _ in open_clip.list_pretrained()}
+    assert "ViT-B-32" in known
+    place = tmp_path / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K" / "snapshots" / "c0ffee"
+    place.mkdir(parents=True)
+    (place / "open_clip_model.safetensors").write_bytes(b"0" * 1234)
+    (place / "README.md").write_text("---\nlicense: mit\n---\n")
+    whole = huggingface_hub.scan_cache_dir
+    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: whole(tmp_path))
+    (card,) = [card for card in list_encoders() if card.name.startswith("open_clip:")]
+    assert card.name == "open_clip:ViT-B-32/laion2b_s34b_b79k"
+    assert (card.dim, card.image_size, card.context_length) == (512, 224, 77)
+    assert (card.licence, card.bytes) == ("mit", 1234)
 
 
 # ---------------------------------------------------------------------------------- end to end

@@ -125,3 +125,13 @@ def test_what_can_be_said_of_a_classifier() -> None:
     assert Classifier(COLOURS).adaptive is None
     with pytest.raises(MethodError, match="risk as a probability"):
         Adaptive(risk=1.5)
+
+
+def test_another_number_of_crops_keeps_or_drops_the_rule(make_encoder: Any) -> None:
+    auto = Classifier(COLOURS, encoder=make_encoder(), crops="auto")
+    assert auto.with_crops(seed=5).adaptive == Adaptive()
+    assert auto.with_crops(seed=5).method.crops == CropSpec(60, seed=5)
+    assert auto.with_crops(7).adaptive is None
+    assert auto.with_crops(7).with_crops("auto").method.crops == CropSpec(60)
+    rule = Adaptive(maximum=20)
+    assert auto.with_crops(rule).method.crops == CropSpec(20)

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from crossalign.errors import ImageError as ImageError
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
+    from crossalign.errors import ServerError as ServerError
     from crossalign.errors import StoreError as StoreError
     from crossalign.errors import WriterError as WriterError
     from crossalign.images import load_image as load_image
@@ -72,6 +73,7 @@ _HOMES = {
         "ImageError",
         "MethodError",
         "MissingExtraError",
+        "ServerError",
         "StoreError",
         "WriterError",
     ),

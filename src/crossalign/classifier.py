@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 import operator
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,9 @@ from crossalign.predictions import CropScores, Evidence, Explanation, Prediction
 from crossalign.refine import repeats
 from crossalign.store import Store
 from crossalign.weighting import weigh
+
+Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
+"""What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
 
 _TEXTS_PER_CALL = 256
 
@@ -102,7 +106,7 @@ class Classifier:
         *,
         encoder: str | Encoder = "builtin",
         method: str | Method = "wca",
-        crops: int | CropSpec | Adaptive | Literal["auto"] | None = None,
+        crops: Crops | None = None,
         seed: int | None = None,
         bank: bool = True,
         batch_size: int = 32,
@@ -112,16 +116,7 @@ class Classifier:
         draft: bool = False,
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
-        rule = Adaptive() if crops == "auto" else crops
-        self._adaptive = rule if isinstance(rule, Adaptive) else None
-        count = rule.maximum if isinstance(rule, Adaptive) else rule
-        self._method = _with_crops(get_method(method), count, seed)
-        if self._adaptive is not None and self._method.crop_weighting != "softmax":
-            raise MethodError(
-                "adaptive crops know the published softmax weights alone; method "
-                f"{self._method.name!r} weighs crops by {self._method.crop_weighting!r}. Give a "
-                "number of crops."
-            )
+        self._method, self._adaptive = _with_crops(get_method(method), crops, seed)
         self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
@@ -186,6 +181,32 @@ class Classifier:
             if self._class_side is None:
                 self._class_side = self._encode_classes(on_progress)
             return self._class_side
+
+    def with_crops(self, crops: Crops | None = None, seed: int | None = None) -> Classifier:
+        """Make a classifier that differs in its crops alone and shares the encoded classes.
+
+        Args:
+            crops: As in the constructor; as now by default.
+            seed: For random crops; as now by default. Random words stay as they are.
+
+        Returns:
+            The other classifier. The classes are encoded now, unless that is done already.
+
+        Raises:
+            CropError: If the crops are out of range.
+
+        Example:
+            >>> few = Classifier(["cat", "dog"], crops=4)
+            >>> many = few.with_crops(16)
+            >>> many.method.crops.count, many.prepare() is few.prepare()
+            (16, True)
+        """
+        method, rule = _with_crops(self._method, self._adaptive if crops is None else crops, seed)
+        self.prepare()
+        other = copy.copy(self)
+        other._method, other._adaptive = method, rule
+        other._opener = dataclasses.replace(self._opener, spec=method.crops)
+        return other
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...
@@ -464,20 +485,32 @@ def _regions(evidence: Evidence) -> Boxes:
     return np.array([(0, 0, *evidence.size)], dtype=np.int64)
 
 
-def _with_crops(method: Method, crops: int | CropSpec | None, seed: int | None) -> Method:
-    if isinstance(crops, CropSpec):
-        if seed is not None and seed != crops.seed:
-            raise CropError(
-                f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
-            )
+def _with_crops(
+    method: Method, crops: Crops | None, seed: int | None
+) -> tuple[Method, Adaptive | None]:
+    """Give a method the crops that were asked for, and the rule that says when to stop, if any."""
+    rule = Adaptive() if crops == "auto" else crops if isinstance(crops, Adaptive) else None
+    if method.crops is None:
+        spec = None
+    elif isinstance(crops, CropSpec):
         spec = crops
     else:
-        spec = method.crops or CropSpec()
-        count = spec.count if crops is None else crops
-        spec = dataclasses.replace(spec, count=count, seed=spec.seed if seed is None else seed)
-    if method.crops is None:
-        return method
-    return dataclasses.replace(method, crops=spec)
+        count: Any = crops if rule is None else rule.maximum
+        spec = dataclasses.replace(
+            method.crops,
+            count=method.crops.count if count is None else count,
+            seed=method.crops.seed if seed is None else seed,
+        )
+    if isinstance(crops, CropSpec) and seed is not None and seed != crops.seed:
+        raise CropError(
+            f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
+        )
+    if rule is not None and method.crop_weighting != "softmax":
+        raise MethodError(
+            "adaptive crops know the published softmax weights alone; method "
+            f"{method.name!r} weighs crops by {method.crop_weighting!r}. Give a number of crops."
+        )
+    return dataclasses.replace(method, crops=spec), rule
 
 
 def _encode_texts(

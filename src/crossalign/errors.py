@@ -35,6 +35,10 @@ class MethodError(CrossalignError, ValueError):
     """A method name or setting is unknown or contradictory."""
 
 
+class ServerError(CrossalignError, ValueError):
+    """The service is set up in a way that cannot work, or is asked for what it does not give."""
+
+
 class StoreError(CrossalignError, OSError):
     """A folder cannot be used as a store of embeddings."""
 

@@ -7,11 +7,12 @@ original by :func:`crossalign.parity.compare`.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,8 @@ def _trace(
     options: dict[str, Any] = {"opset_version": OPSET, "do_constant_folding": True}
     if "dynamo" in inspect.signature(torch.onnx.export).parameters:
         options["dynamo"] = False  # the other exporter needs packages more, and gains nothing here
-    fast_path = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # one operator that ONNX does not know
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _plain_attention():
             warnings.simplefilter("ignore")  # of shapes that are fixed, and of old age
             torch.onnx.export(
                 module.eval(),  # else the exporter leaves it in training mode
@@ -182,8 +181,31 @@ def _trace(
             f"{encoder.card.name}: PyTorch {torch.__version__} cannot write its "
             f"{output.partition('_')[0]} tower as an ONNX graph: {error!s:.300}"
         ) from error
+
+
+@contextlib.contextmanager
+def _plain_attention() -> Iterator[None]:
+    """Make PyTorch's attention of operators that its exporter knows, and of any length."""
+    import torch
+
+    functional, name = torch.nn.functional, "_in_projection_packed"
+    fast_path, packed = torch.backends.mha.get_fastpath_enabled(), getattr(functional, name, None)
+
+    def three(query: Any, key: Any, value: Any, weight: Any, bias: Any = None) -> list[Any]:
+        """Project one by one; all in one, the exporter takes the example's length for every one."""
+        biases = (None,) * 3 if bias is None else bias.chunk(3)
+        triples = zip((query, key, value), weight.chunk(3), biases, strict=True)
+        return [functional.linear(*triple) for triple in triples]
+
+    torch.backends.mha.set_fastpath_enabled(False)  # one operator, which ONNX does not have
+    if packed is not None:
+        setattr(functional, name, three)
+    try:
+        yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_path)
+        if packed is not None:
+            setattr(functional, name, packed)
 
 
 def _readme(encoder: Encoder, name: str, dtype: str, found: Parity) -> str:

@@ -25,6 +25,7 @@ from crossalign.cli import (  # isort: skip # noqa: F401
     models,
     export,
     parity,
+    serve,
     demo,
     describe,
     lint,

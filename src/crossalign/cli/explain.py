@@ -10,16 +10,20 @@ import typer
 
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Bank,
     ClassesFile,
     ClassNames,
     Crops,
     Device,
+    Draft,
     Dtype,
     Engine,
     MethodName,
     ModelName,
     Risk,
     Seed,
+    StoreFolder,
+    StoreSize,
 )
 from crossalign.cli._shared import (
     check_writable,
@@ -27,6 +31,8 @@ from crossalign.cli._shared import (
     crops_given,
     encoder_named,
     predict,
+    say_undescribed,
+    store_given,
 )
 
 if TYPE_CHECKING:
@@ -65,9 +71,13 @@ def explain(
     crops: Crops = "60",
     risk: Risk = None,
     seed: Seed = 0,
+    bank: Bank = True,
     dtype: Dtype = None,
     device: Device = None,
     engine: Engine = None,
+    store: StoreFolder = None,
+    store_size: StoreSize = None,
+    draft: Draft = False,
 ) -> int:
     """Show why: which regions and words decided, and how sure the label is."""
     from crossalign.classifier import Classifier
@@ -88,8 +98,17 @@ def explain(
     check_writable(out)
     encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     classifier = Classifier(
-        chosen, encoder=encoder, method=method, crops=crops_given(crops, risk), seed=seed
+        chosen,
+        encoder=encoder,
+        method=method,
+        crops=crops_given(crops, risk),
+        seed=seed,
+        bank=bank,
+        store=store_given(store, store_size),
+        draft=draft,
     )
+    if bank:
+        say_undescribed(classifier)
 
     def entries() -> Iterator[Entry]:
         predictions = predict(classifier, images, keep_evidence=True)

@@ -40,7 +40,8 @@ def locate(rest: str, revision: str | None) -> Path:
         return folder
     if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", rest, re.ASCII):
         raise EncoderError(
-            f"expected a folder that is there, or a repository (owner/name); got {rest!r}."
+            f"expected a folder that is there, or a repository (owner/name); got {rest!r}. A "
+            f"folder holds {NEEDED}. The encoder 'builtin' works offline as it is."
         )
     import huggingface_hub
 

@@ -7,12 +7,13 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeAlias
+
+import numpy.typing as npt
 
 from crossalign.errors import EncoderError, MissingExtraError
 
-if TYPE_CHECKING:
-    from crossalign.encoders._onnx_graph import Array
+Array: TypeAlias = npt.NDArray[Any]
 
 ENGINES = ("onnxruntime", "openvino")
 

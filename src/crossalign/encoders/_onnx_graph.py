@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from crossalign.encoders._onnx_engine import Engine, Session
+from crossalign.encoders._onnx_engine import Array, Engine, Session
 from crossalign.encoders.base import Embeddings
 from crossalign.errors import EncoderError
-
-Array: TypeAlias = npt.NDArray[Any]
 
 TYPES = {
     "tensor(float)": np.float32,

@@ -163,7 +163,7 @@ def locate(rest: str, dtype: str | None) -> ModelFiles:
     if is_taken or not HUB_NAME.fullmatch(rest):
         raise EncoderError(
             f"expected 'onnx:<folder>' or 'onnx:<owner>/<name>' of a hub repository; there is no "
-            f"folder {rest!r}. A model's folder holds {NEEDED}."
+            f"folder {rest!r}. A model's folder holds {NEEDED}. The model 'builtin' works offline."
         )
     return _download(rest, dtype)
 

@@ -55,11 +55,10 @@ class TextReader:
         settings = _optional(folder / "tokenizer_config.json")
         self._tokenizer = _open(self._origin)
         self._split = files.split
-        self._canonical = False
+        self._tidy = None
         if files.split:
             text = _part(config, "text_cfg")
-            tidy = _part(text, "tokenizer_kwargs").get("clean")
-            self._canonical = tidy == "canonicalize"
+            self._tidy = _part(text, "tokenizer_kwargs").get("clean")
             self.padding, self.all_ones = _open_clip_padding(text), False
         else:
             kind = str(config.get("model_type"))
@@ -147,8 +146,10 @@ class TextReader:
             return text  # tokenizer.json does all that is to be done
         # What open_clip does before its tokenizer, but for ftfy's repair of garbled letters.
         text = html.unescape(html.unescape(text))
-        if self._canonical:
-            text = text.replace("_", " ").translate(PUNCTUATION).lower()
+        if self._tidy == "canonicalize":
+            text = text.replace("_", " ").translate(PUNCTUATION)
+        if self._tidy in ("canonicalize", "lower"):
+            text = text.lower()
         return " ".join(text.split())
 
     def _find_pad_id(

@@ -56,7 +56,6 @@ def save_settings(
     """
     (folder / "visual").mkdir()
     (folder / "textual").mkdir()
-    _write(folder / "config.json", config)
     pixels = {
         "size": [preprocess.size] * 2,
         "mode": "RGB",
@@ -67,6 +66,10 @@ def save_settings(
     }
     _write(folder / "visual" / "preprocess_cfg.json", pixels)
     settings: dict[str, Any] = {"model_max_length": card.context_length}
+    clean = getattr(tokenizer.clean_fn, "__name__", "").removeprefix("_clean_")
+    text = config["text_cfg"]
+    text = {**text, "tokenizer_kwargs": {**text.get("tokenizer_kwargs", {}), "clean": clean}}
+    _write(folder / "config.json", {**config, "text_cfg": text})
     wrapped = getattr(tokenizer, "tokenizer", None)
     if wrapped is None:
         if getattr(tokenizer, "reduction_fn", None) is not None:
@@ -82,6 +85,7 @@ def save_settings(
             )
         made = wrapped.backend_tokenizer
         settings |= {"pad_token": wrapped.pad_token, "padding_side": wrapped.padding_side}
+    made.normalizer = _repairs(made.normalizer)
     made.no_padding()
     made.no_truncation()
     made.save(str(folder / "textual" / "tokenizer.json"))
@@ -90,14 +94,12 @@ def save_settings(
 
 def _byte_pairs(tokenizer: Any) -> Any:
     """Write CLIP's own tokenizer, byte pairs of words in small letters, as the library's."""
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
 
     merges = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
     made = Tokenizer(
         models.BPE(vocab=dict(tokenizer.encoder), merges=merges, end_of_word_suffix="</w>")
     )
-    if "lower" in getattr(tokenizer.clean_fn, "__name__", ""):
-        made.normalizer = normalizers.Lowercase()
     made.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(tokenizer.pat.pattern), "removed", invert=True),
@@ -111,6 +113,25 @@ def _byte_pairs(tokenizer: Any) -> Any:
         special_tokens=[(token, tokenizer.encoder[token]) for token in (start, end)],
     )
     return made
+
+
+def _repairs(then: Any) -> Any:
+    """Write what ftfy does to a text before open_clip's tokenizers, but for garbled encodings."""
+    from ftfy import chardata
+    from tokenizers import Regex, normalizers
+
+    single, double = (
+        normalizers.Replace(Regex(expression.pattern), straight)
+        for expression, straight in (
+            (chardata.SINGLE_QUOTE_RE, "'"),
+            (chardata.DOUBLE_QUOTE_RE, '"'),
+        )
+    )
+    signs = {**chardata.LIGATURES, **chardata.WIDTH_MAP}
+    plain = [normalizers.Replace(chr(sign), letters) for sign, letters in signs.items()]
+    return normalizers.Sequence(
+        [*plain, single, double, normalizers.NFC(), *([then] if then is not None else [])]
+    )
 
 
 def _write(file: Path, content: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crossalign.encoders._hub import cached_snapshots, stated_dim
-from crossalign.encoders._onnx_engine import CPU_PROVIDER, Engine, choose_engine
-from crossalign.encoders._onnx_graph import TYPES, Array, Tower, described
+from crossalign.encoders._onnx_engine import CPU_PROVIDER, Array, Engine, choose_engine
+from crossalign.encoders._onnx_graph import TYPES, Tower, described
 from crossalign.encoders._onnx_layout import ModelFiles, find, locate
 from crossalign.encoders._onnx_text import CAUSAL, MASKED, TextReader, context_length
 from crossalign.encoders.base import (

@@ -244,7 +244,10 @@ def _find(open_clip: Any, name: str, architecture: str, weights: str) -> Found:
     if weights and path.is_file():
         return _find_local(open_clip, name, architecture, path)
     if path.suffix or "/" in weights:
-        raise EncoderError(f"{name}: there is no file {path}; expected a .safetensors checkpoint.")
+        raise EncoderError(
+            f"{name}: there is no file {path}; expected a .safetensors checkpoint, with its "
+            f"{SIDECAR} beside it. The encoder 'builtin' works offline as it is."
+        )
     stated = open_clip.get_pretrained_cfg(architecture, weights)
     if not stated:
         tags = open_clip.list_pretrained_tags_by_model(architecture)

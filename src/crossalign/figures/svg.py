@@ -217,7 +217,7 @@ def _chart(chart: Chart, width: float) -> tuple[str, float]:
     low, _ = chart.reach
     scale = (width - 64) / chart.span
     zero = -low * scale
-    titles, notes = _wrapped(chart.title, width, lines=2), _wrapped(chart.note, width, lines=2)
+    titles, notes = _wrapped(chart.title, width, lines=2), wrapped(chart.note, int(width / 6), 2)
     parts = [_lines(titles, 0, 14, "head")]
     y = 6.0 + 19 * len(titles)
     if chart.note:

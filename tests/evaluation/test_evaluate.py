@@ -422,8 +422,17 @@ def test_files_named_otherwise_are_told_from_other_images(photos, encoders, tmp_
     content = json.loads(receipt.read_text())
     content["versions"]["numpy"] = "0.1"
     receipt.write_text(json.dumps(content))
-    (difference,) = compare(tmp_path / "one", tmp_path / "two")
-    assert difference.cause == "versions"
+    assert compare(tmp_path / "one", tmp_path / "two") == []  # it repeats, in other versions
+    rows = rows_of(tmp_path / "two")
+    rows[0]["predicted"] = "another wall"
+    with (tmp_path / "two" / "predictions.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    found = compare(tmp_path / "one", tmp_path / "two")
+    assert [difference.cause for difference in found] == ["versions", "predictions"]
+    assert "numpy" in str(found[0])
+    assert "1 of 36 differ, of them: blue_wall/0.png" in str(found[1])
     receipt.write_text("{}")
     with pytest.raises(EvaluationError, match="expected a receipt"):
         check(receipt)

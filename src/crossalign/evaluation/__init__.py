@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from crossalign.evaluation.ablation import FACTORS, ablate
 from crossalign.evaluation.datasets import DATASETS, Dataset, load_dataset
+from crossalign.evaluation.differences import Difference, compare
 from crossalign.evaluation.evaluate import check, evaluate
-from crossalign.evaluation.receipt import Difference, compare
 from crossalign.evaluation.request import PROTOCOLS, Protocol, Request
 
 __all__ = [

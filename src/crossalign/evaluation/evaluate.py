@@ -15,7 +15,7 @@ from crossalign.errors import EvaluationError, MissingExtraError
 from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
-from crossalign.evaluation.receipt import Difference
+from crossalign.evaluation.differences import Difference, compare
 from crossalign.evaluation.reported import matching
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
@@ -139,7 +139,7 @@ def check(
     with tempfile.TemporaryDirectory(prefix="crossalign-check-") as spare:
         folder = Path(spare) if out is None else out
         evaluate(request, folder, store=store, command=["check"], on_progress=on_progress)
-        return receipts.compare(receipt, folder)
+        return compare(receipt, folder)
 
 
 def _results(setup: Setup, walks: list[Walk]) -> dict[str, Any]:

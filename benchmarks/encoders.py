@@ -15,21 +15,19 @@ at least 0.999.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from importlib import metadata
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from _common import Table, finish, parser
 from crossalign import load_encoder
 from crossalign.demo import everyday_classes
 from crossalign.errors import MissingExtraError
@@ -70,13 +68,12 @@ class Row:
 
 def main() -> int:
     """Print a table of images and one of texts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=64)
-    parser.add_argument("--texts", type=int, default=128)
-    parser.add_argument("--quick", action="store_true", help="a tiny network, two rounds")
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
+    options_ = parser(__doc__)
+    options_.add_argument("--rounds", type=int, default=5)
+    options_.add_argument("--images", type=int, default=64)
+    options_.add_argument("--texts", type=int, default=128)
+    options_.add_argument("--quick", action="store_true", help="a tiny network, two rounds")
+    options = options_.parse_args()
     if options.quick:
         options.rounds, options.images, options.texts = 2, 8, 16
     texts = [text for group in everyday_classes().texts for text in group][: options.texts]
@@ -86,17 +83,8 @@ def main() -> int:
         size = encoders["`hf:` fp32"].preprocess
         pixels = np.concatenate([size.views(image) for image in synthetic_pictures(options.images)])
         lengths = [len(ids) for ids in home.tokenizer(texts)["input_ids"]]
-        about = {
-            "network": "tiny" if options.quick else "ViT-B/32, random weights",
-            "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-            "rounds": options.rounds,
-            "median tokens a text": statistics.median(lengths),
-            **{
-                name: metadata.version(name)
-                for name in ("torch", "transformers", "onnxruntime", "openvino")
-            },
-        }
-        print(", ".join(f"{name} {value}" for name, value in about.items()))
+        middle = statistics.median(lengths)
+        print(f"{options.rounds} rounds, texts of {middle:.0f} tokens in the median")
         tables = {
             "images": measure(
                 home.images,
@@ -111,15 +99,8 @@ def main() -> int:
                 options.rounds,
             ),
         }
-    for kind, rows in tables.items():
-        show(kind, rows)
-    if options.json:
-        content = {
-            "about": about,
-            **{kind: [asdict(row) for row in rows] for kind, rows in tables.items()},
-        }
-        options.json.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    return 0
+    shown = [show(kind, rows) for kind, rows in tables.items()]
+    return finish(options, *shown, median_tokens=middle)
 
 
 # ------------------------------------------------------------------------------------ the network
@@ -290,16 +271,21 @@ def measure(
     return rows
 
 
-def show(kind: str, rows: list[Row]) -> None:
+def show(kind: str, rows: list[Row]) -> Table:
     """Print a table."""
-    print(f"\n| {kind} | a second | ratio | least to most | least cosine | median cosine |")
-    print("|---|--:|--:|--:|--:|--:|")
+    table = Table(
+        kind, kind, "a second", "ratio", "least to most", "least cosine", "median cosine"
+    )  # fmt: skip
     for row in rows:
-        spread = f"{row.least_ratio:.2f} to {row.most_ratio:.2f}"
-        print(
-            f"| {row.engine} | {row.a_second:.1f} | {row.ratio:.2f} | {spread} | "
-            f"{row.least_cosine:.5f} | {row.median_cosine:.5f} |"
+        table.add(
+            row.engine,
+            f"{row.a_second:.1f}",
+            f"{row.ratio:.2f}",
+            f"{row.least_ratio:.2f} to {row.most_ratio:.2f}",
+            f"{row.least_cosine:.5f}",
+            f"{row.median_cosine:.5f}",
         )
+    return table
 
 
 if __name__ == "__main__":

@@ -12,14 +12,10 @@ request, a gain for many views, which go to the encoder in the small batches tha
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import multiprocessing
-import os
-import platform
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -29,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from _common import Table, finish, parser, ratios, spread
 from crossalign.demo import photo_folder
 
 CLASSES = ["cat", "cup of coffee", "rocket", "motorcycle"]
@@ -56,20 +53,20 @@ LOADS = (
 
 def main() -> int:
     """Print a line for each load."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--requests", type=int, default=64, help="a round, for one view each")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--model", default="builtin")
-    parser.add_argument("--batch-views", type=int, default=8)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    rows = []
+    options_ = parser(__doc__)
+    options_.add_argument("--requests", type=int, default=64, help="a round, for one view each")
+    options_.add_argument("--rounds", type=int, default=5)
+    options_.add_argument("--model", default="builtin")
+    options_.add_argument("--batch-views", type=int, default=8)
+    options = options_.parse_args()
     spawn = multiprocessing.get_context("spawn")
     with service(options.model, options.batch_views) as batched, service(options.model, 0) as alone:
         ports = {"batched": batched, "alone": alone}
-        print(f"{options.model}, {os.cpu_count()} processors, batches of {options.batch_views}\n")
-        print("| method | views | clients | alone, requests/s | batched, requests/s | ratio |")
-        print("|---|--:|--:|--:|--:|--:|")
+        print(f"{options.model}, batches of {options.batch_views}")
+        table = Table(
+            "serve", "method", "views", "clients", "alone, requests/s", "batched, requests/s",
+            "batched to alone",
+        )  # fmt: skip
         with spawn.Pool(1) as clients:
             for load in LOADS:
                 count = max(load.clients, options.requests // (1 + load.crops // 4))
@@ -79,37 +76,21 @@ def main() -> int:
                 for turn in range(options.rounds):
                     for way in WAYS[:: -1 if turn % 2 else 1]:
                         rates[way].append(clients.apply(rate, (ports[way], load, count)))
-                rows.append(report(load, rates))
-    if options.json is not None:
-        result = {
-            "model": options.model,
-            "batch_views": options.batch_views,
-            "processors": os.cpu_count(),
-            "machine": platform.machine(),
-            "loads": rows,
-        }
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return 0
+                report(table, load, rates)
+    return finish(options, table, batch_views=options.batch_views)
 
 
-def report(load: Load, rates: dict[str, list[float]]) -> dict[str, object]:
-    """Print one line, and give it as data."""
-    pairs = zip(rates["batched"], rates["alone"], strict=True)
-    ratio = statistics.median(batched / alone for batched, alone in pairs)
-    batched, alone = (statistics.median(rates[way]) for way in ("batched", "alone"))
+def report(table: Table, load: Load, rates: dict[str, list[float]]) -> None:
+    """Add one line."""
     views = 1 if load.method == "cupl" else 1 + load.crops
-    print(
-        f"| {load.method} | {views} | {load.clients} | {alone:.2f} | {batched:.2f} | {ratio:.2f} |",
-        flush=True,
+    table.add(
+        load.method,
+        views,
+        load.clients,
+        spread(rates["alone"]),
+        spread(rates["batched"]),
+        ratios(rates["batched"], rates["alone"]),
     )
-    return {
-        "method": load.method,
-        "views": views,
-        "clients": load.clients,
-        "alone": rates["alone"],
-        "batched": rates["batched"],
-        "ratio": ratio,
-    }
 
 
 @contextmanager

@@ -104,6 +104,7 @@ def export(
         made = Path(scratch) / "model"
         made.mkdir()
         _write(encoder, made, dtype)
+        encoder = load_encoder(name)  # as users load it, with its fast attention
         found = compare(encoder, load_encoder(f"onnx:{made}", dtype=dtype), photos, classes)
         if report is not None:
             report(found)

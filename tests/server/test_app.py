@@ -15,6 +15,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from crossalign import Classifier, EncoderError, __version__
+from crossalign.adaptive import Adaptive
 from crossalign.server import guard
 
 COLOURS = ["red", "green", "blue"]
@@ -96,6 +97,24 @@ def test_which_classes_are_explained(client: TestClient, photo: bytes) -> None:
     assert error_of(twice, 422)["code"] == "labels"
 
 
+def test_crops_until_it_is_sure(
+    make_client: Callable[..., TestClient], photo: bytes, encoder: Any
+) -> None:
+    rule = Adaptive(minimum=4, maximum=30)
+    offline = Classifier(WORDS, encoder=encoder, crops=rule, seed=2)(photo)
+    client = make_client(crops=30)
+    got = form(client, "/v1/explain", photo, descriptions=WORDS, crops="auto", seed=2).json()
+    taken = len(offline.explain().boxes)
+    assert 4 <= taken < 30
+    assert (got["crops"], got["cost"]["views"], len(got["boxes"])) == (taken, taken + 1, taken)
+    expected = dict(offline.ranked())
+    for one in got["ranked"]:
+        assert abs(one["score"] - expected[one["label"]]) < 1e-6
+    few = make_client(crops=2, max_crops=2)
+    reply = form(few, "/v1/classify", photo, classes=COLOURS, crops="auto")
+    assert reply.json()["crops"] == 2
+
+
 def test_top_shortens_the_list(client: TestClient, photo: bytes) -> None:
     got = form(client, "/v1/classify", photo, classes=COLOURS, top=1).json()
     assert [one["label"] for one in got["ranked"]] == [got["label"]]
@@ -148,8 +167,8 @@ def test_what_the_service_says_of_itself(client: TestClient, photo: bytes) -> No
         ({"descriptions": "[1]"}, "json", "expected a JSON object"),
         ({"descriptions": '{"a": ["x"], "a": ["y"]}'}, "json", "more than once"),
         ({"descriptions": "[" * 100_000}, "json", "Expected JSON"),
-        ({"classes": COLOURS, "crops": "many"}, "fields", "crops: Input should be"),
-        ({"classes": COLOURS, "crops": "0"}, "fields", "crops: Input should be"),
+        ({"classes": COLOURS, "crops": "many"}, "fields", "Input should be 'auto'"),
+        ({"classes": COLOURS, "crops": "0"}, "fields", "greater than or equal to 1"),
         ({"classes": COLOURS, "crops": "201"}, "too_many_crops", "at most 200 crops; got 201"),
         ({"classes": COLOURS, "crops": ["1", "2"]}, "fields", "'crops': expected it once"),
         ({"classes": COLOURS, "seed": "-1"}, "fields", "seed"),

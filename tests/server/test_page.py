@@ -304,6 +304,11 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     page.until(lambda: len(page.all("#costs tr")) == rows + 1)
     assert page.text("#crops-shown") == "3"
     assert page.all("#costs tr")[0].text.startswith("3 4 ")
+    page.labels()
+    page.one("#auto").click()
+    page.until(lambda: len(page.all("#costs tr")) == rows + 2)
+    assert not page.one("#crops").is_enabled()
+    assert 4 <= int(page.all("#costs tr")[0].text.split()[0]) <= 12
     assert page.complaints() == []
 
 

@@ -55,7 +55,8 @@ class LabelFields(Strict):
     ] = None
     method: Annotated[str | None, Field(description="Name of a method, see /v1/models.")] = None
     crops: Annotated[
-        StrictInt | None, Field(ge=1, description="Crops, for methods that take any.")
+        Annotated[StrictInt, Field(ge=1)] | Literal["auto"] | None,
+        Field(description="Crops, for methods that take any; auto stops as soon as it is sure."),
     ] = None
     seed: Annotated[
         StrictInt, Field(ge=0, lt=2**63, description="For random crops and random words.")
@@ -302,7 +303,8 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in schema.items() if key not in ("anyOf", "title")}
     if kept.get("default", ...) is None:
         del kept["default"]
-    return {**(kinds[0] if kinds else {}), **kept}
+    one = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
+    return {**one, **kept}
 
 
 def _one_of(properties: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from crossalign.adaptive import Adaptive
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder
 from crossalign.errors import CrossalignError
@@ -202,15 +203,15 @@ class Service:
                 raise unprocessable(
                     "image", "image: too large for this machine's memory; shrink it."
                 ) from None
-        crops = classifier.method.crops
-        count = 0 if crops is None else crops.count
+        explanation = prediction.explain()
+        count = 0 if classifier.method.crops is None else len(explanation.boxes)
         return prediction, {
             "label": prediction.label,
             "score": prediction.score,
             "ranked": [
                 {"label": label, "score": score} for label, score in prediction.ranked(given.top)
             ],
-            "size": list(prediction.explain().size),
+            "size": list(explanation.size),
             "encoder": self.batches.card.name,
             "method": classifier.method.name,
             "crops": count,
@@ -224,14 +225,18 @@ class Service:
 
     def _classifier(self, given: LabelFields) -> Classifier:
         """The classifier that a request asks for, its classes encoded."""
-        count = self.settings.crops if given.crops is None else given.crops
-        if count > self.settings.max_crops:
+        most = self.settings.max_crops
+        if isinstance(given.crops, int) and given.crops > most:
             raise unprocessable(
-                "too_many_crops", f"expected at most {self.settings.max_crops} crops; got {count}."
+                "too_many_crops", f"expected at most {most} crops; got {given.crops}."
             )
         base = self._base(given, given.method or self.settings.method)
         base.prepare()
-        return base if base.method.crops is None else base.with_crops(count, given.seed)
+        if base.method.crops is None:
+            return base
+        usual = self.settings.crops
+        crops = Adaptive(minimum=min(4, usual), maximum=usual) if given.crops == "auto" else None
+        return base.with_crops(crops or given.crops or usual, given.seed)
 
     def _base(self, given: LabelFields, method: str) -> Classifier:
         if given.class_set is None:

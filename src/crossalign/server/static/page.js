@@ -97,7 +97,8 @@ function takePhoto({ files }) {
 // --------------------------------------------------------------------------------- the question
 
 function question() {
-  const asked = { crops: Number($("crops").value), best: EXPLAINED, top: RANKED };
+  const crops = $("auto").checked ? "auto" : Number($("crops").value);
+  const asked = { crops, best: EXPLAINED, top: RANKED };
   if ($("method").value) asked.method = $("method").value;
   const set = $("class-set").value;
   return set ? { ...asked, class_set: set } : { ...asked, ...parseClasses($("classes").value) };
@@ -140,7 +141,7 @@ $("ask").addEventListener("submit", async (event) => {
 $("crops").addEventListener("input", () => {
   $("crops-shown").textContent = $("crops").value;
 });
-for (const id of ["crops", "method", "class-set"]) {
+for (const id of ["crops", "auto", "method", "class-set"]) {
   $(id).addEventListener("change", () => {
     showSettings();
     if (answer) label();
@@ -149,7 +150,8 @@ for (const id of ["crops", "method", "class-set"]) {
 
 function showSettings() {
   const method = offer?.methods.find(({ name }) => name === $("method").value);
-  $("crops").disabled = method ? !method.crops : false;
+  $("auto").disabled = method ? !method.crops : false;
+  $("crops").disabled = $("auto").disabled || $("auto").checked;
   $("classes").disabled = $("class-set").value !== "";
 }
 

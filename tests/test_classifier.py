@@ -570,7 +570,7 @@ def test_terms_add_up_to_the_score(
         assert explanation.crop_weights.shape == (count,)
         assert explanation.description_weights.shape == (texts,)
         for weights in (explanation.crop_weights, explanation.description_weights):
-            assert (weights > 0).all()
+            assert (weights >= 0).all()  # top-k leaves crops out
             assert float(weights.sum()) == pytest.approx(1.0, abs=1e-6)
         assert explanation.by_crop.shape == (count,)
         assert explanation.by_description.shape == (texts,)

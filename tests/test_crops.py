@@ -28,7 +28,7 @@ from crossalign.crops import (
 )
 from crossalign.errors import CropError, CrossalignError
 
-DRAWN = ["random", "even", "refined"]
+DRAWN = ["random", "even", "refined", "nested"]
 KINDS = [*DRAWN, "grid"]
 SMOOTH_FILTERS = ["bilinear", "bicubic", "lanczos"]
 
@@ -741,3 +741,20 @@ def test_a_bad_box_leaves_out_untouched():
     with pytest.raises(CropError):
         cut(PICTURE, [(0, 0, 5, 5), (0, 0, 50, 50)], 8, out=out)
     assert (out == 7).all()
+
+
+@given(specs("nested", max_count=60), sizes, digests)
+def test_nested_crops_grow_around_one_place(spec, size, digest):
+    rows = boxes(spec, size, digest)
+    sides = rows[:, 2] - rows[:, 0]
+    for start in range(0, spec.count - 2, 3):
+        small, middle, large = rows[start : start + 3]
+        assert sides[start] <= sides[start + 1] <= sides[start + 2]
+        for inner, outer in ((small, middle), (middle, large)):
+            # at most a pixel of rounding away from lying inside
+            assert (inner[:2] >= outer[:2] - 1).all()
+            assert (inner[2:] <= outer[2:] + 1).all()
+    short = min(size)
+    low, high = spec.side
+    assert set(sides[::3]) == {max(1, int(low * short))}
+    assert set(sides[2::3]) <= {max(1, int(high * short)), max(1, int(high * short) - 1)}

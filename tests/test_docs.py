@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from crossalign import Store
+from crossalign.cli import main
 from crossalign.demo import everyday_classes, photo_folder
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +22,7 @@ PAGES = (
     "README.md",
     "docs/bank.md",
     "docs/descriptions.md",
+    "docs/evaluation.md",
     "docs/explanations.md",
     "docs/guide.md",
     "docs/models.md",
@@ -53,6 +55,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pets = {"tabby cat": ["Pointed ears.", "A pink nose."], "pug": ["A flat, wrinkled face."]}
     (tmp_path / "pets.json").write_text(json.dumps(pets))
     (tmp_path / "classes.txt").write_text("tabby cat\npug\n")
+    for name, photo in (("cat", "chelsea.png"), ("coffee", "coffee.png")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        image = Image.open(photo_folder() / photo).convert("RGB")
+        image.save(tmp_path / "photos" / name / "1.jpg")
     birds, draft = [code for place, code in blocks("text") if place == "docs/descriptions.md"][:2]
     (tmp_path / "birds.json").write_text(birds, encoding="utf-8")
     (tmp_path / "draft.json").write_text(draft, encoding="utf-8")
@@ -77,6 +83,20 @@ def test_command(folder: Path, command: str) -> None:
     done = subprocess.run([script, *words[1:]], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_commands_for_data_that_is_not_here_have_options_that_exist() -> None:
+    """Commands in ``bash`` blocks need data sets or weights: they are read, not run."""
+    lines = [line for _, code in blocks("bash") for line in code.splitlines()]
+    found = [shlex.split(line)[1:] for line in lines if line.startswith("crossalign ")]
+    assert len(found) >= 10
+    for words in found:
+        with pytest.raises(SystemExit) as end:
+            main([*words, "--help"])  # unknown options are refused before help is shown
+        assert end.value.code == 0, words
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", "--nonsense", "--help"])
+    assert end.value.code == 2
 
 
 def test_console_blocks(folder: Path) -> None:

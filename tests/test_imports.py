@@ -88,7 +88,7 @@ ROOMS = [
         *("descriptions", "texts", "sentences", "waffle", "bank"),
         *("_description_checks", "_english", "_text_checks"),
     },
-    {"alignment"},
+    {"alignment", "weighting"},
     {"encoders"},
     {"store", "_database", "_packing"},
     {"methods", "lint", "refine"},

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from crossalign.errors import CrossalignError as CrossalignError
     from crossalign.errors import DescriptionError as DescriptionError
     from crossalign.errors import EncoderError as EncoderError
+    from crossalign.errors import EvaluationError as EvaluationError
     from crossalign.errors import ImageError as ImageError
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
@@ -68,6 +69,7 @@ _HOMES = {
         "CrossalignError",
         "DescriptionError",
         "EncoderError",
+        "EvaluationError",
         "ImageError",
         "MethodError",
         "MissingExtraError",

@@ -31,6 +31,9 @@ REFINED_IOU = 0.85
 REFINED_TRIES = 3
 """Candidates drawn for each crop, at most."""
 
+NESTED_STEPS = 3
+"""Crops of each region that grows."""
+
 _BITS = 32
 
 
@@ -73,6 +76,28 @@ def refined(
     return kept
 
 
+def nested(
+    count: int, side: tuple[float, float], width: int, height: int, seed: int, digest: bytes
+) -> Boxes:
+    """Let every region grow: a random crop of the smallest side, then around it larger ones.
+
+    Each region has ``NESTED_STEPS`` crops, whose sides rise in equal ratios to the largest; at the
+    border they are moved inside.
+    """
+    regions = -(-count // NESTED_STEPS)
+    low, high = side
+    seeds = random(regions, (low, low), width, height, seed, digest)
+    centres = (seeds[:, :2] + seeds[:, 2:]) / 2
+    rows = np.empty((regions, NESTED_STEPS, 4), np.int64)
+    for step in range(NESTED_STEPS):
+        share = low * (high / low) ** (step / (NESTED_STEPS - 1))
+        length = max(1, int(share * min(width, height)))
+        free = np.array([width - length, height - length])
+        corners = np.clip(np.floor(centres - length / 2), 0, free).astype(np.int64)
+        rows[:, step] = np.concatenate([corners, corners + length], axis=1)
+    return rows.reshape(-1, 4)[:count]
+
+
 def grid(
     count: int, side: tuple[float, float], width: int, height: int, _seed: int, _digest: bytes
 ) -> Boxes:
@@ -91,7 +116,13 @@ def grid(
     return np.array(rows, dtype=np.int64)
 
 
-LAYOUTS: dict[str, Layout] = {"random": random, "grid": grid, "even": even, "refined": refined}
+LAYOUTS: dict[str, Layout] = {
+    "random": random,
+    "grid": grid,
+    "even": even,
+    "refined": refined,
+    "nested": nested,
+}
 """The layouts by name."""
 
 

@@ -77,3 +77,27 @@ class Progress:
             self._task = self._bar.add_task(self._what, total=self._total)
             self._bar.start()
         self._bar.update(self._task, completed=done, total=self._total)
+
+
+class PassProgress:
+    """Progress of several passes, one after the other, a bar for each.
+
+    Call it with the title of the pass, the number done and the total.
+    """
+
+    def __init__(self) -> None:
+        self._title = ""
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> PassProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+    def __call__(self, title: str, done: int, total: int) -> None:
+        if title != self._title or self._bar is None:
+            self.__exit__()
+            self._title, self._bar = title, Progress(f"images, {title}", total)
+        self._bar.update(done)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import operator
 import os
 import threading
@@ -27,7 +28,9 @@ from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
+from crossalign.refine import repeats
 from crossalign.store import Store
+from crossalign.weighting import weigh
 
 Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
 """What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
@@ -44,12 +47,14 @@ class ClassSide:
         descriptions: Embeddings of all texts, class after class, float32, shape (sum of M_c, D).
         offsets: int64, shape (C + 1,); class c owns rows ``offsets[c]:offsets[c + 1]``.
         vectors: Pooled class vectors, float32, shape (C, D).
+        texts: The texts of each class that count, after refinement.
     """
 
     labels: Embeddings
     descriptions: Embeddings
     offsets: npt.NDArray[np.int64]
     vectors: Embeddings
+    texts: tuple[tuple[str, ...], ...] = ()
 
 
 class Classifier:
@@ -280,14 +285,50 @@ class Classifier:
             self._encoder, [*texts, *self._texts.labels], self._store, on_progress
         )
         descriptions, labels = embedded[: len(texts)], embedded[len(texts) :]
-        vectors = alignment.class_vectors(
-            labels,
-            descriptions,
-            offsets,
-            scale=self._method.description_scale,
-            form=self._method.form,
+        if self._method.redundant is not None:
+            groups, offsets, descriptions = _refined(
+                groups, offsets, descriptions, self._method.redundant
+            )
+        rows = [
+            alignment.pool(
+                self._description_weights(index, labels, descriptions[start:stop]),
+                descriptions[start:stop],
+                self._method.form,
+            )
+            for index, (start, stop) in enumerate(itertools.pairwise(offsets.tolist()))
+        ]
+        return ClassSide(labels, descriptions, offsets, np.stack(rows), groups)
+
+    def _description_weights(self, index: int, labels: Embeddings, texts: Embeddings) -> Any:
+        method = self._method
+        return weigh(
+            method.description_weighting,
+            labels[index],
+            texts,
+            method.description_scale,
+            top=method.top,
+            classes=labels,
         )
-        return ClassSide(labels, descriptions, offsets, vectors)
+
+    def crop_weights(self, image: Embeddings, parts: Embeddings) -> Any:
+        """Weigh the crops of an image as the method does.
+
+        Args:
+            image: Embedding of the whole image, shape (D,).
+            parts: Embeddings of its crops, shape (N, D).
+
+        Returns:
+            float32, shape (N,), adding up to 1.
+        """
+        method = self._method
+        return weigh(
+            method.crop_weighting,
+            image,
+            parts,
+            method.crop_scale,
+            top=method.top,
+            classes=self.prepare().vectors,
+        )
 
     def _encode(self, images: Iterable[Any]) -> Iterator[Encoded]:
         vectors = self.prepare().vectors
@@ -306,9 +347,7 @@ class Classifier:
             message = str(encoded.error) or "out of memory"
             return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
         image, parts = _sides(encoded.embeddings)
-        vector = alignment.image_vectors(
-            image, parts, scale=self._method.crop_scale, form=self._method.form
-        )
+        vector = alignment.pool(self.crop_weights(image, parts), parts, self._method.form)
         scores = alignment.scores(vector, self.prepare().vectors)
         best = int(np.argmax(scores))
         return Prediction(
@@ -333,10 +372,8 @@ class Classifier:
         side = self.prepare()
         index = self.classes.index(label)
         texts = side.descriptions[side.offsets[index] : side.offsets[index + 1]]
-        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
-        text_weights = alignment.description_weights(
-            side.labels[index], texts, self._method.description_scale
-        )
+        weights = self.crop_weights(image, parts)
+        text_weights = self._description_weights(index, side.labels, texts)
         # The weights are those of the score; what follows is rounded as little as can be.
         terms = alignment.contributions(
             np.asarray(parts, np.float64),
@@ -352,7 +389,7 @@ class Classifier:
             size=evidence.size,
             boxes=_regions(evidence),
             crop_weights=weights,
-            descriptions=self._texts.texts[index],
+            descriptions=side.texts[index],
             description_weights=text_weights,
             similarity=alignment.similarity_matrix(parts, texts),
             terms=terms,
@@ -363,7 +400,7 @@ class Classifier:
     def _crop_scores(self, prediction: Prediction) -> CropScores:
         evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
-        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
+        weights = self.crop_weights(image, parts)
         vectors = self.prepare().vectors
         terms = alignment.crop_contributions(
             np.asarray(parts, np.float64),
@@ -416,6 +453,26 @@ def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
     return views[0], views[1:] if len(views) > 1 else views
 
 
+def _refined(
+    groups: tuple[tuple[str, ...], ...],
+    offsets: npt.NDArray[np.int64],
+    rows: Embeddings,
+    threshold: float,
+) -> tuple[tuple[tuple[str, ...], ...], npt.NDArray[np.int64], Embeddings]:
+    """Drop the texts of each class that repeat one before them."""
+    kept = [
+        [place for place in range(stop - start) if place not in dropped]
+        for start, stop in itertools.pairwise(offsets.tolist())
+        for dropped in [repeats(rows[start:stop], threshold)]
+    ]
+    chosen = np.concatenate([start + np.array(k) for start, k in zip(offsets, kept, strict=False)])
+    return (
+        tuple(tuple(group[k] for k in places) for group, places in zip(groups, kept, strict=True)),
+        np.cumsum([0, *map(len, kept)]),
+        rows[chosen],
+    )
+
+
 def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
     if prediction._evidence is None or prediction.scores is None:
         raise ImageError(f"there is nothing to explain: {prediction.error}")
@@ -447,6 +504,11 @@ def _with_crops(
     if isinstance(crops, CropSpec) and seed is not None and seed != crops.seed:
         raise CropError(
             f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
+        )
+    if rule is not None and method.crop_weighting != "softmax":
+        raise MethodError(
+            "adaptive crops know the published softmax weights alone; method "
+            f"{method.name!r} weighs crops by {method.crop_weighting!r}. Give a number of crops."
         )
     return dataclasses.replace(method, crops=spec), rule
 

@@ -25,7 +25,7 @@ from crossalign.errors import CropError
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """Encoder input: RGB, shape (N, S, S, 3), values 0 to 255."""
 
-Kind: TypeAlias = Literal["random", "grid", "even", "refined"]
+Kind: TypeAlias = Literal["random", "grid", "even", "refined", "nested"]
 Resample: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Fit: TypeAlias = Literal["crop", "squash"]
 
@@ -62,6 +62,7 @@ class CropSpec:
         kind: ``"random"`` draws side and place of each crop; ``"even"`` spreads them evenly, by a
             scrambled Sobol sequence; ``"refined"`` draws and drops what nearly repeats a crop (IoU
             above 0.85), of at most three candidates a crop, as BiFTA does (arXiv 2601.20419);
+            ``"nested"`` draws small ones and lets each grow to the largest side in three steps;
             ``"grid"`` lays crops of three sizes on even lattices.
 
     Raises:

@@ -43,6 +43,10 @@ class StoreError(CrossalignError, OSError):
     """A folder cannot be used as a store of embeddings."""
 
 
+class EvaluationError(CrossalignError, ValueError):
+    """A data set, a receipt or a setting of an evaluation is not usable."""
+
+
 class WriterError(CrossalignError, RuntimeError):
     """A writer of descriptions cannot work: no endpoint, no permission, no dictionary."""
 

@@ -25,9 +25,11 @@ from crossalign.alignment import (
 from crossalign.crops import CropSpec
 from crossalign.descriptions import DescriptionSet, wordify
 from crossalign.errors import DescriptionError, MethodError
+from crossalign.refine import REDUNDANT
 from crossalign.sentences import SentenceStyle, descriptor_sentences
 from crossalign.texts import LABEL_TEMPLATE, fill_template, fill_templates
 from crossalign.waffle import waffle_texts
+from crossalign.weighting import WEIGHTINGS, Weighting
 
 Texts: TypeAlias = Literal["label", "templates", "descriptors", "waffle", "descriptions"]
 """Which texts stand for a class.
@@ -56,6 +58,13 @@ class Method:
         style: ``"english"``, or ``"published"`` for the sentences of the published code, its slips
             of grammar included. For ``descriptors``.
         source: The paper.
+        crop_weighting: How crops are weighed, see :data:`crossalign.weighting.WEIGHTINGS`; the
+            published way is ``"softmax"``.
+        description_weighting: How descriptions are weighed.
+        top: Crops or descriptions that count where the weighting is ``"top-k"``.
+        redundant: Descriptions whose cosine to a kept one of their class exceeds this are dropped;
+            None keeps all.
+        most_texts: Texts of a class at most, the first ones; None keeps all.
 
     Raises:
         MethodError: If a value is unknown or out of range.
@@ -70,9 +79,16 @@ class Method:
     templates: str | tuple[str, ...] = "ensemble"
     style: SentenceStyle = "english"
     source: str = ""
+    crop_weighting: Weighting = "softmax"
+    description_weighting: Weighting = "softmax"
+    top: int = 10
+    redundant: float | None = None
+    most_texts: int | None = None
 
     def __post_init__(self) -> None:
         for name, known in (
+            ("crop_weighting", WEIGHTINGS),
+            ("description_weighting", WEIGHTINGS),
             ("texts", tuple(_TEXTS)),
             ("form", FORMS),
             ("style", get_args(SentenceStyle)),
@@ -85,6 +101,14 @@ class Method:
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or not math.isfinite(value):
                 raise MethodError(f"expected a finite {name}; got {value!r}.")
+        for name in ("top", "most_texts"):
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 1):
+                raise MethodError(f"expected {name} as a whole number from 1 up; got {number!r}.")
+        if self.redundant is not None and not -1 < self.redundant <= 1:
+            raise MethodError(
+                f"expected redundant as a cosine above -1, up to 1; got {self.redundant!r}."
+            )
         if self.crops is not None and not isinstance(self.crops, CropSpec):
             raise MethodError(
                 f"expected crops as a CropSpec, or None for the whole image; got {self.crops!r}. "
@@ -148,7 +172,7 @@ def class_texts(
     pairs = zip(classes, found, strict=True)
     return ClassTexts(
         labels=tuple(fill_template(LABEL_TEMPLATE, name) for name in spoken),
-        texts=texts,
+        texts=tuple(group[: method.most_texts] for group in texts),
         origin=origin,
         undescribed=tuple(name for name, group in pairs if asked and not group),
     )
@@ -264,6 +288,25 @@ _FAMILY = (
         crop_scale=PUBLISHED_CROP_SCALE,
         description_scale=PUBLISHED_DESCRIPTION_SCALE,
         source="Li et al., ICML 2024, arXiv 2406.02915",
+    ),
+    Method(
+        "bifta",
+        "descriptions",
+        crops=CropSpec(count=100, kind="refined"),
+        crop_scale=PUBLISHED_CROP_SCALE,
+        description_scale=PUBLISHED_DESCRIPTION_SCALE,
+        redundant=REDUNDANT,
+        source="Sun et al., TMLR 2026, arXiv 2601.20419",
+    ),
+    Method(
+        "lgca",
+        "descriptions",
+        crops=CropSpec(kind="nested", side=(0.3, 0.9)),
+        crop_scale=PUBLISHED_CROP_SCALE,
+        description_scale=PUBLISHED_DESCRIPTION_SCALE,
+        crop_weighting="top-k",
+        top=20,
+        source="in the style of LGCA's progressive expansion, arXiv 2511.00419",
     ),
 )
 

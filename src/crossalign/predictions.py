@@ -223,6 +223,11 @@ class Prediction:
         second, first = np.partition(self.scores, -2)[-2:].tolist()
         return float(first - second)
 
+    @property
+    def evidence(self) -> Evidence | None:
+        """What the scores were computed from; None if the image could not be used."""
+        return self._evidence
+
     def explain(self, label: str | None = None) -> Explanation:
         """Take the score of a class apart into (crop, description) terms that add up to it.
 

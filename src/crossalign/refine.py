@@ -154,6 +154,28 @@ def text_margins(encoded: EncodedTexts) -> Margins:
     return Margins(own, other, nearest)
 
 
+def repeats(rows: Embeddings, threshold: float = REDUNDANT) -> dict[int, tuple[int, float]]:
+    """Find the texts of a class that say what one before them says.
+
+    Args:
+        rows: Their embeddings in order, float32, shape (M, D), unit rows.
+        threshold: Highest cosine that two kept texts may have.
+
+    Returns:
+        For each text to be dropped the nearest kept one and the cosine to it.
+    """
+    cosines = rows @ rows.T
+    kept: list[int] = []
+    dropped = {}
+    for place in range(len(rows)):
+        near = cosines[place, kept]
+        if kept and near.max() > threshold:
+            dropped[place] = (kept[int(near.argmax())], float(near.max()))
+        else:
+            kept.append(place)
+    return dropped
+
+
 def by_cosine(
     classes: DescriptionSet, encoder: Encoder, *, threshold: float = REDUNDANT
 ) -> Refinement:
@@ -184,18 +206,10 @@ def by_cosine(
 
     def decide(position: int) -> dict[int, str]:
         rows = encoded.rows(position)
-        cosines = rows @ rows.T
-        kept: list[int] = []
-        reasons = {}
-        for place in range(len(rows)):
-            nearest = max(kept, key=lambda other, row=place: cosines[row, other], default=None)  # type: ignore[misc]
-            if nearest is not None and cosines[place, nearest] > threshold:
-                reasons[place] = (
-                    f"cosine {cosines[place, nearest]:.3f} to {classes.texts[position][nearest]!r}"
-                )
-            else:
-                kept.append(place)
-        return reasons
+        return {
+            place: f"cosine {cosine:.3f} to {classes.texts[position][nearest]!r}"
+            for place, (nearest, cosine) in repeats(rows, threshold).items()
+        }
 
     note = {"by": "cosine", "threshold": threshold}
     return _refined(classes, encoder, decide, note)

@@ -18,6 +18,9 @@ import crossalign
 from crossalign.cli import (  # isort: skip # noqa: F401
     classify,
     explain,
+    evaluate,
+    ablate,
+    cost,
     store,
     models,
     export,

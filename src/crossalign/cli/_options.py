@@ -24,7 +24,7 @@ ModelName: TypeAlias = Annotated[
     str, typer.Option("--model", help="Encoder; see `crossalign models`.")
 ]
 MethodName: TypeAlias = Annotated[
-    str, typer.Option("--method", help="clip, clip-e, clip-d, waffle, cupl or wca.")
+    str, typer.Option("--method", help="clip, clip-e, clip-d, waffle, cupl, wca, bifta or lgca.")
 ]
 Crops: TypeAlias = Annotated[
     str,

@@ -27,11 +27,12 @@ MethodName: TypeAlias = Annotated[
     str, typer.Option("--method", help="clip, clip-e, clip-d, waffle, cupl, wca, bifta or lgca.")
 ]
 Crops: TypeAlias = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--crops",
         metavar="N|auto",
-        help="Crops an image, for methods that take any; auto takes as many as its label needs.",
+        help="Crops an image, for methods that take any; auto takes as many as its label needs.  "
+        "[default: the method's own, 60 for wca]",
     ),
 ]
 Risk: TypeAlias = Annotated[

@@ -67,14 +67,16 @@ def classes_given(names: list[str] | None, file: Path | None) -> Any:
     )
 
 
-def crops_given(text: str, risk: float | None) -> int | Adaptive:
-    """Read --crops and --risk."""
+def crops_given(text: str | None, risk: float | None) -> int | Adaptive | None:
+    """Read --crops and --risk; None leaves the number to the method."""
     if text == "auto":
         from crossalign.adaptive import Adaptive
 
         return Adaptive() if risk is None else Adaptive(risk=risk)
     if risk is not None:
         raise typer.BadParameter("--risk goes with --crops auto")
+    if text is None:
+        return None
     if not text.isdecimal():
         raise typer.BadParameter(f"expected --crops as a number, or auto; got {text!r}")
     return int(text)

@@ -44,7 +44,7 @@ def classify(
     classes: ClassesFile = None,
     model: ModelName = "builtin",
     method: MethodName = "wca",
-    crops: Crops = "60",
+    crops: Crops = None,
     risk: Risk = None,
     seed: Seed = 0,
     bank: Bank = True,

@@ -68,7 +68,7 @@ def explain(
     ] = None,
     model: ModelName = "builtin",
     method: MethodName = "wca",
-    crops: Crops = "60",
+    crops: Crops = None,
     risk: Risk = None,
     seed: Seed = 0,
     bank: Bank = True,

@@ -490,16 +490,15 @@ def _with_crops(
 ) -> tuple[Method, Adaptive | None]:
     """Give a method the crops that were asked for, and the rule that says when to stop, if any."""
     rule = Adaptive() if crops == "auto" else crops if isinstance(crops, Adaptive) else None
-    if method.crops is None:
-        spec = None
-    elif isinstance(crops, CropSpec):
+    if isinstance(crops, CropSpec):
         spec = crops
-    else:
+    else:  # checked also where the method has no use for it
+        own = method.crops or CropSpec()
         count: Any = crops if rule is None else rule.maximum
         spec = dataclasses.replace(
-            method.crops,
-            count=method.crops.count if count is None else count,
-            seed=method.crops.seed if seed is None else seed,
+            own,
+            count=own.count if count is None else count,
+            seed=own.seed if seed is None else seed,
         )
     if isinstance(crops, CropSpec) and seed is not None and seed != crops.seed:
         raise CropError(
@@ -510,7 +509,7 @@ def _with_crops(
             "adaptive crops know the published softmax weights alone; method "
             f"{method.name!r} weighs crops by {method.crop_weighting!r}. Give a number of crops."
         )
-    return dataclasses.replace(method, crops=spec), rule
+    return dataclasses.replace(method, crops=method.crops and spec), rule
 
 
 def _encode_texts(

@@ -89,8 +89,7 @@ def nested(
     seeds = random(regions, (low, low), width, height, seed, digest)
     centres = (seeds[:, :2] + seeds[:, 2:]) / 2
     rows = np.empty((regions, NESTED_STEPS, 4), np.int64)
-    for step in range(NESTED_STEPS):
-        share = low * (high / low) ** (step / (NESTED_STEPS - 1))
+    for step, share in enumerate((low, min(max(math.sqrt(low * high), low), high), high)):
         length = max(1, int(share * min(width, height)))
         free = np.array([width - length, height - length])
         corners = np.clip(np.floor(centres - length / 2), 0, free).astype(np.int64)

@@ -8,8 +8,9 @@ DEV := $(VENV)/.ready-dev
 TORCH := .venv-torch/.ready
 OPEN_CLIP := .venv-open-clip/.ready
 COMMA := ,
+RAY := .venv-ray/.ready
 
-.PHONY: help env demo test test-torch check format bench clean
+.PHONY: help env demo test test-torch test-ray check format bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -24,6 +25,9 @@ test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch or OpenVIN
 	.venv-torch/bin/python -m pytest tests/test_alignment.py tests/test_crops.py \
 		tests/test_transformers.py tests/test_onnx.py tests/test_export.py
 	.venv-open-clip/bin/python -m pytest tests/test_open_clip.py
+
+test-ray: $(RAY)  ## Run the tests that need Ray, in an environment of its own
+	.venv-ray/bin/python -m pytest tests/labeling/test_ray.py
 
 check: $(DEV)  ## Check format, lint, types, docstrings and docs
 	$(BIN)/ruff format --check .
@@ -70,6 +74,12 @@ $(TORCH): pyproject.toml constraints.txt
 $(OPEN_CLIP): pyproject.toml constraints.txt
 	$(call torch-environment,.venv-open-clip,open-clip)
 
+$(RAY): pyproject.toml
+	test -x .venv-ray/bin/python || $(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	.venv-ray/bin/python -m pip install --quiet --editable '.[ray]' --group test
+	touch $@
+
 define torch-environment
 	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 	$(1)/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
@@ -79,4 +89,4 @@ define torch-environment
 endef
 
 clean:  ## Remove the environment and everything that was made
-	rm -rf $(VENV) .venv-torch .venv-open-clip build dist crossalign-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-torch .venv-open-clip .venv-ray build dist crossalign-demo .mypy_cache .pytest_cache .ruff_cache .hypothesis

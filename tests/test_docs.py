@@ -6,16 +6,21 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from crossalign import Store
+from crossalign import Classifier, Store
+from crossalign.calibration import calibrate
 from crossalign.cli import main
 from crossalign.demo import everyday_classes, photo_folder
+from crossalign.labeling.decisions import scoring_settings
+from crossalign.labeling.labelled import labelled_photos
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -25,6 +30,7 @@ PAGES = (
     "docs/evaluation.md",
     "docs/explanations.md",
     "docs/guide.md",
+    "docs/labelling.md",
     "docs/models.md",
     "docs/reproducing.md",
     "docs/speed.md",
@@ -46,8 +52,28 @@ def commands() -> list[str]:
     return [line for line in lines if line.startswith("crossalign ")]
 
 
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Labelled pictures, and what they teach."""
+    folder = tmp_path_factory.mktemp("docs")
+    for name, (label, turn) in {"chelsea.png": ("tabby cat", 0), "coffee.png": ("pug", 5)}.items():
+        with Image.open(photo_folder() / name) as photo:
+            image = photo.convert("RGB").resize((160, 120))
+        (folder / "labelled" / label).mkdir(parents=True)
+        for number in range(12):
+            image.rotate(turn + number).save(folder / "labelled" / label / f"{number}.jpg")
+    classes = ("tabby cat", "pug")
+    photos = labelled_photos(folder / "labelled", classes)
+    classifier = Classifier(classes, method="cupl")
+    scores = [prediction.scores for prediction in classifier.predict(path for path, _ in photos)]
+    places = [place for _, place in photos]
+    learnt = calibrate(np.array(scores), places, settings=scoring_settings(classifier))
+    learnt.save(folder / "calibration.json")
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the docs speak of."""
     Image.open(photo_folder() / "chelsea.png").convert("RGB").save(tmp_path / "photo.jpg")
     Image.open(photo_folder() / "coffee.png").convert("RGB").save(tmp_path / "cup.jpg")
@@ -63,6 +89,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "birds.json").write_text(birds, encoding="utf-8")
     (tmp_path / "draft.json").write_text(draft, encoding="utf-8")
     Store(tmp_path / "embeddings").close()
+    shutil.copytree(labelled, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -30,17 +30,20 @@ if TYPE_CHECKING:
     from crossalign.encoders import load_encoder as load_encoder
     from crossalign.encoders import register_encoder as register_encoder
     from crossalign.errors import AlignmentError as AlignmentError
+    from crossalign.errors import CalibrationError as CalibrationError
     from crossalign.errors import CropError as CropError
     from crossalign.errors import CrossalignError as CrossalignError
     from crossalign.errors import DescriptionError as DescriptionError
     from crossalign.errors import EncoderError as EncoderError
     from crossalign.errors import EvaluationError as EvaluationError
     from crossalign.errors import ImageError as ImageError
+    from crossalign.errors import LabelingError as LabelingError
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
     from crossalign.errors import ServerError as ServerError
     from crossalign.errors import StoreError as StoreError
     from crossalign.errors import WriterError as WriterError
+    from crossalign.estimator import ZeroShotClassifier as ZeroShotClassifier
     from crossalign.images import load_image as load_image
     from crossalign.methods import METHODS as METHODS
     from crossalign.methods import Method as Method
@@ -65,18 +68,21 @@ _HOMES = {
     ),
     "errors": (
         "AlignmentError",
+        "CalibrationError",
         "CropError",
         "CrossalignError",
         "DescriptionError",
         "EncoderError",
         "EvaluationError",
         "ImageError",
+        "LabelingError",
         "MethodError",
         "MissingExtraError",
         "ServerError",
         "StoreError",
         "WriterError",
     ),
+    "estimator": ("ZeroShotClassifier",),
     "images": ("load_image",),
     "methods": ("METHODS", "Method"),
     "predictions": ("Explanation", "Prediction"),

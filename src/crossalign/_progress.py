@@ -20,11 +20,13 @@ class Progress:
     Args:
         what: What is counted, for example ``"images"``.
         total: How many there are; None if that is not known.
+        before: How many of them were done before, which say nothing of the speed now.
     """
 
-    def __init__(self, what: str, total: int | None = None) -> None:
+    def __init__(self, what: str, total: int | None = None, before: int = 0) -> None:
         self._what = what
         self._total = total
+        self._before = before
         self._start = self._last_line = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
@@ -56,9 +58,12 @@ class Progress:
             self._show(done)
         elif now - self._last_line >= _LINE_SECONDS:
             self._last_line = now
-            rate = done / (now - self._start)
+            rate = (done - self._before) / (now - self._start)
             of = f" of {self._total}" if self._total is not None else ""
-            sys.stderr.write(f"{done}{of} {self._what}, {rate:.1f} a second\n")
+            left = ""
+            if self._total is not None and rate > 0:
+                left = f", {_duration((self._total - done) / rate)} left"
+            sys.stderr.write(f"{done}{of} {self._what}, {rate:.1f} a second{left}\n")
             sys.stderr.flush()
 
     def _show(self, done: int) -> None:
@@ -70,13 +75,17 @@ class Progress:
                 progress.TextColumn("{task.description}"),
                 progress.BarColumn(),
                 progress.MofNCompleteColumn(),
+                progress.TextColumn("{task.fields[rate]}"),
                 progress.TimeRemainingColumn(),
                 console=Console(stderr=True),
                 transient=True,
             )
-            self._task = self._bar.add_task(self._what, total=self._total)
+            self._task = self._bar.add_task(
+                self._what, total=self._total, completed=self._before, rate=""
+            )
             self._bar.start()
-        self._bar.update(self._task, completed=done, total=self._total)
+        rate = (done - self._before) / (time.monotonic() - self._start)
+        self._bar.update(self._task, completed=done, total=self._total, rate=f"{rate:.1f} a second")
 
 
 class PassProgress:
@@ -101,3 +110,13 @@ class PassProgress:
             self.__exit__()
             self._title, self._bar = title, Progress(f"images, {title}", total)
         self._bar.update(done)
+
+
+def _duration(seconds: float) -> str:
+    """Say how long something takes, in its two largest units."""
+    minutes, hours = int(seconds // 60), int(seconds // 3600)
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24} h"
+    if hours:
+        return f"{hours} h {minutes % 60} min"
+    return f"{minutes} min {int(seconds) % 60} s" if minutes else f"{int(seconds)} s"

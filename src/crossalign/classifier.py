@@ -20,6 +20,7 @@ from crossalign._rounds import in_rounds
 from crossalign._stream import Encoded, Planner, all_views, encode_stream
 from crossalign._views import Opener
 from crossalign.adaptive import Adaptive, Contest
+from crossalign.calibration import PLAIN_TEMPERATURE
 from crossalign.crops import Boxes, CropSpec
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
@@ -27,6 +28,7 @@ from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
+from crossalign.pipeline import Pipeline
 from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
 from crossalign.refine import repeats
 from crossalign.store import Store
@@ -168,6 +170,11 @@ class Classifier:
         """When an image has enough crops; None if each has all of them."""
         return self._adaptive
 
+    @property
+    def draft(self) -> bool:
+        """Whether large JPEGs are decoded at a part of their size."""
+        return self._opener.draft
+
     def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> ClassSide:
         """Encode the classes now, unless that is done already.
 
@@ -266,6 +273,37 @@ class Classifier:
         return (
             self._decide(encoded, keep_evidence=keep_evidence) for encoded in self._encode(images)
         )
+
+    def to_pipeline(self, temperature: float = PLAIN_TEMPERATURE) -> Pipeline:
+        """Give what is called like Transformers' ``zero-shot-image-classification`` pipeline.
+
+        Args:
+            temperature: Its scores are softmax(cosines / temperature).
+
+        Returns:
+            A callable for these classes, or for those that are named at a call.
+
+        Example:
+            >>> from PIL import Image
+            >>> pipeline = Classifier(["red square", "green field"], method="clip").to_pipeline()
+            >>> found = pipeline(Image.new("RGB", (64, 64), "green"), candidate_labels=["a", "b"])
+            >>> sorted(found[0]), round(sum(one["score"] for one in found), 6)
+            (['label', 'score'], 1.0)
+        """
+
+        def make(names: Sequence[str]) -> Classifier:
+            return Classifier(
+                names,
+                encoder=self._encoder,
+                method=self._method,
+                batch_size=self._batch_size,
+                workers=self._workers,
+                max_pixels=self._opener.max_pixels,
+                store=self._store,
+                draft=self.draft,
+            )
+
+        return Pipeline(self, make, temperature)
 
     def __repr__(self) -> str:
         spec = self._method.crops

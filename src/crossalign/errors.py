@@ -51,6 +51,14 @@ class WriterError(CrossalignError, RuntimeError):
     """A writer of descriptions cannot work: no endpoint, no permission, no dictionary."""
 
 
+class CalibrationError(CrossalignError, ValueError):
+    """Labelled photos or a calibration cannot be used, or a calibration is for something else."""
+
+
+class LabelingError(CrossalignError, RuntimeError):
+    """A labelling job cannot start or cannot go on; what it has finished is kept."""
+
+
 class MissingExtraError(CrossalignError, ImportError):
     """A feature needs an optional dependency that is not installed.
 

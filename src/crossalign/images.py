@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
+    "IMAGE_ENDINGS",
     "ImageSource",
     "content_digest",
     "load_image",
@@ -43,6 +44,12 @@ DEFAULT_MAX_PIXELS = 178_956_970
 """Pictures above this many pixels are refused before they are decoded (about 13,377 x 13,377)."""
 # It is where Pillow itself stops, twice its PIL.Image.MAX_IMAGE_PIXELS: a lower number would refuse
 # pictures that every other tool opens, a higher one would never be reached.
+
+
+IMAGE_ENDINGS = frozenset(
+    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".jfif"}
+)
+"""How the names of photos end, in lower case: what is taken from folders and archives."""
 
 
 class SupportsArray(Protocol):

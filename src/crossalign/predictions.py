@@ -228,6 +228,22 @@ class Prediction:
         """What the scores were computed from; None if the image could not be used."""
         return self._evidence
 
+    @property
+    def content_hash(self) -> str | None:
+        """32 hexadecimal digits that name the pixels, whatever the file; None with an error."""
+        return None if self._evidence is None else self._evidence.digest.hex()
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height of the upright image in pixels; None with an error."""
+        return None if self._evidence is None else self._evidence.size
+
+    @property
+    def embedding(self) -> Embeddings | None:
+        """Unit vector of the whole image, float32, shape (D,); None if it was not kept."""
+        evidence = self._evidence
+        return None if evidence is None or evidence.views is None else evidence.views[0]
+
     def explain(self, label: str | None = None) -> Explanation:
         """Take the score of a class apart into (crop, description) terms that add up to it.
 

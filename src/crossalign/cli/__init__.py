@@ -18,6 +18,8 @@ import crossalign
 from crossalign.cli import (  # isort: skip # noqa: F401
     classify,
     explain,
+    label,
+    calibrate,
     evaluate,
     ablate,
     cost,

@@ -27,8 +27,9 @@ def image_files(folder: Path | None) -> list[Path]:
     """All files below a folder that are named like photos."""
     if folder is None:
         return []
-    endings = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"}
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in endings)
+    from crossalign.images import IMAGE_ENDINGS
+
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
     if not found:
         raise typer.BadParameter(f"no photos in {folder}: expected a folder with image files")
     return found

@@ -1,0 +1,424 @@
+"""From scores to confidence: a temperature learnt from a few labelled photos.
+
+A score ranks the classes of one image and says nothing of how often such an answer is right. With
+some labelled photos one number, the temperature T of softmax(scores / T), turns scores into
+confidences that can be read as shares of right answers (Guo et al., ICML 2017, arXiv 1706.04599).
+The label never changes by it. Everything here takes and gives NumPy arrays.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from crossalign.errors import CalibrationError
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+
+PLAIN_TEMPERATURE = 0.01
+"""What cosines are divided by where there are no labelled photos: CLIP's own scale is 100."""
+
+BINS = 10
+LEAST_PHOTOS = 20
+
+# 1 / T is looked for between these; a set of photos without one wrong answer would send it to
+# infinity.
+_LEAST_SHARPNESS, _MOST_SHARPNESS = 1e-2, 1e4
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """Photos of like confidence.
+
+    Args:
+        low: Least confidence that belongs here.
+        high: Where the next bin begins.
+        photos: How many there are.
+        confidence: Their mean confidence; 0 without photos.
+        right: Share of them that were labelled right; 0 without photos.
+    """
+
+    low: float
+    high: float
+    photos: int
+    confidence: float
+    right: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well confidences fit what happened.
+
+    Args:
+        log_loss: Mean of -log p of the true class, in nats.
+        ece: Expected calibration error: mean distance of confidence and share of right answers
+            over bins of equal width, weighted by their photos.
+    """
+
+    log_loss: float
+    ece: float
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The least confidence at which labels are as precise as was wished.
+
+    Args:
+        confidence: The threshold.
+        wanted: Precision that was wished for.
+        precision: Precision that the photos at or above it reached.
+        low: Lower end of the 95 % interval of that precision (Wilson).
+        high: Upper end.
+        coverage: Share of the photos that are at or above it.
+    """
+
+    confidence: float
+    wanted: float
+    precision: float
+    low: float
+    high: float
+    coverage: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """A learnt temperature, and what it was learnt from.
+
+    Args:
+        temperature: T; confidences are softmax(scores / T).
+        photos: Number of labelled photos.
+        accuracy: Share of them that were labelled right.
+        before: Quality with T = 0.01, which CLIP's users take without photos.
+        after: Quality with this T, on photos that it was not learnt from (cross-validation).
+        bins: The reliability diagram of ``after``.
+        threshold: For the wished precision; None if none was wished, or none reaches it.
+        settings: What scores depend on beside the image; a calibration fits no others.
+    """
+
+    temperature: float
+    photos: int
+    accuracy: float
+    before: Quality
+    after: Quality
+    bins: tuple[Bin, ...]
+    threshold: Threshold | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+    def confidences(self, scores: npt.ArrayLike) -> Numbers:
+        """Turn scores into confidences.
+
+        Args:
+            scores: Shape (..., C).
+
+        Returns:
+            Shape (..., C), adding up to 1 over the last axis.
+        """
+        return confidences(scores, self.temperature)
+
+    def check_settings(self, settings: Mapping[str, str]) -> None:
+        """Raise if scores were made otherwise than those that this was learnt from.
+
+        Args:
+            settings: What the scores depend on.
+
+        Raises:
+            CalibrationError: If something differs.
+        """
+        wrong = [name for name in self.settings if self.settings[name] != settings.get(name)]
+        if wrong:
+            raise CalibrationError(
+                f"this calibration was made with another {', another '.join(wrong)}, so its "
+                "confidences would be wrong here. Calibrate again with these settings, or use "
+                "those of the calibration."
+            )
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write it as JSON.
+
+        Args:
+            path: The file.
+        """
+        values = {"crossalign_calibration": _FORMAT, **asdict(self)}
+        Path(path).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Calibration:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The calibration.
+
+        Raises:
+            CalibrationError: If it is something else.
+        """
+        try:
+            values = json.loads(Path(path).read_text(encoding="utf-8"))
+            if values.pop("crossalign_calibration") != _FORMAT:
+                raise ValueError("its format is another")
+            threshold = values.pop("threshold")
+            loaded = cls(
+                **{
+                    **values,
+                    "before": Quality(**values["before"]),
+                    "after": Quality(**values["after"]),
+                    "bins": tuple(Bin(**one) for one in values["bins"]),
+                    "threshold": None if threshold is None else Threshold(**threshold),
+                }
+            )
+            if not 0 < float(loaded.temperature) < math.inf:
+                raise ValueError("its temperature is not a positive number")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CalibrationError(
+                f"{path} is not a calibration as `crossalign calibrate` writes it "
+                f"({type(error).__name__}: {error})."
+            ) from error
+        return loaded
+
+
+def confidences(scores: npt.ArrayLike, temperature: float) -> Numbers:
+    """Softmax of scores over a temperature.
+
+    Args:
+        scores: Shape (..., C).
+        temperature: T > 0.
+
+    Returns:
+        float64, shape (..., C), adding up to 1 over the last axis.
+
+    Example:
+        >>> confidences([0.3, 0.1], 0.1).round(3)
+        array([0.881, 0.119])
+    """
+    logits = np.asarray(scores, np.float64) / temperature
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shares: Numbers = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def log_loss(shares: Numbers, labels: npt.NDArray[np.int64]) -> float:
+    """Mean of -log p of the true class.
+
+    Args:
+        shares: Confidences, shape (n, C).
+        labels: True classes, shape (n,).
+
+    Returns:
+        Nats, 0 or more.
+    """
+    true = shares[np.arange(len(labels)), labels]
+    return float(-np.log(np.maximum(true, np.finfo(np.float64).tiny)).mean())
+
+
+def reliability(
+    confidence: npt.ArrayLike, right: npt.ArrayLike, bins: int = BINS
+) -> tuple[Bin, ...]:
+    """Set confidence beside what happened.
+
+    Args:
+        confidence: Confidence of each answer, shape (n,), 0 to 1.
+        right: Whether it was right, shape (n,).
+        bins: Number of bins of equal width.
+
+    Returns:
+        The bins, from 0 to 1.
+
+    Example:
+        >>> [bin.photos for bin in reliability([0.1, 0.8, 0.9, 1.0], [0, 1, 0, 1], bins=2)]
+        [1, 3]
+    """
+    values, hits = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
+    places = np.minimum((values * bins).astype(np.int64), bins - 1)
+    counts = np.bincount(places, minlength=bins)
+    shares = np.bincount(places, values, bins) / np.maximum(counts, 1)
+    rights = np.bincount(places, hits, bins) / np.maximum(counts, 1)
+    return tuple(
+        Bin(at / bins, (at + 1) / bins, int(counts[at]), float(shares[at]), float(rights[at]))
+        for at in range(bins)
+    )
+
+
+def calibration_error(bins: tuple[Bin, ...]) -> float:
+    """Expected calibration error of a reliability diagram.
+
+    Args:
+        bins: Its bins.
+
+    Returns:
+        0 (honest) to 1.
+    """
+    total = sum(one.photos for one in bins)
+    return sum(one.photos * abs(one.confidence - one.right) for one in bins) / max(total, 1)
+
+
+def fit_temperature(scores: npt.ArrayLike, labels: npt.NDArray[np.int64]) -> float:
+    """Find the temperature of the least log-loss.
+
+    The log-loss is convex in 1 / T, and its slope is the mean score that softmax expects less the
+    score of the true class: bisection finds where it is zero.
+
+    Args:
+        scores: Shape (n, C).
+        labels: True classes, shape (n,).
+
+    Returns:
+        T, from 0.0001 to 100.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> scores = rng.normal(size=(4000, 5))
+        >>> labels = np.array([rng.choice(5, p=row) for row in confidences(scores, 0.5)])
+        >>> round(fit_temperature(scores, labels), 1)
+        0.5
+    """
+    values = np.asarray(scores, np.float64)
+    true = values[np.arange(len(labels)), labels].mean()
+
+    def slope(sharpness: float) -> float:
+        expected = (confidences(values, 1.0 / sharpness) * values).sum(axis=1).mean()
+        return float(expected - true)
+
+    low, high = _LEAST_SHARPNESS, _MOST_SHARPNESS
+    for _ in range(60):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return 1.0 / math.sqrt(low * high)
+
+
+def threshold_for(
+    confidence: npt.ArrayLike, right: npt.ArrayLike, wanted: float
+) -> Threshold | None:
+    """Find the least confidence from which on labels are as precise as wished.
+
+    Args:
+        confidence: Confidence of each answer, shape (n,).
+        right: Whether it was right, shape (n,).
+        wanted: Precision, 0 to 1.
+
+    Returns:
+        The threshold; None if not even the surest answers reach that precision.
+
+    Example:
+        >>> threshold_for([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], 0.9).confidence
+        0.8
+    """
+    values, hits = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
+    order = np.argsort(-values, kind="stable")
+    ranked = values[order]
+    precision = np.cumsum(hits[order]) / np.arange(1, len(order) + 1)
+    last_of_ties = np.append(ranked[1:] < ranked[:-1], True)
+    fits = np.flatnonzero((precision >= wanted) & last_of_ties)
+    if not len(fits):
+        return None
+    taken = int(fits[-1]) + 1
+    low, high = wilson(float(hits[order][:taken].sum()), taken)
+    return Threshold(
+        confidence=float(ranked[taken - 1]),
+        wanted=wanted,
+        precision=float(precision[taken - 1]),
+        low=low,
+        high=high,
+        coverage=taken / len(order),
+    )
+
+
+def wilson(right: float, total: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson's score interval).
+
+    Args:
+        right: How many were right.
+        total: Of how many, at least 1.
+
+    Returns:
+        Its ends.
+    """
+    z, share = 1.959963984540054, right / total
+    middle = share + z * z / (2 * total)
+    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    scale = 1 + z * z / total
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+
+
+def calibrate(
+    scores: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    *,
+    precision: float | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> Calibration:
+    """Learn a temperature from labelled photos.
+
+    Quality, reliability diagram and threshold come from five-fold cross-validation: each photo's
+    confidence is that of a temperature learnt without it.
+
+    Args:
+        scores: Shape (n, C).
+        labels: True classes as whole numbers from 0 to C - 1, shape (n,).
+        precision: Precision that labels at or above the threshold shall have, 0 to 1.
+        settings: What the scores depend on.
+
+    Returns:
+        The calibration.
+
+    Raises:
+        CalibrationError: If there are too few photos, or the arrays do not fit.
+    """
+    values, true = _checked(scores, labels)
+    if precision is not None and not 0 < precision <= 1:
+        raise CalibrationError(f"expected a precision above 0 and up to 1; got {precision!r}.")
+    folds = np.random.default_rng(0).permutation(len(true)) % 5
+    shares = np.empty_like(values)
+    for fold in range(5):
+        left_out = folds == fold
+        temperature = fit_temperature(values[~left_out], true[~left_out])
+        shares[left_out] = confidences(values[left_out], temperature)
+    right = shares.argmax(axis=1) == true
+    bins = reliability(shares.max(axis=1), right)
+    plain = confidences(values, PLAIN_TEMPERATURE)
+    return Calibration(
+        temperature=fit_temperature(values, true),
+        photos=len(true),
+        accuracy=float(right.mean()),
+        before=Quality(
+            log_loss(plain, true), calibration_error(reliability(plain.max(axis=1), right))
+        ),
+        after=Quality(log_loss(shares, true), calibration_error(bins)),
+        bins=bins,
+        threshold=None
+        if precision is None
+        else threshold_for(shares.max(axis=1), right, precision),
+        settings=dict(settings or {}),
+    )
+
+
+def _checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Numbers, npt.NDArray[np.int64]]:
+    values: Any = np.asarray(scores, np.float64)
+    true: Any = np.asarray(labels)
+    if values.ndim != 2 or true.shape != values.shape[:1] or values.shape[1] < 2:
+        raise CalibrationError(
+            f"expected scores of shape (n, C) with two classes or more, and n labels; got "
+            f"{values.shape} and {true.shape}."
+        )
+    if len(true) < LEAST_PHOTOS:
+        raise CalibrationError(
+            f"expected at least {LEAST_PHOTOS} labelled photos, better some 100; got {len(true)}."
+        )
+    if not np.isfinite(values).all():
+        raise CalibrationError("expected finite scores; got NaN or infinity.")
+    if true.dtype.kind not in "iu" or true.min() < 0 or true.max() >= values.shape[1]:
+        raise CalibrationError(
+            f"expected labels as whole numbers from 0 to {values.shape[1] - 1}; got {true.dtype}, "
+            f"{true.min()} to {true.max()}."
+        )
+    return values, true.astype(np.int64)

@@ -1,0 +1,107 @@
+"""``crossalign calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossalign.cli._app import OK, SOME_FAILED, command, say
+from crossalign.cli._options import (
+    ClassesFile,
+    ClassNames,
+    Device,
+    Draft,
+    Dtype,
+    MethodName,
+    ModelName,
+    Seed,
+    StoreFolder,
+    StoreSize,
+)
+from crossalign.cli._shared import (
+    check_writable,
+    classes_given,
+    encoder_named,
+    predict,
+    store_given,
+)
+
+
+@command
+def calibrate(
+    photos: Annotated[
+        Path,
+        typer.Argument(help="Folder of class folders, or a .csv table with path and label."),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The calibration, as JSON.")],
+    class_: ClassNames = None,
+    classes: ClassesFile = None,
+    model: ModelName = "builtin",
+    method: MethodName = "wca",
+    crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
+    seed: Seed = 0,
+    dtype: Dtype = None,
+    device: Device = None,
+    store: StoreFolder = None,
+    store_size: StoreSize = None,
+    draft: Draft = False,
+    precision: Annotated[
+        float | None,
+        typer.Option(help="Find the threshold from which on so many labels are right."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the reliability: .svg or .html.")
+    ] = None,
+) -> int:
+    """Learn from labelled photos what scores are worth, for `crossalign label --calibration`."""
+    import numpy as np
+
+    from crossalign.calibration import calibrate as learn
+    from crossalign.classifier import Classifier
+    from crossalign.labeling.decisions import scoring_settings
+    from crossalign.labeling.labelled import labelled_photos
+    from crossalign.labeling.plots import summary, write_reliability
+
+    check_writable(out)
+    classifier = Classifier(
+        classes_given(class_, classes),
+        encoder=encoder_named(model, dtype=dtype, device=device),
+        method=method,
+        crops=crops,
+        seed=seed,
+        store=store_given(store, store_size),
+        draft=draft,
+    )
+    labelled = labelled_photos(photos, classifier.classes)
+    scores, labels, failed = [], [], 0
+    paths = [path for path, _ in labelled]
+    for prediction, (_, label) in zip(predict(classifier, paths), labelled, strict=True):
+        if prediction.scores is None:
+            say(f"error: {prediction.error}")
+            failed += 1
+            continue
+        scores.append(prediction.scores)
+        labels.append(label)
+    found = learn(
+        np.array(scores).reshape(len(labels), -1),
+        np.array(labels, np.int64),
+        precision=precision,
+        settings=scoring_settings(classifier),
+    )
+    found.save(out)
+    typer.echo(summary(found))
+    if precision is not None:
+        threshold = found.threshold
+        typer.echo(
+            f"no threshold reaches a precision of {precision:g}: not even the surest labels do"
+            if threshold is None
+            else f"from confidence {threshold.confidence:.3f} on, {threshold.precision:.3f} of the "
+            f"labels are right (95 % interval {threshold.low:.3f} to {threshold.high:.3f}); that "
+            f"is {threshold.coverage:.3f} of the photos"
+        )
+    if plot is not None:
+        write_reliability(plot, found)
+    typer.echo(f"Calibration: {out}")
+    return SOME_FAILED if failed else OK

@@ -1,0 +1,336 @@
+"""A labelling job: a source in, a table out, and nothing lost on the way."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from crossalign.errors import ImageError, LabelingError
+from crossalign.labeling.decisions import Decisions, Row, scoring_settings
+from crossalign.labeling.jobfile import FAILED, TODO, JobFile, Listing, Result
+from crossalign.labeling.sinks import check_table, write_table
+from crossalign.labeling.sketches import sketch
+from crossalign.labeling.sources import Entry, Source
+
+if TYPE_CHECKING:
+    from crossalign.classifier import Classifier
+
+# What a killed job has to do again: about a second's work.
+_SECONDS_PER_CHANGE = 1.0
+_MOST_PER_CHANGE = 512
+
+VANISHED = "it was there when the source was listed and is no more; check the source"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What an engine is given.
+
+    Args:
+        classifier: Made with the classes of ``decisions``.
+        decisions: How scores become decisions.
+        source: The source.
+        job: Says what is still to be labelled.
+        repeated: Whether some entries of the source occur more than once.
+    """
+
+    classifier: Classifier
+    decisions: Decisions
+    source: Source
+    job: JobFile
+    repeated: bool = False
+
+    def entries(self) -> Iterator[Entry]:
+        """Go through what is still to be labelled.
+
+        Yields:
+            Each entry once; it is to be loaded before the next one is asked for.
+        """
+        given: set[str] = set()
+        for entry in self.source.entries():
+            if entry.id in given or not self.job.is_todo(entry.id):
+                continue
+            if self.repeated:
+                given.add(entry.id)
+            yield entry
+
+
+Engine: TypeAlias = Callable[[Work], Iterator[Result]]
+"""Labels what is still to be labelled: each image once, in any order."""
+
+
+def local_engine(work: Work) -> Iterator[Result]:
+    """Label in this process.
+
+    Args:
+        work: What to label.
+
+    Yields:
+        Each image once.
+    """
+    yield from label_entries(work.entries(), work.classifier, work.decisions)
+
+
+def label_entries(
+    entries: Iterable[Entry], classifier: Classifier, decisions: Decisions
+) -> Iterator[Result]:
+    """Label entries of a source, with memory that does not grow.
+
+    Args:
+        entries: The entries.
+        classifier: Made with the classes of ``decisions``.
+        decisions: How scores become decisions.
+
+    Yields:
+        Each entry once, in order.
+    """
+    waiting: deque[tuple[Entry, str | None]] = deque()
+
+    def loaded() -> Iterator[Any]:
+        for entry in entries:
+            image, error = _load(entry)
+            waiting.append((entry, error))
+            yield image
+
+    for prediction in classifier.predict(loaded(), keep_evidence=True):
+        entry, error = waiting.popleft()
+        row = Row(entry.path, error=error) if error else decisions.row(entry.path, prediction)
+        embedding = prediction.embedding
+        yield Result(entry.id, row, None if embedding is None else sketch(embedding))
+
+
+def _load(entry: Entry) -> tuple[Any, str | None]:
+    try:
+        return entry.load(), None
+    except ImageError as error:
+        return b"", str(error)  # nothing, which fails at once and in its turn
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a job ended.
+
+    Args:
+        images: Images in the table.
+        labelled: Of these, labelled by this run.
+        failed: Of all, without a label.
+        stopped: Whether it was asked to stop before the end; then there is no table yet.
+        left: Images still to be labelled.
+        notes: What the user should know, a line each.
+    """
+
+    images: int = 0
+    labelled: int = 0
+    failed: int = 0
+    stopped: bool = False
+    left: int = 0
+    notes: list[str] = field(default_factory=list)
+
+
+def job_path(out: str | os.PathLike[str]) -> Path:
+    """Name the job file of an output.
+
+    Args:
+        out: The table.
+
+    Returns:
+        The file beside it.
+    """
+    path = Path(out)
+    return path.with_name(f"{path.name}.job")
+
+
+def run_job(
+    source: Source,
+    out: str | os.PathLike[str],
+    classifier: Classifier,
+    decisions: Decisions | None = None,
+    *,
+    restart: bool = False,
+    retry_errors: bool = False,
+    engine: Engine = local_engine,
+    on_note: Callable[[str], None] | None = None,
+    on_progress: Callable[[int, int, int], None] | None = None,
+) -> Outcome:
+    """Label all of a source, from where an earlier run of the same job stopped.
+
+    The state is in ``OUT.job``. The table is written when every image is done. SIGINT (Ctrl-C) and
+    SIGTERM end the job after the image in work, with everything finished on disk.
+
+    Args:
+        source: The images.
+        out: The table: .csv, .jsonl or .parquet.
+        classifier: Made with the classes of ``decisions``, see :meth:`Decisions.classes`.
+        decisions: How scores become decisions; the best class, whatever its score, by default.
+        restart: Begin anew, whatever was done before.
+        retry_errors: Try images again that failed.
+        engine: Who labels.
+        on_note: Called with what the user should know.
+        on_progress: Called with the number of images done, their total, and how many of them were
+            done before.
+
+    Returns:
+        How it ended.
+
+    Raises:
+        LabelingError: If the job cannot start or go on. What is finished is kept.
+    """
+    decisions, note = decisions or Decisions(), on_note or _ignore
+    table = Path(out)
+    check_table(table)
+    with _stop_signals() as stop, JobFile(job_path(table)) as job:
+        _compare_settings(job, classifier, decisions, restart)
+        listing = _list(source, job, stop, note)
+        if listing is None:
+            return Outcome(job.count(), stopped=True, left=job.count(TODO))
+        if retry_errors and (again := job.retry_errors()):
+            note(f"{again} images that failed are tried again")
+        before, total = job.count() - job.count(TODO), job.count()
+        if before:
+            note(f"{before} of {total} images were done before")
+        work = Work(classifier, decisions, source, job, listing.repeated > 0)
+        labelled = 0
+        if before < total:
+            show = on_progress or _ignore
+            labelled = _label(
+                engine(work), job, stop, lambda done: show(before + done, total, before)
+            )
+        outcome = Outcome(total, labelled, job.count(FAILED), stop.is_set(), job.count(TODO))
+        if not outcome.stopped:
+            outcome.labelled += _give_up_on_vanished(job)
+            outcome.left, outcome.failed = 0, job.count(FAILED)
+            write_table(table, job.rows(), several=decisions.multi_label)
+    return outcome
+
+
+def _label(
+    results: Iterator[Result],
+    job: JobFile,
+    stop: threading.Event,
+    on_progress: Callable[[int], None],
+) -> int:
+    """Take results as they come and write them down a second's work at a time."""
+    done, unwritten, since = 0, [], time.monotonic()
+    try:
+        for result in results:
+            unwritten.append(result)
+            done += 1
+            on_progress(done)
+            if (
+                len(unwritten) >= _MOST_PER_CHANGE
+                or time.monotonic() - since >= _SECONDS_PER_CHANGE
+            ):
+                job.keep(unwritten)
+                unwritten, since = [], time.monotonic()
+            if stop.is_set():
+                break
+    finally:
+        # Whatever ended the work, what was finished is kept.
+        job.keep(unwritten)
+        close = getattr(results, "close", None)
+        if close is not None:
+            close()
+    return done
+
+
+def _list(
+    source: Source, job: JobFile, stop: threading.Event, on_note: Callable[[str], None]
+) -> Listing | None:
+    """Take stock of the source; None if the job was asked to stop meanwhile."""
+
+    def entries() -> Iterator[tuple[str, str]]:
+        for entry in source.entries():
+            if stop.is_set():
+                raise _StoppedListing
+            yield entry.id, entry.path
+
+    try:
+        listing = job.list(entries())
+    except _StoppedListing:
+        return None
+    if not listing.images:
+        raise LabelingError(
+            f"there are no images in {source.name}: expected files that are named like photos "
+            "(.jpg, .png, .webp, ...) in a folder or an archive, or lines in a list or a table."
+        )
+    if listing.repeated:
+        on_note(f"{listing.repeated} entries of {source.name} occur again; each image counts once")
+    if listing.gone:
+        on_note(
+            f"{listing.gone} images of earlier runs are no longer in {source.name}; their rows stay"
+        )
+    return listing
+
+
+def _ignore(*_: object) -> None:
+    pass
+
+
+class _StoppedListing(Exception):  # noqa: N818 - it is no error
+    pass
+
+
+def _compare_settings(
+    job: JobFile, classifier: Classifier, decisions: Decisions, restart: bool
+) -> None:
+    """Begin a new job, or see that an old one goes on with what it was begun with."""
+    wanted = {**scoring_settings(classifier, decisions.beside), **decisions.settings()}
+    held = job.settings()
+    if restart or not held or not job.count():
+        if held != wanted or restart:
+            job.begin(wanted)
+        return
+    changed = [name for name in wanted if wanted[name] != held.get(name)]
+    if changed:
+        done = job.count() - job.count(TODO)
+        lines = "".join(
+            f"\n  {name}: {held.get(name, 'unknown')} -> {wanted[name]}" for name in changed
+        )
+        raise LabelingError(
+            f"this output was begun with other settings; going on would mix them:{lines}\n"
+            f"All {done} finished rows would have to be made again. Add --restart to do so (with a "
+            "store nothing is encoded twice), give the settings of before, or choose another "
+            "output."
+        )
+
+
+def _give_up_on_vanished(job: JobFile) -> int:
+    """Make rows of images that the source no longer gave when their turn came."""
+    given_up = 0
+    while missing := list(itertools.islice(job.todo(), _MOST_PER_CHANGE)):
+        job.keep([Result(name, Row(path, error=f"{path}: {VANISHED}")) for name, path in missing])
+        given_up += len(missing)
+    return given_up
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """Turn the first Ctrl-C or SIGTERM into a wish; a second one ends at once, as ever."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    signals = [signal.SIGINT, signal.SIGTERM]
+    before = {number: signal.getsignal(number) for number in signals}
+
+    def note(_number: int, _frame: object) -> None:
+        stop.set()
+        for number in signals:
+            signal.signal(number, before[number])
+
+    for number in signals:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        for number in signals:
+            signal.signal(number, before[number])

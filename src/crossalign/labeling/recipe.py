@@ -1,0 +1,59 @@
+"""How a classifier is made, as data that can travel to other processes and machines."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from crossalign.classifier import Classifier
+from crossalign.descriptions import DescriptionSet
+from crossalign.encoders import load_encoder
+from crossalign.labeling.decisions import Decisions
+
+if TYPE_CHECKING:
+    from crossalign.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a classifier is made.
+
+    Args:
+        classes: The classes that images can be given, without background.
+        decisions: How scores become decisions.
+        model: Name of the encoder.
+        model_options: Its precision and device, where it has a choice.
+        method: Name of the method.
+        crops: Number of crops; the method's own by default.
+        seed: Of random crops and random words.
+        draft: Whether large JPEGs are decoded at a part of their size.
+    """
+
+    classes: DescriptionSet
+    decisions: Decisions = field(default_factory=Decisions)
+    model: str = "builtin"
+    model_options: tuple[tuple[str, str], ...] = ()
+    method: str = "wca"
+    crops: int | None = None
+    seed: int = 0
+    draft: bool = False
+
+    def build(self, store: Store | str | os.PathLike[str] | None = None) -> Classifier:
+        """Make the classifier.
+
+        Args:
+            store: Where to keep embeddings.
+
+        Returns:
+            It, with the background classes that the decisions need.
+        """
+        return Classifier(
+            self.decisions.classes(self.classes),
+            encoder=load_encoder(self.model, **dict(self.model_options)),
+            method=self.method,
+            crops=self.crops,
+            seed=self.seed,
+            draft=self.draft,
+            store=store,
+        )

@@ -1,0 +1,167 @@
+"""``crossalign label`` and ``crossalign calibrate``: what they print, write and return."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from crossalign import cli
+from crossalign.calibration import Calibration
+from crossalign.encoders import registry
+
+CLASSES = ["red", "green", "blue"]
+WORDS = ["-c", "red", "-c", "green", "-c", "blue", "--model", "fake", "--method", "clip"]
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, make_encoder):
+    fake = registry.Scheme(usage="fake", loader=lambda rest: make_encoder())
+    monkeypatch.setitem(registry._SCHEMES, "fake", fake)
+    monkeypatch.setattr(sys, "argv", ["crossalign"])
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as caught:
+            cli.main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert "Traceback" not in err
+        return caught.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def folder(tmp_path, picture, monkeypatch):
+    """Thirty pictures in class folders."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(30):
+        colour = CLASSES[number % 3]
+        Path("photos", colour).mkdir(parents=True, exist_ok=True)
+        picture(colour, number).save(f"photos/{colour}/{number}.png")
+    return tmp_path
+
+
+def table() -> list[dict[str, str]]:
+    with Path("labels.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_folder_becomes_a_table_and_a_summary(run, folder):
+    code, out, err = run("label", "photos", "--out", "labels.csv", *WORDS)
+    assert code == 0, err
+    assert [row["label"] == Path(row["path"]).parent.name for row in table()] == [True] * 30
+    assert "30 images in labels.csv, 30 of them labelled now" in out
+    assert "Scores rank classes; they are not probabilities." in out
+    assert "Least sure, by margin" in out
+    assert err == ""
+    code, out, err = run("label", "photos", "--out", "labels.csv", *WORDS)
+    assert (code, err) == (0, "30 of 30 images were done before\n")
+    assert "0 of them labelled now" in out
+
+
+def test_broken_images_are_summed_up_and_the_exit_code_is_1(run, folder):
+    for name in ("x.png", "y.png"):
+        Path("photos", name).write_bytes(b"<html>")
+    code, _, err = run("label", "photos", "--out", "labels.csv", *WORDS)
+    assert code == 1
+    assert "2 images failed; --retry-errors tries them again:" in err
+    assert "2 x expected an image, got an HTML page" in err
+    assert err.count("HTML") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere", "--out", "l.csv", *WORDS], "there is no 'nowhere'"),
+        (["photos", "--out", "l.xml", *WORDS], "expected an output that ends in"),
+        (["photos", "--out", "l.csv"], "no classes"),
+        (["photos", "--out", "l.csv", *WORDS, "--multi-label"], "need a threshold"),
+        (["photos", "--out", "l.csv", *WORDS, "--calibration", "c.json"], "not a calibration"),
+        (["photos", "--out", "l.csv", *WORDS, "--export", "csv"], "KIND=PATH"),
+        (["photos", "--out", "l.csv", *WORDS, "-c", "undecided"], "cannot be called"),
+        (
+            ["photos", "--out", "l.csv", *WORDS, "--engine", "ray", "--store", "s"],
+            "is one machine's",
+        ),
+        (["photos", "--out", "photos/r.csv", *WORDS, "--engine", "dask"], "dask"),
+    ],
+)
+def test_mistakes_end_with_2_and_a_line(run, folder, arguments, words):
+    code, _, err = run("label", *arguments)
+    assert code == 2
+    assert words in " ".join(err.replace("│", " ").split())
+    assert not Path("l.csv").exists()
+
+
+def test_other_settings_are_refused_until_a_restart(run, folder):
+    run("label", "photos", "--out", "labels.csv", *WORDS)
+    code, _, err = run("label", "photos", "--out", "labels.csv", *WORDS, "-c", "violet")
+    assert code == 2
+    assert "class list: 3 classes" in err
+    assert "All 30 finished rows" in err
+    words = [*WORDS, "-c", "violet", "--restart", "--top", "2"]
+    code, out, _ = run("label", "photos", "--out", "labels.csv", *words)
+    assert code == 0
+    assert "30 of them labelled now" in out
+    assert len(json.loads(table()[0]["top"])) == 2
+
+
+def test_report_and_exports(run, folder):
+    code, out, err = run(
+        *("label", "photos", "--out", "labels.csv", *WORDS, "--report", "report"),
+        *("--export", "coco=coco.json", "--export", "link=sorted"),
+    )
+    assert code == 0, err
+    assert f"Report: {Path('report/index.html')}" in out
+    assert "coco: 30 images" in out
+    assert len(list(Path("sorted").rglob("*.png"))) == 30
+    assert "Labels of photos" in Path("report/index.html").read_text()
+
+
+def test_calibrate_and_label_with_it(run, folder):
+    code, out, err = run(
+        *("calibrate", "photos", "--out", "c.json", *WORDS, "--precision", "0.9"),
+        *("--plot", "reliability.svg"),
+    )
+    assert code == 0, err
+    assert "30 photos, 1.000 of them labelled right" in out
+    assert "from confidence" in out
+    found = Calibration.load(Path("c.json"))
+    assert Path("reliability.svg").read_text().startswith("<svg")
+    words = [*WORDS, "--calibration", "c.json", "--none-of-these", "--threshold", "0.2"]
+    code, out, err = run("label", "photos", "--out", "labels.csv", *words)
+    assert code == 0, err
+    assert "not probabilities" not in out
+    for row in table():
+        assert 1 / 3 <= float(row["confidence"]) <= 1
+    code, _, err = run("label", "photos", "--out", "o.csv", *WORDS, "-c", "x", *words[-5:-3])
+    assert code == 2
+    assert "another class list" in err
+    assert found.settings
+
+
+def test_calibrate_reads_a_table_and_tells_unknown_labels(run, folder):
+    rows = [(f"photos/{c}/{n}.png", c) for n in range(30) for c in [CLASSES[n % 3]]]
+    text = "path,label\n" + "".join(f"{path},{label.upper()}\n" for path, label in rows)
+    Path("known.csv").write_text(text)
+    code, _, err = run("calibrate", "known.csv", "--out", "c.json", *WORDS, "--plot", "r.html")
+    assert code == 0, err
+    assert "<svg" in Path("r.html").read_text()
+    Path("known.csv").write_text(text + "photos/red/0.png,pink\n")
+    code, _, err = run("calibrate", "known.csv", "--out", "c.json", *WORDS)
+    assert code == 2
+    assert "line 32 of known.csv is labelled 'pink'" in err
+    Path("known.csv").write_text("a,b\n")
+    code, _, err = run("calibrate", "known.csv", "--out", "c.json", *WORDS)
+    assert code == 2
+    assert "expected columns path and label" in err
+
+
+def test_ray_that_is_not_installed_is_named(run, folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    code, _, err = run("label", "photos", "--out", "labels.csv", *WORDS, "--engine", "ray")
+    assert code == 2
+    assert "pip install 'crossalign[ray]'" in err

@@ -101,7 +101,9 @@ def test_by_usefulness(mapping: dict[str, list[str]], margin: float, least: int)
     check(before, found)
     for name in before:
         assert len(found.kept[name]) >= min(least, len(before[name]))
-    assert by_usefulness(before, Given(), margin=-2).dropped == ()
+    # Only the opposite of its own class has no margin above -2.
+    lowest = by_usefulness(before, Given(), margin=-2).dropped
+    assert all(text.reason.startswith("margin -2.000") for text in lowest)
 
 
 @settings(max_examples=80, deadline=None)

@@ -7,6 +7,7 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
 TORCH := .venv-torch/.ready
 OPEN_CLIP := .venv-open-clip/.ready
+COMMA := ,
 RAY := .venv-ray/.ready
 
 .PHONY: help env demo test test-torch test-ray check format bench clean
@@ -20,9 +21,9 @@ demo: $(READY)  ## Label real photos with the built-in model and write crossalig
 test: $(DEV)  ## Run the tests
 	$(BIN)/python -m pytest
 
-test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch, in environments of their own
+test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch or OpenVINO, in environments of their own
 	.venv-torch/bin/python -m pytest tests/test_alignment.py tests/test_crops.py \
-		tests/test_transformers.py
+		tests/test_transformers.py tests/test_onnx.py tests/test_export.py
 	.venv-open-clip/bin/python -m pytest tests/test_open_clip.py
 
 test-ray: $(RAY)  ## Run the tests that need Ray, in an environment of its own
@@ -34,14 +35,23 @@ check: $(DEV)  ## Check format, lint, types, docstrings and docs
 	$(BIN)/mypy
 	$(BIN)/pydoclint --quiet src
 	$(BIN)/python tools/check_docs.py
+	$(BIN)/python benchmarks/page.py --check
 
 format: $(DEV)  ## Format the code and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(DEV)  ## Run the benchmarks that need no labelled photos
-	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/overhead.py
+RESULTS := benchmarks/results
+bench: $(DEV) $(TORCH)  ## Run the benchmarks that need no labelled photos, and remake their page; an hour
+	$(BIN)/python benchmarks/startup.py --json $(RESULTS)/startup.json
+	$(BIN)/python benchmarks/overhead.py --json $(RESULTS)/overhead.json
+	$(BIN)/python benchmarks/growth.py --json $(RESULTS)/growth.json
+	$(BIN)/python benchmarks/memory.py --json $(RESULTS)/memory.json
+	$(BIN)/python benchmarks/relabel.py --json $(RESULTS)/relabel.json
+	$(BIN)/python benchmarks/serve.py --json $(RESULTS)/serve.json
+	.venv-torch/bin/python benchmarks/encoders.py --json $(RESULTS)/encoders.json
+	.venv-torch/bin/python benchmarks/pipeline.py --json $(RESULTS)/pipeline.json
+	$(BIN)/python benchmarks/page.py
 
 env: $(DEV)  ## Make the environment for development
 
@@ -53,13 +63,13 @@ $(READY): pyproject.toml
 
 $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group test --group check
+	$(BIN)/python -m pip install --quiet --editable '.[server]' --group test --group check
 	touch $@
 
 # Two of them: open_clip brings torchvision, and where that does not fit the torch at hand,
 # Transformers cannot be imported beside it.
 $(TORCH): pyproject.toml constraints.txt
-	$(call torch-environment,.venv-torch,transformers)
+	$(call torch-environment,.venv-torch,transformers$(COMMA)openvino$(COMMA)demo)
 
 $(OPEN_CLIP): pyproject.toml constraints.txt
 	$(call torch-environment,.venv-open-clip,open-clip)

@@ -70,7 +70,13 @@ def main() -> int:
             if given is None:
                 continue
             classes, origin = given
-            classifier = Classifier(classes, encoder=encoder, method=VARIANTS[method], crops=spec)
+            classifier = Classifier(
+                classes,
+                encoder=encoder,
+                method=VARIANTS[method],
+                crops=spec,
+                bank=False,  # names alone mean templates here; benchmarks/bank.py measures the bank
+            )
             classifier.prepare()
             start = time.perf_counter()
             predictions = classifier.predict(photos.photos)

@@ -9,13 +9,12 @@ of at most 1.3 with 60 crops on photos of everyday size.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+from _common import Table, finish, parser, seconds
 from crossalign import Classifier, CropSpec, load_encoder, load_image
 from crossalign.crops import boxes
 from crossalign.demo import PHOTOS, everyday_classes, photo_folder
@@ -24,21 +23,23 @@ from crossalign.images import content_digest
 
 def main() -> int:
     """Print a line for each photo."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("photos", nargs="*", type=Path)
-    parser.add_argument("--encoder", default="builtin")
-    parser.add_argument("--crops", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=7)
-    options = parser.parse_args()
+    options_ = parser(__doc__)
+    options_.add_argument("photos", nargs="*", type=Path)
+    options_.add_argument("--encoder", default="builtin")
+    options_.add_argument("--crops", type=int, default=60)
+    options_.add_argument("--rounds", type=int, default=7)
+    options = options_.parse_args()
     photos = options.photos or [photo_folder() / photo.file for photo in PHOTOS]
 
     encoder = load_encoder(options.encoder)
     spec = CropSpec(count=options.crops)
     classifier = Classifier(everyday_classes(), encoder=encoder, crops=spec)
     classifier.prepare()
-    print(f"encoder {encoder.card.name}, {1 + spec.count} views a photo, {options.rounds} rounds\n")
-    print("| photo | pixels | decode and cut, ms | encoder alone, ms | classify, ms | ratio |")
-    print("|---|---|--:|--:|--:|--:|")
+    print(f"encoder {encoder.card.name}, {1 + spec.count} views a photo, {options.rounds} rounds")
+    table = Table(
+        "overhead", "photo", "pixels", "decode and cut, ms", "encoder alone, ms", "classify, ms",
+        "ratio",
+    )  # fmt: skip
     ratios = []
     for path in photos:
         image = load_image(path)
@@ -63,16 +64,10 @@ def main() -> int:
         ratio = statistics.median(whole / alone for _, alone, whole in rounds)
         ratios.append(ratio)
         size = f"{image.width} x {image.height}"
-        print(f"| {path.name} | {size} | {cut:.0f} | {alone:.0f} | {whole:.0f} | {ratio:.2f} |")
+        table.add(path.name, size, f"{cut:.0f}", f"{alone:.0f}", f"{whole:.0f}", f"{ratio:.2f}")
     print(f"\nmedian ratio {statistics.median(ratios):.2f}, largest {max(ratios):.2f}")
-    return 0
-
-
-def seconds(job: Callable[[], object]) -> float:
-    """Time one call."""
-    start = time.perf_counter()
-    job()
-    return time.perf_counter() - start
+    middle, most = f"{statistics.median(ratios):.2f}", f"{max(ratios):.2f}"
+    return finish(options, table, median_ratio=middle, largest_ratio=most)
 
 
 if __name__ == "__main__":

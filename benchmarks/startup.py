@@ -8,12 +8,12 @@ machine: `import crossalign` under 0.3 s and `crossalign --help` under 0.6 s.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from _common import Table, finish, parser, seconds
 
 COMMANDS = {
     "python -c pass": [sys.executable, "-c", "pass"],
@@ -30,22 +30,26 @@ COMMANDS = {
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    rounds = parser.parse_args().rounds
+    options_ = parser(__doc__)
+    options_.add_argument("--rounds", type=int, default=9)
+    options = options_.parse_args()
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
-    for number in range(rounds + 1):
+    for number in range(options.rounds + 1):
         for name, command in COMMANDS.items():
-            start = time.perf_counter()
-            subprocess.run(command, check=True, capture_output=True)
+            taken = seconds(lambda command=command: run(command))  # type: ignore[misc]
             if number:  # the first round warms the disk cache
-                times[name].append(time.perf_counter() - start)
-    print(f"{rounds} rounds, whole processes\n\n| command | median, s | least, s | most, s |")
-    print("|---|--:|--:|--:|")
-    for name, taken in times.items():
-        row = f"{statistics.median(taken):.3f} | {min(taken):.3f} | {max(taken):.3f}"
-        print(f"| `{name}` | {row} |")
-    return 0
+                times[name].append(taken)
+    print(f"{options.rounds} rounds, whole processes")
+    table = Table("startup", "command", "median, s", "least, s", "most, s")
+    for name, found in times.items():
+        middle = statistics.median(found)
+        table.add(f"`{name}`", f"{middle:.3f}", f"{min(found):.3f}", f"{max(found):.3f}")
+    return finish(options, table)
+
+
+def run(command: list[str]) -> None:
+    """Run a command to its end."""
+    subprocess.run(command, check=True, capture_output=True)
 
 
 if __name__ == "__main__":

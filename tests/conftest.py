@@ -8,11 +8,16 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 from PIL import Image
 
 from crossalign.encoders import ModelCard, Preprocess
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("crossalign", deadline=None)
+hypothesis.settings.load_profile("crossalign")
 
 
 @pytest.fixture(scope="session")

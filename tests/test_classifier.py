@@ -570,7 +570,7 @@ def test_terms_add_up_to_the_score(
         assert explanation.crop_weights.shape == (count,)
         assert explanation.description_weights.shape == (texts,)
         for weights in (explanation.crop_weights, explanation.description_weights):
-            assert (weights > 0).all()
+            assert (weights >= 0).all()  # top-k leaves crops out
             assert float(weights.sum()) == pytest.approx(1.0, abs=1e-6)
         assert explanation.by_crop.shape == (count,)
         assert explanation.by_description.shape == (texts,)
@@ -757,3 +757,25 @@ def test_counts_of_any_whole_kind(encoder: Any) -> None:
     Classifier(["red"], encoder=encoder, batch_size=np.int64(4), workers=np.int32(1))
     with pytest.raises(MethodError, match="batch_size as a whole number"):
         Classifier(["red"], encoder=encoder, batch_size=1.5)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------------------- other crops
+
+
+def test_with_other_crops_the_classes_are_not_encoded_again(
+    encoder: Any, make_encoder: Any, pictures: list[Image.Image]
+) -> None:
+    few = Classifier(COLOURS, encoder=encoder, crops=3)
+    many = few.with_crops(9, seed=5)
+    assert len(encoder.text_calls) == 1
+    fresh = Classifier(COLOURS, encoder=make_encoder(), crops=9, seed=5)
+    assert [outcome(many(image)) for image in pictures] == [
+        outcome(fresh(image)) for image in pictures
+    ]
+    assert few(pictures[0]).explain().boxes.shape == (3, 4)  # the first is as it was
+    assert many(pictures[0]).explain().boxes.shape == (9, 4)
+    assert len(encoder.text_calls) == 1
+    whole = Classifier(COLOURS, encoder=encoder, method="cupl")
+    assert outcome(whole.with_crops(7)(pictures[0])) == outcome(whole(pictures[0]))
+    with pytest.raises(CropError):
+        few.with_crops(0)

@@ -59,7 +59,8 @@ def run(
 
 @pytest.fixture
 def classify(run: Callable[..., Result]) -> Callable[..., Result]:
-    return lambda *arguments: run("classify", "--model", "fake", "--crops", "5", *arguments)
+    plain = ("classify", "--model", "fake", "--crops", "5", "--no-bank")
+    return lambda *arguments: run(*plain, *arguments)
 
 
 @pytest.fixture
@@ -118,8 +119,13 @@ def test_models(run: Callable[..., Result]) -> None:
     code, out, err = run("models")
     assert (code, err) == (0, "")
     head, *rows = out.splitlines()
-    assert head.split() == ["name", "dimension", "input", "context", "licence", "size"]
-    assert rows[0].split()[:2] == ["builtin", "1664"]
+    assert head.split() == ["name", "here", "dimension", "input", "context", "licence", "size"]
+    assert rows[0].split()[:3] == ["builtin", "yes", "1664"]
+    assert any(row.startswith("hf:laion/") for row in rows)
+    (runtime,) = (row for row in rows if row.startswith("onnxruntime "))
+    assert "CPUExecutionProvider" in runtime
+    openvino = next(row for row in rows if row.startswith("openvino "))
+    assert "by default" in openvino or "pip install 'crossalign[openvino]'" in openvino
 
 
 def test_models_as_json(run: Callable[..., Result]) -> None:
@@ -179,6 +185,45 @@ def test_classes_from_a_file(
         DescriptionSet.load(name), encoder=registry.load_encoder("fake"), crops=5
     )("red.png")
     assert result.json == [expected.to_dict()]
+
+
+@pytest.mark.parametrize(
+    ("options", "bank", "note"),
+    [
+        (
+            (),
+            True,
+            "note: no descriptions of 'red' in the bank (1 of 2 classes); templates stand in",
+        ),
+        (("--bank",), True, "note: no descriptions of 'red' in the bank (1 of 2 classes)"),
+        (("--no-bank",), False, ""),
+        (("--method", "clip"), True, ""),
+    ],
+)
+def test_the_bank(
+    run: Callable[..., Result], folder: Path, options: tuple[str, ...], bank: bool, note: str
+) -> None:
+    words = ["classify", "red.png", "--model", "fake", "--crops", "5", "-c", "red", "-c", "pug"]
+    result = run(*words, "--json", *options)
+    assert result.code == 0
+    assert result.err.startswith(note)
+    assert bool(result.err) == bool(note)
+    classifier = Classifier(
+        ["red", "pug"],
+        encoder=registry.load_encoder("fake"),
+        method="clip" if "clip" in options else "wca",
+        crops=5,
+        bank=bank,
+    )
+    assert result.json == [classifier("red.png").to_dict()]
+
+
+def test_the_bank_has_nothing_to_say_of_given_descriptions(
+    run: Callable[..., Result], folder: Path
+) -> None:
+    Path("c.json").write_text(json.dumps({"red": ["a red thing"], "green": ["x"]}))
+    result = run("classify", "red.png", "--model", "fake", "--classes", "c.json", "--json")
+    assert (result.code, result.err) == (0, "")
 
 
 @pytest.mark.parametrize("method", ["clip", "clip-e", "waffle", "cupl", "wca"])
@@ -366,7 +411,15 @@ def test_interrupted_at_work(
     )
     monkeypatch.setitem(registry._SCHEMES, "stopped", stopped)
     result = run(
-        "classify", "--model", "stopped", "red.png", "green.png", "blue.png", "--json", *COLOURS
+        "classify",
+        "--model",
+        "stopped",
+        "red.png",
+        "green.png",
+        "blue.png",
+        "--json",
+        "--no-bank",
+        *COLOURS,
     )
     assert result.code == 130
     assert result.err == "interrupted\n"
@@ -455,7 +508,9 @@ def test_demo_report_holds_everything(demo: tuple[Result, Path]) -> None:
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     assert html.rstrip().endswith("</html>")
-    assert html.count("<article>") == html.count('<image href="data:image/jpeg;base64,') == 8
+    assert html.count("<article>") == html.count("<details>") == 8
+    assert html.count('<image href="data:image/jpeg;base64,') == 3 * 8
+    html = html.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(https?|file)://|<script|<link|<img|\bsrc=", html, re.IGNORECASE)
     for photo in PHOTOS:
         assert photo.file in html

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from crossalign import crops
+from crossalign import _boxes, crops
 from crossalign.crops import (
     MAX_COUNT,
     PAPER_SIDE,
@@ -21,12 +21,15 @@ from crossalign.crops import (
     CropSpec,
     boxes,
     cut,
+    is_prefix,
     published_boxes,
+    shown,
     whole,
 )
 from crossalign.errors import CropError, CrossalignError
 
-KINDS = ["random", "grid"]
+DRAWN = ["random", "even", "refined", "nested"]
+KINDS = [*DRAWN, "grid"]
 SMOOTH_FILTERS = ["bilinear", "bicubic", "lanczos"]
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -153,8 +156,10 @@ def test_boxes_are_squares_inside_the_image(spec, size, digest):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 1), (2**31, 2**31), (1, 2**31), (2**31, 3)])
-@pytest.mark.parametrize("count", [1, 2, MAX_COUNT])
+@pytest.mark.parametrize("count", [1, 2, 300, MAX_COUNT])
 def test_boxes_at_the_limits(kind, size, count):
+    if kind == "refined" and count == MAX_COUNT:
+        pytest.skip("every candidate is compared with all kept ones: 300 show the same sooner")
     for side in (PAPER_SIDE, (1.0, 1.0), (1e-6, 1.0)):
         spec = CropSpec(count=count, side=side, kind=kind)
         check_boxes(boxes(spec, size), spec, size)
@@ -166,13 +171,16 @@ def test_full_side_on_a_square_is_the_image(kind):
     np.testing.assert_array_equal(rows, [(0, 0, 33, 33)] * 7)
 
 
-# ---------------------------------------------------------------- what random boxes depend on
+# ---------------------------------------------------------------- what drawn boxes depend on
 
 
-@given(specs("random"), sizes, digests, st.data())
+@given(specs(), sizes, digests, st.data())
+@example(CropSpec(count=40, side=(0.9, 0.9), kind="refined"), (3, 3), b"", None)
 def test_fewer_boxes_are_the_first_of_more(spec, size, digest, data):
-    fewer = data.draw(st.integers(1, spec.count))
-    shorter = CropSpec(count=fewer, side=spec.side, seed=spec.seed)
+    if not is_prefix(spec):
+        return
+    fewer = data.draw(st.integers(1, spec.count)) if data else 7
+    shorter = CropSpec(count=fewer, side=spec.side, seed=spec.seed, kind=spec.kind)
     np.testing.assert_array_equal(boxes(shorter, size, digest), boxes(spec, size, digest)[:fewer])
 
 
@@ -182,7 +190,7 @@ def test_boxes_repeat_whatever_happens_between(spec, size, digest):
     state = np.random.get_state()  # noqa: NPY002 - the global generator must not matter
     try:
         np.random.seed(spec.seed % 2**32)  # noqa: NPY002
-        boxes(CropSpec(seed=spec.seed), size, b"other" + digest)
+        boxes(CropSpec(seed=spec.seed, kind=spec.kind), size, b"other" + digest)
         again = CropSpec(count=spec.count, side=spec.side, seed=spec.seed, kind=spec.kind)
         np.testing.assert_array_equal(boxes(again, size, bytes(bytearray(digest))), first)
         untouched = np.random.RandomState(spec.seed % 2**32).get_state()[1]
@@ -191,19 +199,21 @@ def test_boxes_repeat_whatever_happens_between(spec, size, digest):
         np.random.set_state(state)  # noqa: NPY002
 
 
+@pytest.mark.parametrize("kind", DRAWN)
 @given(
-    st.tuples(st.integers(0, 2**64 - 1), digests),
-    st.tuples(st.integers(0, 2**64 - 1), digests),
+    one=st.tuples(st.integers(0, 2**64 - 1), digests),
+    other=st.tuples(st.integers(0, 2**64 - 1), digests),
 )
-@example((0, b""), (1, b""))
-@example((0, b""), (2**63, b""))
-@example((0, b"a"), (0, b"b"))
-@example((0, b""), (0, b"\0"))
-@example((0, b"\0"), (0, b"\0\0"))
-@example((1, b"\0" * 8), (0, b"\1" + b"\0" * 7))
-def test_another_seed_or_content_gives_other_boxes(one, other):
+@example(one=(0, b""), other=(1, b""))
+@example(one=(0, b""), other=(2**63, b""))
+@example(one=(0, b"a"), other=(0, b"b"))
+@example(one=(0, b""), other=(0, b"\0"))
+@example(one=(0, b"\0"), other=(0, b"\0\0"))
+@example(one=(1, b"\0" * 8), other=(0, b"\1" + b"\0" * 7))
+def test_another_seed_or_content_gives_other_boxes(kind, one, other):
     rows = [
-        boxes(CropSpec(count=8, seed=seed), (640, 480), digest) for seed, digest in (one, other)
+        boxes(CropSpec(count=8, seed=seed, kind=kind), (640, 480), digest)
+        for seed, digest in (one, other)
     ]
     assert (one == other) == np.array_equal(*rows)
 
@@ -240,6 +250,18 @@ PINNED = {
         b"",
         [[14, 1337, 80, 1403], [21, 1113, 98, 1190], [28, 2114, 96, 2182], [17, 970, 57, 1010]],
     ),
+    "even": (
+        CropSpec(count=4, seed=7, kind="even"),
+        (640, 480),
+        b"content",
+        [[361, 132, 617, 388], [18, 21, 427, 430], [117, 1, 449, 333], [154, 114, 499, 459]],
+    ),
+    "refined": (
+        CropSpec(count=4, side=(0.9, 0.9), seed=7, kind="refined"),
+        (640, 480),
+        b"content",
+        [[15, 29, 447, 461], [62, 17, 494, 449], [139, 21, 571, 453], [177, 17, 609, 449]],
+    ),
     "grid": (
         CropSpec(count=5, kind="grid"),
         (640, 480),
@@ -261,11 +283,12 @@ def test_pinned_boxes(spec, size, digest, expected):
 @pytest.mark.parametrize(
     ("side", "mean"), [(PAPER_SIDE, 0.7), (PUBLISHED_SIDE, 0.5), ((0.3, 0.3), 0.3)]
 )
+@pytest.mark.parametrize("kind", ["random", "even"])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_random_boxes_are_spread_evenly(side, mean, seed):
+def test_drawn_boxes_are_spread_evenly(side, mean, seed, kind):
     """5000 draws: a uniform mean strays by 0.004, a share of a tenth by 0.0042 (one sigma)."""
     width, height = size = 6400, 4800
-    rows = boxes(CropSpec(count=5000, side=side, seed=seed), size, b"photo")
+    rows = boxes(CropSpec(count=5000, side=side, seed=seed, kind=kind), size, b"photo")
     lengths = rows[:, 2] - rows[:, 0]
     assert np.mean(lengths / height) == pytest.approx(mean, abs=0.015 * (side[1] - side[0]) + 1e-3)
     shares = [rows[:, 0] / (width - lengths), rows[:, 1] / (height - lengths)]
@@ -277,6 +300,63 @@ def test_random_boxes_are_spread_evenly(side, mean, seed):
         assert (abs(tenths - 0.1) < 0.02).all()
     related = np.corrcoef(shares) - np.eye(len(shares))
     assert np.abs(related).max() < 0.06
+
+
+@pytest.mark.parametrize("count", [4, 16, 64])
+@pytest.mark.parametrize("seed", [0, 1, 2**64 - 1])
+def test_even_boxes_fill_every_stratum_once(count, seed):
+    """Sides and places: one in each of N strata, and from 16 on in each cell of a pair's square."""
+    size = (2**20, 2**20)
+    rows = boxes(CropSpec(count, (0.25, 0.5), seed, "even"), size, b"photo")
+    lengths = rows[:, 2] - rows[:, 0]
+    free = size[0] - lengths + 1
+    shares = [(lengths / size[0] - 0.25) / 0.25, rows[:, 0] / free, rows[:, 1] / free]
+    # Rounding down to whole pixels moves a share by a millionth or so, from stratum to stratum.
+    strata = [np.floor((share + 4e-6) * count) for share in shares]
+    for stratum in strata:
+        np.testing.assert_array_equal(np.sort(stratum), np.arange(count))
+    cells = round(count**0.5)
+    for one, other in itertools.combinations(strata, 2) if count > 4 else ():
+        assert len(set(zip(one // cells, other // cells, strict=True))) == count
+
+
+def test_even_boxes_are_each_uniform_over_seeds():
+    """The first and the last of 5 under 2000 seeds: a uniform mean strays by 0.0065."""
+    size, side = (2**20, 2**20), (0.5, 0.5)
+    rows = np.stack([boxes(CropSpec(5, side, seed, "even"), size) for seed in range(2000)])
+    shares = rows[:, [0, 4], :2] / (size[0] // 2 + 1)
+    np.testing.assert_allclose(shares.mean(axis=0), 0.5, atol=0.03)
+    np.testing.assert_allclose(shares.std(axis=0), 12**-0.5, atol=0.02)
+
+
+@given(specs("refined", max_count=60), sizes, digests)
+def test_refined_boxes_are_random_ones_that_do_not_repeat(spec, size, digest):
+    rows = boxes(spec, size, digest)
+    pool = CropSpec(_boxes.REFINED_TRIES * spec.count, spec.side, spec.seed)
+    candidates = boxes(pool, size, digest).tolist()
+    kept: list[list[int]] = []
+    for number, box in enumerate(candidates):
+        new = all(overlap(box, other) <= 0.85 for other in kept)
+        if len(kept) < spec.count and (new or number + 1 >= 3 * (len(kept) + 1)):
+            kept.append(box)
+    assert rows.tolist() == kept
+
+
+def overlap(one: list[int], other: list[int]) -> float:
+    """Intersection over union, in whole numbers as far as they go."""
+    across = max(0, min(one[2], other[2]) - max(one[0], other[0]))
+    down = max(0, min(one[3], other[3]) - max(one[1], other[1]))
+    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, other)]
+    return across * down / (sum(areas) - across * down)
+
+
+def test_refined_boxes_of_a_photo_hardly_repeat():
+    """Large crops of a 4 to 3 photo: there is room for 60 that differ."""
+    rows = boxes(CropSpec(60, kind="refined"), (640, 480), b"photo")
+    pairs = itertools.combinations(rows.tolist(), 2)
+    assert max(overlap(one, other) for one, other in pairs) <= 0.85
+    plain = boxes(CropSpec(60), (640, 480), b"photo").tolist()
+    assert max(overlap(one, other) for one, other in itertools.combinations(plain, 2)) > 0.85
 
 
 def covered(rows: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -432,6 +512,22 @@ def test_whole_shape_and_squash(size, side):
     squashed = whole(image, side, fit="squash")
     expected = image.resize((side, side), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(squashed, np.asarray(expected))
+
+
+@given(st.tuples(st.integers(1, 200), st.integers(1, 200)))
+def test_shown_is_what_the_encoder_sees(size):
+    width, height = size
+    left, top, right, bottom = shown(size)
+    assert right - left == bottom - top == min(size)
+    assert (left + right, top + bottom) == size
+    assert shown(size, "squash").tolist() == [0, 0, width, height]
+
+
+def test_shown_checks_its_arguments():
+    with pytest.raises(CropError, match="unknown fit"):
+        shown((3, 4), "stretch")
+    with pytest.raises(CropError, match="image size"):
+        shown((0, 4))
 
 
 @pytest.mark.parametrize("fit", ["crop", "squash"])
@@ -645,3 +741,20 @@ def test_a_bad_box_leaves_out_untouched():
     with pytest.raises(CropError):
         cut(PICTURE, [(0, 0, 5, 5), (0, 0, 50, 50)], 8, out=out)
     assert (out == 7).all()
+
+
+@given(specs("nested", max_count=60), sizes, digests)
+def test_nested_crops_grow_around_one_place(spec, size, digest):
+    rows = boxes(spec, size, digest)
+    sides = rows[:, 2] - rows[:, 0]
+    for start in range(0, spec.count - 2, 3):
+        small, middle, large = rows[start : start + 3]
+        assert sides[start] <= sides[start + 1] <= sides[start + 2]
+        for inner, outer in ((small, middle), (middle, large)):
+            # at most a pixel of rounding away from lying inside
+            assert (inner[:2] >= outer[:2] - 1).all()
+            assert (inner[2:] <= outer[2:] + 1).all()
+    short = min(size)
+    low, high = spec.side
+    assert set(sides[::3]) == {max(1, int(low * short))}
+    assert set(sides[2::3]) <= {max(1, int(high * short))}

@@ -265,3 +265,43 @@ def test_loads_the_published_files(shared: Path) -> None:
         loaded = DescriptionSet.load(shared / "prompts" / folder / "clip-d.json")
         assert len(loaded) == classes
         assert loaded.has_descriptions
+
+
+# ------------------------------------------------------------------------------------- provenance
+
+
+def test_provenance_is_kept_and_is_no_class(tmp_path: Path) -> None:
+    provenance = {"written_by": "hand", "answers": [{"texts": ["ab"]}]}
+    content = {"owl": ["large eyes"], "pug": ["flat face"], "$provenance": provenance}
+    file = tmp_path / "x.json"
+    file.write_text(json.dumps(content))
+    loaded = DescriptionSet.load(file)
+    assert loaded.classes == ("owl", "pug")
+    assert loaded.provenance == provenance
+    assert DescriptionSet.of(content).provenance == provenance
+    assert loaded.subset(["pug"]).provenance == provenance
+    assert loaded == DescriptionSet.of({"owl": ["large eyes"], "pug": ["flat face"]})
+    assert hash(loaded) == hash(DescriptionSet.of(loaded.to_dict()))
+    loaded.save(tmp_path / "y.json")
+    assert json.loads((tmp_path / "y.json").read_text()) == content
+    assert list(json.loads((tmp_path / "y.json").read_text()))[-1] == "$provenance"
+    DescriptionSet.of(loaded.to_dict()).save(tmp_path / "z.json")
+    assert "$provenance" not in (tmp_path / "z.json").read_text()
+
+
+def test_a_class_may_have_the_name_all_the_same() -> None:
+    assert DescriptionSet.of({"$provenance": ["a text"]}).classes == ("$provenance",)
+
+
+def test_provenance_cannot_change_under_a_set() -> None:
+    provenance = {"steps": [1]}
+    kept = DescriptionSet(("owl",), (("large eyes",),), provenance)
+    provenance["steps"].append(2)
+    assert kept.provenance == {"steps": [1]}
+    assert pickle.loads(pickle.dumps(kept)).provenance == {"steps": [1]}
+
+
+@pytest.mark.parametrize("wrong", [5, ["x"], {"x": {1, 2}}, {"x": float("nan")}])
+def test_provenance_that_is_refused(wrong: object) -> None:
+    with pytest.raises(DescriptionError, match="provenance as a JSON object"):
+        DescriptionSet(("owl",), (("large eyes",),), wrong)

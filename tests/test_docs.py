@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -14,14 +15,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crossalign import Classifier
+from crossalign import Classifier, Store
 from crossalign.calibration import calibrate
-from crossalign.demo import photo_folder
+from crossalign.cli import main
+from crossalign.demo import everyday_classes, photo_folder
 from crossalign.labeling.decisions import scoring_settings
 from crossalign.labeling.labelled import labelled_photos
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/guide.md", "docs/models.md", "docs/reproducing.md", "docs/labelling.md")
+PAGES = (
+    "README.md",
+    "docs/bank.md",
+    "docs/descriptions.md",
+    "docs/evaluation.md",
+    "docs/explanations.md",
+    "docs/guide.md",
+    "docs/labelling.md",
+    "docs/models.md",
+    "docs/reproducing.md",
+    "docs/speed.md",
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -63,13 +76,20 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that the docs speak of."""
     Image.open(photo_folder() / "chelsea.png").convert("RGB").save(tmp_path / "photo.jpg")
+    Image.open(photo_folder() / "coffee.png").convert("RGB").save(tmp_path / "cup.jpg")
+    everyday_classes().save(tmp_path / "everyday.json")
     pets = {"tabby cat": ["Pointed ears.", "A pink nose."], "pug": ["A flat, wrinkled face."]}
     (tmp_path / "pets.json").write_text(json.dumps(pets))
     (tmp_path / "classes.txt").write_text("tabby cat\npug\n")
+    for name, photo in (("cat", "chelsea.png"), ("coffee", "coffee.png")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        image = Image.open(photo_folder() / photo).convert("RGB")
+        image.save(tmp_path / "photos" / name / "1.jpg")
+    birds, draft = [code for place, code in blocks("text") if place == "docs/descriptions.md"][:2]
+    (tmp_path / "birds.json").write_text(birds, encoding="utf-8")
+    (tmp_path / "draft.json").write_text(draft, encoding="utf-8")
+    Store(tmp_path / "embeddings").close()
     shutil.copytree(labelled, tmp_path, dirs_exist_ok=True)
-    (tmp_path / "photos").mkdir()
-    for label in ("tabby cat", "pug"):
-        shutil.copy(labelled / "labelled" / label / "1.jpg", tmp_path / "photos" / f"{label}.jpg")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -90,6 +110,37 @@ def test_command(folder: Path, command: str) -> None:
     done = subprocess.run([script, *words[1:]], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout
+
+
+def test_commands_for_data_that_is_not_here_have_options_that_exist() -> None:
+    """Commands in ``bash`` blocks need data sets or weights: they are read, not run."""
+    lines = [line for _, code in blocks("bash") for line in code.splitlines()]
+    found = [shlex.split(line)[1:] for line in lines if line.startswith("crossalign ")]
+    assert len(found) >= 10
+    for words in found:
+        with pytest.raises(SystemExit) as end:
+            main([*words, "--help"])  # unknown options are refused before help is shown
+        assert end.value.code == 0, words
+    with pytest.raises(SystemExit) as end:
+        main(["evaluate", "--nonsense", "--help"])
+    assert end.value.code == 2
+
+
+def test_console_blocks(folder: Path) -> None:
+    """A command behind a ``$`` prints, to the letter, what stands below it."""
+    shown = blocks("console")
+    assert len(shown) >= 2
+    script = Path(sys.executable).with_name("crossalign")
+    for _, code in shown:
+        command, _, expected = code.removeprefix("$ crossalign ").partition("\n")
+        done = subprocess.run(
+            [script, *shlex.split(command)],
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            env={**os.environ, "PYTHONUTF8": "1"},
+        )
+        assert done.stdout == expected
 
 
 @pytest.mark.parametrize("page", PAGES)

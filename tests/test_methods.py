@@ -140,7 +140,9 @@ def test_only_random_words_depend_on_the_seed() -> None:
 
 
 def test_the_family() -> None:
-    assert list(METHODS) == ["clip", "clip-e", "clip-d", "waffle", "cupl", "wca"]
+    assert list(METHODS) == [
+        *("clip", "clip-e", "clip-d", "waffle", "cupl", "wca", "bifta", "lgca")
+    ]
     for name, method in METHODS.items():
         assert method.name == name
         assert "arXiv" in method.source
@@ -177,7 +179,10 @@ def written_out(classifier: Classifier, image: Image.Image) -> list[float]:
     for name, texts in zip(classifier.classes, classifier.texts, strict=True):
         label = encoder.encode_texts([f"a photo of a {name}."])[0].astype(float)
         described = encoder.encode_texts(texts).astype(float)
-        w = np.exp([method.crop_scale * np.dot(whole, part) for part in parts])
+        alike = [np.dot(whole, part) for part in parts]
+        w = np.exp(method.crop_scale * np.array(alike))
+        if method.crop_weighting == "top-k":
+            w[np.argsort(alike)[: -method.top]] = 0.0
         v = np.exp([method.description_scale * np.dot(label, text) for text in described])
         w, v = w / w.sum(), v / v.sum()
         score = sum(

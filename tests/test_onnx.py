@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import huggingface_hub
@@ -25,7 +26,7 @@ from crossalign.encoders import Encoder, list_encoders
 from crossalign.encoders._onnx_layout import find, patterns, variants
 from crossalign.encoders.builtin import IMAGE_BATCH, TEXT_BATCH
 from crossalign.encoders.onnx import OnnxEncoder, cards
-from crossalign.errors import EncoderError
+from crossalign.errors import EncoderError, MissingExtraError
 
 SIDE, WIDTH, DIM, CONTEXT = 16, 24, 8, 12
 WORDS = ["a", "photo", "of", "cat", "dog", "red", "blue", "on", "sofa", "big", "!", ",", "🙂"]
@@ -34,7 +35,7 @@ IDS = {token: place for place, token in enumerate(TOKENS)}
 END = IDS["<end>"]
 CLIP_MEAN, CLIP_STD = [0.48145466, 0.4578275, 0.40821073], [0.26862954, 0.26130258, 0.27577711]
 
-# The gate of issue 3. In half precision weights and sums are rounded to 11 bits.
+# In half precision weights and sums are rounded to 11 bits.
 LEAST_COSINE = {"fp32": 0.99999, "fp16": 0.9999}
 
 TEXTS = [
@@ -311,9 +312,16 @@ def dtype(request) -> str:
     return request.param
 
 
+@pytest.fixture(scope="module", params=["onnxruntime", "openvino"])
+def engine(request) -> str:
+    if request.param == "openvino":
+        pytest.importorskip("openvino", reason="needs OpenVINO: make test-torch")
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def encoder(folder, dtype) -> Encoder:
-    return load_encoder(f"onnx:{folder}", dtype=dtype, threads=1)
+def encoder(folder, dtype, engine) -> Encoder:
+    return load_encoder(f"onnx:{folder}", dtype=dtype, threads=1, engine=engine)
 
 
 @pytest.fixture
@@ -392,6 +400,25 @@ def test_wrong_input(encoder):
         encoder.encode_images(np.zeros((1, 8, 8, 3), np.uint8))
     with pytest.raises(EncoderError, match="Put a text in a list"):
         encoder.encode_texts("a dog")
+
+
+def test_what_runs_it(encoder, engine):
+    runs_on = {"onnxruntime": "CPUExecutionProvider", "openvino": "OpenVINO CPU fp32"}[engine]
+    assert encoder.providers[0] == runs_on
+    assert runs_on in repr(encoder)
+
+
+def test_threads(encoder):
+    """Several at once embed as one alone does."""
+    pixels, expected = pictures(9), encoder.encode_texts(TEXTS)
+    images = encoder.encode_images(pixels)
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [pool.submit(encoder.encode_texts, TEXTS) for _ in range(8)]
+        more = [pool.submit(encoder.encode_images, pixels) for _ in range(8)]
+        for job in jobs:
+            np.testing.assert_allclose(job.result(), expected, atol=1e-6)
+        for job in more:
+            np.testing.assert_allclose(job.result(), images, atol=1e-6)
 
 
 def seen_by(encoder: OnnxEncoder, tower: str, monkeypatch) -> list[dict[str, np.ndarray]]:
@@ -541,7 +568,7 @@ def test_weights_in_a_file_of_their_own(clip):
 def test_classifier_end_to_end(clip, tmp_path):
     path = tmp_path / "red.png"
     Image.new("RGB", (40, 30), "red").save(path)
-    classifier = Classifier(["cat", "dog"], encoder=f"onnx:{clip}", crops=4)
+    classifier = Classifier(["cat", "dog"], encoder=f"onnx:{clip}", crops=4, bank=False)
     prediction = classifier(path)
     assert prediction.error is None
     assert prediction.label in ("cat", "dog")
@@ -720,7 +747,8 @@ def test_no_pickle_is_ever_loaded(clip):
     ],
 )
 def test_no_such_folder(rest):
-    with pytest.raises(EncoderError, match=r"expected 'onnx:<folder>' or 'onnx:<owner>/<name>'"):
+    words = r"expected 'onnx:<folder>' or 'onnx:<owner>/<name>'.*config\.json.*'builtin' works"
+    with pytest.raises(EncoderError, match=words):
         load_encoder(f"onnx:{rest}")
 
 
@@ -745,6 +773,9 @@ def test_a_gpu_that_is_not_there(clip, monkeypatch):
         ({"providers": []}, "expected providers"),
         ({"providers": ["CPUExecutionProvider"], "device": "cpu"}, "no device with them"),
         ({"threads": 0}, "from 1 up; got 0"),
+        ({"engine": "tensorrt"}, "'tensorrt'; choose one of onnxruntime, openvino"),
+        ({"engine": "openvino", "providers": ["CPUExecutionProvider"]}, "takes none"),
+        ({"dtype": "bf16"}, "needs engine 'openvino'"),
     ],
 )
 def test_wrong_options(clip, options, words):
@@ -757,6 +788,79 @@ def test_options_that_fit(clip):
     for options in ({"providers": ["CPUExecutionProvider"]}, {"device": "cpu", "threads": 2}):
         again = load_encoder(f"onnx:{clip}", **options).encode_texts(["a dog"])
         np.testing.assert_allclose(again, rows, atol=1e-6)
+
+
+# -------------------------------------------------------------------------------------- OpenVINO
+
+
+def test_openvino_that_is_not_installed(clip, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"'openvino'.*crossalign\[openvino\]"):
+        load_encoder(f"onnx:{clip}", engine="openvino")
+
+
+class Vino:
+    """OpenVINO's core on a processor of another kind."""
+
+    def __init__(self, native: str) -> None:
+        self._core, self._native = Vino.real(), native
+
+    def get_property(self, device, name):
+        return type("Type", (), {"to_string": lambda _: self._native})()
+
+    def __getattr__(self, name):
+        return getattr(self._core, name)
+
+
+@pytest.fixture
+def processor(monkeypatch):
+    """Makes OpenVINO believe in a processor with these numbers."""
+    openvino = pytest.importorskip("openvino", reason="needs OpenVINO: make test-torch")
+    Vino.real = openvino.Core
+    return lambda native: monkeypatch.setattr(openvino, "Core", lambda: Vino(native))
+
+
+@pytest.mark.parametrize(("native", "precision"), [("bf16", "bf16"), ("f32", "fp32"),
+                                                   ("f16", "fp32")])  # fmt: skip
+def test_openvino_takes_the_precision_of_the_processor(clip, processor, native, precision):
+    """bf16 embeds a little differently, so it is another revision."""
+    processor(native)
+    exact = load_encoder(f"onnx:{clip}", engine="openvino", dtype="fp32")
+    fast = load_encoder(f"onnx:{clip}", engine="openvino")
+    assert fast.providers == (f"OpenVINO CPU {precision}",)
+    assert exact.card == load_encoder(f"onnx:{clip}").card
+    suffix = "-bf16" if precision == "bf16" else ""
+    assert fast.card.revision == f"{exact.card.revision}{suffix}"
+    assert "padding='trim'" in repr(fast)
+    pixels = pictures(5)
+    assert_close(fast.encode_images(pixels), expected_images("clip", pixels), 0.999)
+    assert_close(fast.encode_texts(TEXTS), [expected_text("clip", text) for text in TEXTS], 0.999)
+
+
+def test_openvino_refuses_what_it_cannot_do(clip, processor):
+    processor("f32")
+    for options, words in (
+        ({"dtype": "bf16"}, "no instructions for bf16.*fp32"),
+        ({"device": "cuda"}, "processor alone; got device 'cuda'"),
+        ({"dtype": "q4"}, "no variant 'q4'"),
+    ):
+        with pytest.raises(EncoderError, match=words):
+            load_encoder(f"onnx:{clip}", engine="openvino", **options)
+
+
+@pytest.mark.parametrize("native", ["bf16", "f32"])
+def test_openvino_gives_up_trimming_where_padding_is_seen(tmp_path, processor, native):
+    processor(native)
+    folder = make_clip(tmp_path, ["fp32"], text={"pooling": "mean"})
+    assert "padding='full'" in repr(load_encoder(f"onnx:{folder}", engine="openvino"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not at all"])
+def test_openvino_on_a_broken_file(clip, processor, content):
+    processor("f32")
+    (clip / "onnx/vision_model.onnx").write_bytes(content)
+    with pytest.raises(EncoderError, match=r"OpenVINO cannot open .*vision_model\.onnx: \w+"):
+        load_encoder(f"onnx:{clip}", engine="openvino")
 
 
 # ---------------------------------------------------------------------------------------- the hub

@@ -6,6 +6,7 @@ Two tiny random models, with a CLIP's and a SigLIP's kind of towers, are made he
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import warnings
@@ -76,7 +77,6 @@ TEXTS = [
     "A PHOTO OF A TABBY CAT.",
     "naïve café — 東京 🙂",
     "dog",
-    "<end_of_text> and what stands behind it",
     "two\nlines &amp; a\ttab",
 ]
 LONG = " ".join(["leaf"] * 100)
@@ -244,6 +244,20 @@ def test_texts_as_open_clip_embeds_them(encoder, home, architecture):
     check_alike(encoder.encode_texts(many[::-1]), home_texts(home, architecture, many[::-1]))
 
 
+@pytest.mark.parametrize("special", ["<start_of_text>", "<end_of_text>", "<END_OF_TEXT>"])
+def test_a_special_token_written_out_is_plain_text(encoder, home, architecture, special):
+    """Else it would end the text. With blanks between its signs it is plain in open_clip too."""
+    texts = [f"a dog {special} and a cat", f"{special} a cat", f"&lt;{special[1:-1]}&gt; a cat"]
+    apart = [f"a dog {' '.join(re.findall('[a-z]+|.', special.lower()))} and a cat"]
+    apart += [" ".join(re.findall("[a-z]+|.", special.lower())) + " a cat"] * 2
+    if architecture == "tiny-squash":  # of 16 tokens
+        texts, apart = texts[1:], apart[1:]
+    rows = encoder.encode_texts(texts)
+    check_alike(rows, home_texts(home, architecture, apart))
+    cut_there = home_texts(home, architecture, [f"{special.lower()} a cat"])
+    assert (rows[-1:] * cut_there).sum() < 0.999
+
+
 def test_no_texts_and_wrong_ones(encoder):
     assert encoder.encode_texts([]).shape == (0, encoder.card.dim)
     for wrong in ("cat", [3], None, ["\ud800"]):
@@ -323,7 +337,7 @@ def test_only_what_is_cut_is_counted(encoder, over):
     text = " ".join(["leaf"] * (encoder.card.context_length - 2 + over))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        encoder.encode_texts([text, "<end_of_text>" + text[:-30]])
+        encoder.encode_texts([text, "<" + text[:-30]])
     assert [str(one.message)[:6] for one in caught] == (["1 of 2"] if over else [])
 
 
@@ -360,8 +374,8 @@ def test_half_precision_is_near(architecture, files, encoder, dtype):
 
 
 def test_a_gpu_that_is_not_there(clip_name, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.warns(UserWarning, match="no GPU; the CPU is used") as caught:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.warns(UserWarning, match="sees only cpu; the CPU is used") as caught:
         encoder = load_encoder(clip_name, device="cuda")
     assert "test_open_clip" in caught[0].filename
     assert "'cpu'" in repr(encoder)
@@ -383,7 +397,9 @@ def test_on_a_gpu(architecture, files, encoder, dtype):
 
 @pytest.mark.parametrize("options", [{"dtype": "int8"}, {"device": "tpu"}, {"device": 3}])
 def test_unknown_options(clip_name, options):
-    with pytest.raises(EncoderError, match=r"expected (dtype as fp32, bf16|device as cpu, cuda)"):
+    with pytest.raises(
+        EncoderError, match=r"expected (dtype as fp32, fp16, bf16|device as 'cpu', 'cuda')"
+    ):
         load_encoder(clip_name, **options)
 
 
@@ -420,7 +436,7 @@ def test_unknown_tag(rest):
 
 @pytest.mark.parametrize("path", ["/nowhere/weights.safetensors", "weights.pt", "some/folder"])
 def test_missing_file(path):
-    with pytest.raises(EncoderError, match=f"there is no file {path}"):
+    with pytest.raises(EncoderError, match=f"there is no file {path}.*'builtin' works"):
         load_encoder(f"open_clip:ViT-B-32/{path}")
 
 
@@ -532,6 +548,59 @@ def test_unusable_statements(files, tmp_path, sidecar, message):
     (tmp_path / "open_clip_config.json").write_text(json.dumps(sidecar), "utf-8")
     with pytest.raises(EncoderError, match=message):
         load_encoder(f"open_clip:tiny-clip/{file}")
+
+
+# ------------------------------------------------------------------------- the same in ONNX files
+
+
+@pytest.mark.filterwarnings("ignore:.*texts are longer")
+@pytest.mark.parametrize("dtype", ["fp32", "int8"])
+def test_export(architecture, files, encoder, tmp_path, dtype):
+    """Written in the layout of photo libraries, it embeds as open_clip does, to the token."""
+    pytest.importorskip("onnx", reason="needs the package onnx: make test-torch")
+    from crossalign.export import export
+
+    name = f"open_clip:{architecture}/{files[architecture]}"
+    views = [Image.fromarray(picture) for picture in pictures(4, 50)]
+    found = export(name, tmp_path / "x", dtype=dtype, accept=True, photos=views)
+    made = load_encoder(f"onnx:{tmp_path / 'x'}")
+    assert made.preprocess == encoder.preprocess
+    for field in ("dim", "image_size", "context_length"):
+        assert getattr(made.card, field) == getattr(encoder.card, field)
+    expected = "full" if architecture == "tiny-squash" else "trim"
+    assert f"padding={expected!r}" in repr(made) or dtype == "int8"
+    texts = [*TEXTS, LONG, "<end_of_text> a cat", "don't &lt;i&gt; 12 cats!", "ÉTÉ ΣΑΣ"]
+    texts += ["\u201cdon\u2019t\u201d ﬁne \uff37\uff29\uff24\uff25\u3000cafe\u0301 A_B"]
+    rows, cut = made._reader.read(texts)
+    ids, was_cut = encoder._tokenize(texts)
+    width = ids.shape[1]
+    pad = made._reader._pad_id
+    assert [row + [pad] * (width - len(row)) for row in rows] == ids.tolist()
+    assert {place for place, was in enumerate(cut) if was} == was_cut
+    if dtype == "fp32":
+        assert found.min_cosine >= COSINE
+        check_alike(made.encode_texts(texts), encoder.encode_texts(texts))
+        pixels = pictures(5)
+        check_alike(made.encode_images(pixels), encoder.encode_images(pixels))
+
+
+def test_cached_tags_are_listed(tmp_path, monkeypatch, files):
+    import huggingface_hub
+
+    from crossalign.encoders import list_encoders
+
+    known = {architecture for architecture, _ in open_clip.list_pretrained()}
+    assert "ViT-B-32" in known
+    place = tmp_path / "models--laion--CLIP-ViT-B-32-laion2B-s34B-b79K" / "snapshots" / "c0ffee"
+    place.mkdir(parents=True)
+    (place / "open_clip_model.safetensors").write_bytes(b"0" * 1234)
+    (place / "README.md").write_text("---\nlicense: mit\n---\n")
+    whole = huggingface_hub.scan_cache_dir
+    monkeypatch.setattr(huggingface_hub, "scan_cache_dir", lambda: whole(tmp_path))
+    (card,) = [card for card in list_encoders() if card.name.startswith("open_clip:")]
+    assert card.name == "open_clip:ViT-B-32/laion2b_s34b_b79k"
+    assert (card.dim, card.image_size, card.context_length) == (512, 224, 77)
+    assert (card.licence, card.bytes) == ("mit", 1234)
 
 
 # ---------------------------------------------------------------------------------- end to end

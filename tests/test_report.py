@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,15 @@ import pytest
 from PIL import Image
 
 from crossalign import Classifier, Prediction
-from crossalign.report import (
-    CLASSES_SHOWN,
-    CROPS_SHOWN,
-    DESCRIPTIONS_SHOWN,
-    MAX_SIDE,
-    Entry,
-    write_report,
-)
+from crossalign.figures.pictures import MAX_SIDE
+from crossalign.figures.summary import summarise
+from crossalign.report import CLASSES_SHOWN, DESCRIPTIONS_SHOWN, Entry, write_report
 
-VOID = {"meta"}
+VOID = {"meta", "br"}
 ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "article", "div"),
     *("figure", "figcaption", "svg", "image", "rect", "g", "text", "table", "tr", "td", "span"),
+    *("details", "summary", "br"),
 }
 
 
@@ -80,9 +77,11 @@ def assert_harmless(page: Page, html: str) -> None:
     names = {name for _, attributes in page.elements for name in attributes}
     assert not {name for name in names if name.startswith("on")}
     assert names.isdisjoint({"src", "srcset", "data", "action", "xlink:href", "http-equiv"})
-    assert all(str(href).startswith("data:image/jpeg;base64,") for href in page.attributes("href"))
+    inside = ("data:image/jpeg;base64,", "data:image/png;base64,")
+    assert all(str(href).startswith(inside) for href in page.attributes("href"))
     assert "url(" not in page.style
     assert "@import" not in page.style
+    html = html.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(https?|file|ftp)://|javascript:", html, re.IGNORECASE)
 
 
@@ -125,21 +124,52 @@ def test_shows_what_there_is_to_say(
     page, html = report(*made, title="My photos", introduction="How they were labelled.")
     assert html.startswith("<!doctype html>\n")
     assert ("meta", {"charset": "utf-8"}) in page.elements
-    assert page.count("title") == 1 + 3 * CROPS_SHOWN, "the page's and each frame's"
     assert page.text.startswith("My photos My photos How they were labelled.")
-    assert page.count("article") == page.count("svg") == page.count("image") == 3
-    assert page.count("h2") == 3
-    for n, colour in enumerate(("red", "green", "blue")):
-        assert f"{colour} {n}.png {colour} note {n} Best classes {colour} 0." in page.text
-    rows = 3 * CLASSES_SHOWN + DESCRIPTIONS_SHOWN + 1 + 1
-    assert page.count("tr") == rows, "red has more texts than are shown, the others one each"
-    for name, score in made[0].prediction.ranked(CLASSES_SHOWN):
-        assert f"{name} {score:.3f}" in page.text
-    for text, added in made[0].prediction.explain().top_descriptions(DESCRIPTIONS_SHOWN):
-        assert f"{text} {added:.3f}" in page.text
-    for box, weight in made[0].prediction.explain().top_crops(CROPS_SHOWN):
-        assert f'x="{box[0]}" y="{box[1]}" width="{box[2] - box[0]}"' in html
-        assert f"weight {weight:.3f}" in page.text
+    assert page.count("article") == page.count("h2") == page.count("details") == 3
+    for n, (colour, one) in enumerate(zip(("red", "green", "blue"), made, strict=True)):
+        found = summarise(one.prediction, classes=CLASSES_SHOWN, descriptions=DESCRIPTIONS_SHOWN)
+        assert f"{colour} {found.headline} {found.certainty} note {n} Best classes" in page.text
+        assert f"{colour} {n}.png Regions that add most" in page.text
+        for rank, region in enumerate(found.regions, start=1):
+            left, top, right, bottom = region.box
+            place = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
+            assert place in html
+            assert f"{rank} {region.text} {region.adds:.3f}" in page.text
+        for chart in (found.classes, found.decisive):
+            for bar in chart.bars:
+                assert f"{bar.text} {bar.value:.3f}" in page.text
+        for bar in found.meeting.bars:
+            assert f"{bar.text} {bar.value:.3f} {bar.whole:.3f}" in page.text
+        for text in found.explanation.descriptions:
+            assert text in page.text
+
+
+def test_another_class_and_another_rival(
+    report: Any, classifier: Classifier, picture: Any, tmp_path: Path
+) -> None:
+    made = entry(classifier, picture("red"), tmp_path / "x.png")
+    page, _ = report(dataclasses.replace(made, label="blue", against="green"))
+    assert "Words that decided between blue and green" in page.text
+    page, _ = report(dataclasses.replace(made, against="red"))
+    assert "between red and red" not in page.text, "a class is not compared with itself"
+
+
+def test_details_are_folded_unless_asked_for(
+    classifier: Classifier, picture: Any, tmp_path: Path
+) -> None:
+    made = entry(classifier, picture("red"), tmp_path / "x.png")
+    for details in (False, True):
+        write_report(tmp_path / "x.html", [made], title="t", details=details)
+        html = (tmp_path / "x.html").read_text(encoding="utf-8")
+        assert ("<details open>" in html) is details
+
+
+def pictures_in(page: Page, kind: str = "jpeg") -> list[Image.Image]:
+    return [
+        Image.open(io.BytesIO(base64.b64decode(str(href).partition(",")[2])))
+        for href in page.attributes("href")
+        if str(href).startswith(f"data:image/{kind};")
+    ]
 
 
 def test_every_photo_is_inside(
@@ -150,16 +180,14 @@ def test_every_photo_is_inside(
         entry(classifier, picture("red"), tmp_path / "small.png"),
         entry(classifier, wide, tmp_path / "wide.png"),
     )
-    small, large = (
-        Image.open(io.BytesIO(base64.b64decode(str(href).partition(",")[2])))
-        for href in page.attributes("href")
-    )
-    assert small.format == large.format == "JPEG"
-    assert small.size == picture("red").size
+    small, small_heat, small_contrast, large, *_ = pictures_in(page)
+    assert small.size == small_heat.size == small_contrast.size == picture("red").size
     assert large.size == (MAX_SIDE, round(MAX_SIDE * 900 / 1400))
     assert f"0 0 {wide.width} {wide.height}" in page.attributes("viewbox")
     red, _, blue = large.getpixel((300, 200))
     assert blue > red
+    for strip in pictures_in(page, "png"):
+        assert strip.size == (12, 1), "a pixel a crop"
 
 
 NASTY = [
@@ -186,7 +214,8 @@ def test_names_and_texts_are_shown_and_never_obeyed(
         assert shown in page.text
     assert page.text.count(f"title {text}") == 2
     assert f"in {text}" in page.text
-    assert page.attributes("aria-label") == [f"{file}, labelled red {text}"]
+    labels = [label for label in page.attributes("aria-label") if "cosines" not in label]
+    assert labels == [f"{file}, red {text}", file, file]
 
 
 def test_failures_are_shown_among_the_others(
@@ -198,7 +227,7 @@ def test_failures_are_shown_among_the_others(
     (failed,) = classifier.predict([broken])
     page, _ = report(good, Entry(failed, broken), good)
     assert page.count("article") == 3
-    assert page.count("image") == 2
+    assert page.count("figure") == 2 * 3
     assert "broken.png" in page.text
     assert failed.error in page.text
     assert page.attributes("class").count("error") == 1
@@ -215,30 +244,47 @@ def test_whole_image_methods(report: Any, encoder: Any, picture: Any, tmp_path: 
     page, html = report(entry(classifier, picture("red"), tmp_path / "x.png"))
     width, height = picture("red").size
     assert f'x="0" y="0" width="{width}" height="{height}" fill="none"' in html
-    assert page.count("title") == 2
+    assert "±" not in page.text
+    assert "resampled" not in page.text
+    assert "paler" not in page.text
 
 
-def test_scores_below_zero_have_no_bar(report: Any, encoder: Any, tmp_path: Path) -> None:
+def test_one_class(report: Any, encoder: Any, picture: Any, tmp_path: Path) -> None:
+    classifier = Classifier(["red"], encoder=encoder, crops=3)
+    page, _ = report(entry(classifier, picture("red"), tmp_path / "x.png"))
+    assert "Words that carried red" in page.text
+    assert page.count("figure") == 2, "there is nothing to compare with"
+
+
+def bars_of(page: Page) -> list[tuple[float, float]]:
+    pattern = re.compile(r"margin-left:([\d.]+)%;width:([\d.]+)%")
+    found = (pattern.fullmatch(str(style)) for style in page.attributes("style"))
+    return [(float(match[1]), float(match[2])) for match in found if match]
+
+
+def test_bars_below_zero_go_the_other_way(report: Any, encoder: Any, tmp_path: Path) -> None:
     classifier = Classifier({"a": ["blue"], "b": ["green"]}, encoder=encoder, method="cupl")
     made = entry(classifier, Image.new("RGB", (20, 20), "red"), tmp_path / "x.png")
     assert made.prediction.score < 0
     page, _ = report(made)
-    widths = [style for style in page.attributes("style") if "width" in str(style)]
-    assert set(widths) == {"width:0.0%"}
+    bars = bars_of(page)
+    assert all(abs(start + width - 100.0) < 0.2 for start, width in bars[:2]), "up to zero"
+    assert max(width for _, width in bars[:2]) == 100.0
 
 
 def test_bars_are_shares_of_the_longest(
     report: Any, classifier: Classifier, picture: Any, tmp_path: Path
 ) -> None:
-    page, _ = report(entry(classifier, picture("red"), tmp_path / "x.png"))
-    widths = [
-        float(match[1])
-        for style in page.attributes("style")
-        if (match := re.fullmatch(r"width:([\d.]+)%", str(style)))
-    ]
-    assert len(widths) == CLASSES_SHOWN + DESCRIPTIONS_SHOWN
-    assert max(widths) == 100.0
-    assert all(0.0 <= width <= 100.0 for width in widths)
+    made = entry(classifier, picture("red"), tmp_path / "x.png")
+    page, _ = report(made)
+    bars = bars_of(page)
+    found = summarise(made.prediction, classes=CLASSES_SHOWN, descriptions=DESCRIPTIONS_SHOWN)
+    charts = (found.classes, found.decisive, found.meeting)
+    assert len(bars) == sum(1 + (bar.whole is not None) for c in charts for bar in c.bars)
+    assert all(start >= 0 and start + width <= 100.2 for start, width in bars)
+    low, high = found.classes.reach
+    for (_, width), bar in zip(bars, found.classes.bars, strict=False):
+        assert width == pytest.approx(100 * abs(bar.value) / (high - low), abs=0.06)
 
 
 # --------------------------------------------------------------------------------- whole or not
@@ -282,17 +328,32 @@ def test_a_failure_leaves_the_old_page_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_photo_that_is_gone_leaves_the_old_page(
+def test_a_photo_that_is_gone_is_a_failure_among_the_others(
+    classifier: Classifier, picture: Any, tmp_path: Path
+) -> None:
+    gone = entry(classifier, picture("red"), tmp_path / "x.png")
+    there = entry(classifier, picture("red"), tmp_path / "y.png")
+    (tmp_path / "x.png").unlink()
+    assert write_report(tmp_path / "report.html", [gone, there], title="two") == 1
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert page.count("article") == 2
+    assert "no such file" in page.text
+
+
+def test_an_interrupted_page_leaves_the_old_one(
     classifier: Classifier, picture: Any, tmp_path: Path
 ) -> None:
     path = tmp_path / "report.html"
     write_report(path, [], title="one")
-    made = entry(classifier, picture("red"), tmp_path / "x.png")
-    (tmp_path / "x.png").unlink()
-    with pytest.raises(ValueError, match="no such file"):
-        write_report(path, [made], title="two")
+
+    def stopped() -> Iterator[Entry]:
+        yield entry(classifier, picture("red"), tmp_path / "x.png")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_report(path, stopped(), title="two")
     assert "<title>one</title>" in path.read_text(encoding="utf-8")
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["report.html", "x.png"]
 
 
 def test_a_file_name_that_is_no_text(tmp_path: Path) -> None:

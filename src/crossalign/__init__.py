@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
+    from crossalign.adaptive import Adaptive as Adaptive
     from crossalign.classifier import Classifier as Classifier
     from crossalign.crops import CropSpec as CropSpec
     from crossalign.descriptions import DescriptionSet as DescriptionSet
@@ -34,11 +35,14 @@ if TYPE_CHECKING:
     from crossalign.errors import CrossalignError as CrossalignError
     from crossalign.errors import DescriptionError as DescriptionError
     from crossalign.errors import EncoderError as EncoderError
+    from crossalign.errors import EvaluationError as EvaluationError
     from crossalign.errors import ImageError as ImageError
     from crossalign.errors import LabelingError as LabelingError
     from crossalign.errors import MethodError as MethodError
     from crossalign.errors import MissingExtraError as MissingExtraError
+    from crossalign.errors import ServerError as ServerError
     from crossalign.errors import StoreError as StoreError
+    from crossalign.errors import WriterError as WriterError
     from crossalign.estimator import ZeroShotClassifier as ZeroShotClassifier
     from crossalign.images import load_image as load_image
     from crossalign.methods import METHODS as METHODS
@@ -50,6 +54,7 @@ if TYPE_CHECKING:
 # Where each public name lives. They are imported when first asked for, so that importing the
 # package, and with it `crossalign --help`, stays instant.
 _HOMES = {
+    "adaptive": ("Adaptive",),
     "classifier": ("Classifier",),
     "crops": ("CropSpec",),
     "descriptions": ("DescriptionSet",),
@@ -68,11 +73,14 @@ _HOMES = {
         "CrossalignError",
         "DescriptionError",
         "EncoderError",
+        "EvaluationError",
         "ImageError",
         "LabelingError",
         "MethodError",
         "MissingExtraError",
+        "ServerError",
         "StoreError",
+        "WriterError",
     ),
     "estimator": ("ZeroShotClassifier",),
     "images": ("load_image",),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,9 @@ from crossalign.errors import DescriptionError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PROVENANCE = "$provenance"
+"""Key of a description file under which stands where its texts came from, and not a class."""
 
 FORMATS = (
     ".json ({class: [text, ...]} or a list of class names) or .txt (one class name a line, UTF-8)"
@@ -97,10 +101,26 @@ def clean_texts(name: str, group: object) -> tuple[str, ...]:
     )
 
 
+def copy_provenance(provenance: object) -> dict[str, Any] | None:
+    """Copy a JSON object, so that what a set holds cannot change under it."""
+    if provenance is None:
+        return None
+    try:
+        if not isinstance(provenance, Mapping):
+            raise TypeError(f"got {kind(provenance)}")
+        copied: dict[str, Any] = json.loads(json.dumps(dict(provenance), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise DescriptionError(
+            f"Expected provenance as a JSON object ({error}). Use texts, numbers, lists and "
+            "objects, or leave it out."
+        ) from None
+    return copied
+
+
 def reject_lookalikes(classes: tuple[str, ...]) -> None:
     seen: dict[str, str] = {}
     for name in classes:
-        key = " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
+        key = lookalike_key(name)
         if key in seen:
             same = f"{name!r} twice" if seen[key] == name else f"{seen[key]!r} and {name!r}"
             raise DescriptionError(
@@ -109,6 +129,11 @@ def reject_lookalikes(classes: tuple[str, ...]) -> None:
                 "every image. Remove or rename one."
             )
         seen[key] = name
+
+
+def lookalike_key(name: str) -> str:
+    """Give what a text encoder cannot tell a name from: equal keys would tie on every image."""
+    return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
 
 
 def check_content(content: object) -> None:
@@ -165,3 +190,22 @@ def parse_json(text: str) -> Any:
             f"Expected JSON of class names and texts, got something else ({error}). "
             "Write {class: [text, ...]}."
         ) from None
+
+
+def write_whole(file: Path, content: str) -> None:
+    """Write a file that appears whole or not at all."""
+    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            with part.open("xb") as stream:
+                stream.write(content.encode("utf-8"))
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise DescriptionError(
+            f"{file}: could not be written ({error.strerror or error}). "
+            "Check that the folder exists and is writable."
+        ) from error

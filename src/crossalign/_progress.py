@@ -88,6 +88,30 @@ class Progress:
         self._bar.update(self._task, completed=done, total=self._total, rate=f"{rate:.1f} a second")
 
 
+class PassProgress:
+    """Progress of several passes, one after the other, a bar for each.
+
+    Call it with the title of the pass, the number done and the total.
+    """
+
+    def __init__(self) -> None:
+        self._title = ""
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> PassProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+
+    def __call__(self, title: str, done: int, total: int) -> None:
+        if title != self._title or self._bar is None:
+            self.__exit__()
+            self._title, self._bar = title, Progress(f"images, {title}", total)
+        self._bar.update(done)
+
+
 def _duration(seconds: float) -> str:
     """Say how long something takes, in its two largest units."""
     minutes, hours = int(seconds // 60), int(seconds // 3600)

@@ -303,6 +303,43 @@ def contributions(
     return _divide_or_zero(xp, terms, (image_norm * class_norm)[..., None, None])
 
 
+def crop_contributions(
+    crops: Array, crop_weights: Array, classes: Array, form: Form = "prototype"
+) -> Array:
+    """Take the scores of all classes apart by crop: what each crop adds to each of them.
+
+    These are the terms of :func:`contributions`, summed over each class's descriptions.
+
+    Args:
+        crops: Unit embeddings, shape (..., N, D).
+        crop_weights: w, shape (..., N).
+        classes: From :func:`class_vectors` in the same form, shape (C, D).
+        form: Score form.
+
+    Returns:
+        Shape (..., N, C), adding up over the crops to the scores, up to rounding.
+
+    Raises:
+        AlignmentError: If shapes or dtypes disagree, a value is not finite, or the form is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> crop_contributions(np.eye(2), np.array([0.25, 0.75]), np.eye(2), "sum")
+        array([[0.25, 0.  ],
+               [0.  , 0.75]])
+    """
+    xp = _namespace(crops=crops, crop_weights=crop_weights, classes=classes)
+    _check_weights("crop_weights", crop_weights, "crops", crops)
+    _check_ndim(2, classes=classes)
+    _check_same_dim("crops", crops, "classes", classes)
+    _check_form(form)
+    terms = xp.matmul(crops, xp.matrix_transpose(classes)) * crop_weights[..., :, None]
+    if form == "sum":
+        return terms
+    image_norm = _norm(xp, _weighted_sum(xp, crop_weights, crops))
+    return _divide_or_zero(xp, terms, image_norm[..., None, None])
+
+
 # --------------------------------------------------------------------------------------------------
 # Inside, arguments are trusted.
 

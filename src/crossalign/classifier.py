@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import itertools
 import operator
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, overload
+from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from crossalign import alignment
-from crossalign._stream import Encoded, encode_stream
+from crossalign._rounds import in_rounds
+from crossalign._stream import Encoded, Planner, all_views, encode_stream
 from crossalign._views import Opener
+from crossalign.adaptive import Adaptive, Contest
 from crossalign.calibration import PLAIN_TEMPERATURE
-from crossalign.crops import CropSpec
+from crossalign.crops import Boxes, CropSpec
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
@@ -25,8 +29,13 @@ from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.pipeline import Pipeline
-from crossalign.predictions import Evidence, Explanation, Prediction
+from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
+from crossalign.refine import repeats
 from crossalign.store import Store
+from crossalign.weighting import weigh
+
+Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
+"""What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
 
 _TEXTS_PER_CALL = 256
 
@@ -40,12 +49,14 @@ class ClassSide:
         descriptions: Embeddings of all texts, class after class, float32, shape (sum of M_c, D).
         offsets: int64, shape (C + 1,); class c owns rows ``offsets[c]:offsets[c + 1]``.
         vectors: Pooled class vectors, float32, shape (C, D).
+        texts: The texts of each class that count, after refinement.
     """
 
     labels: Embeddings
     descriptions: Embeddings
     offsets: npt.NDArray[np.int64]
     vectors: Embeddings
+    texts: tuple[tuple[str, ...], ...] = ()
 
 
 class Classifier:
@@ -59,9 +70,13 @@ class Classifier:
         classes: A :class:`DescriptionSet`, ``{class: [description, ...]}`` or class names.
         encoder: Name of an encoder, see :func:`load_encoder`, or an encoder.
         method: Name of a method, see :data:`crossalign.methods.METHODS`, or a method.
-        crops: Number of crops, or a :class:`CropSpec`; the method's own by default. A method that
-            looks at the whole image alone has no use for it.
+        crops: Number of crops, or a :class:`CropSpec`; the method's own by default. ``"auto"``, or
+            an :class:`Adaptive` with settings of its own, takes crops of each image until its label
+            is settled. A method that looks at the whole image alone has no use for it.
         seed: For random crops and random words; 0 by default.
+        bank: Where names alone are given and the method asks for descriptions (``cupl``, ``wca``),
+            use those of :mod:`crossalign.bank` for the classes that it knows, see
+            :func:`crossalign.methods.class_texts`. False gives templates to all, as published.
         batch_size: Views in one call of the encoder.
         workers: Threads that decode and cut; as many as there are processors by default, at most 4.
         max_pixels: Larger images are refused.
@@ -93,8 +108,9 @@ class Classifier:
         *,
         encoder: str | Encoder = "builtin",
         method: str | Method = "wca",
-        crops: int | CropSpec | None = None,
+        crops: Crops | None = None,
         seed: int | None = None,
+        bank: bool = True,
         batch_size: int = 32,
         workers: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -102,8 +118,8 @@ class Classifier:
         draft: bool = False,
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
-        self._method = _with_crops(get_method(method), crops, seed)
-        self._texts = class_texts(self._method, self._descriptions, seed or 0)
+        self._method, self._adaptive = _with_crops(get_method(method), crops, seed)
+        self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
         default_workers = min(4, os.cpu_count() or 1)
@@ -135,6 +151,11 @@ class Classifier:
         return self._texts.texts
 
     @property
+    def undescribed(self) -> tuple[str, ...]:
+        """Classes that the bank was asked for and does not know; templates stand in for them."""
+        return self._texts.undescribed
+
+    @property
     def encoder(self) -> Encoder:
         """The encoder."""
         return self._encoder
@@ -143,6 +164,11 @@ class Classifier:
     def method(self) -> Method:
         """The method, with the crops that are really taken."""
         return self._method
+
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """When an image has enough crops; None if each has all of them."""
+        return self._adaptive
 
     @property
     def draft(self) -> bool:
@@ -162,6 +188,32 @@ class Classifier:
             if self._class_side is None:
                 self._class_side = self._encode_classes(on_progress)
             return self._class_side
+
+    def with_crops(self, crops: Crops | None = None, seed: int | None = None) -> Classifier:
+        """Make a classifier that differs in its crops alone and shares the encoded classes.
+
+        Args:
+            crops: As in the constructor; as now by default.
+            seed: For random crops; as now by default. Random words stay as they are.
+
+        Returns:
+            The other classifier. The classes are encoded now, unless that is done already.
+
+        Raises:
+            CropError: If the crops are out of range.
+
+        Example:
+            >>> few = Classifier(["cat", "dog"], crops=4)
+            >>> many = few.with_crops(16)
+            >>> many.method.crops.count, many.prepare() is few.prepare()
+            (16, True)
+        """
+        method, rule = _with_crops(self._method, self._adaptive if crops is None else crops, seed)
+        self.prepare()
+        other = copy.copy(self)
+        other._method, other._adaptive = method, rule
+        other._opener = dataclasses.replace(self._opener, spec=method.crops)
+        return other
 
     @overload
     def __call__(self, image: list[Any] | tuple[Any, ...]) -> list[Prediction]: ...
@@ -255,7 +307,8 @@ class Classifier:
 
     def __repr__(self) -> str:
         spec = self._method.crops
-        looks = "whole image" if spec is None else f"{spec.count} {spec.kind} crops"
+        most = "" if self._adaptive is None else "up to "
+        looks = "whole image" if spec is None else f"{most}{spec.count} {spec.kind} crops"
         return (
             f"Classifier({len(self.classes)} classes, {self._texts.origin}; "
             f"{self._encoder.card.name}; {self._method.name}, {looks})"
@@ -270,19 +323,59 @@ class Classifier:
             self._encoder, [*texts, *self._texts.labels], self._store, on_progress
         )
         descriptions, labels = embedded[: len(texts)], embedded[len(texts) :]
-        vectors = alignment.class_vectors(
-            labels,
-            descriptions,
-            offsets,
-            scale=self._method.description_scale,
-            form=self._method.form,
+        if self._method.redundant is not None:
+            groups, offsets, descriptions = _refined(
+                groups, offsets, descriptions, self._method.redundant
+            )
+        rows = [
+            alignment.pool(
+                self._description_weights(index, labels, descriptions[start:stop]),
+                descriptions[start:stop],
+                self._method.form,
+            )
+            for index, (start, stop) in enumerate(itertools.pairwise(offsets.tolist()))
+        ]
+        return ClassSide(labels, descriptions, offsets, np.stack(rows), groups)
+
+    def _description_weights(self, index: int, labels: Embeddings, texts: Embeddings) -> Any:
+        method = self._method
+        return weigh(
+            method.description_weighting,
+            labels[index],
+            texts,
+            method.description_scale,
+            top=method.top,
+            classes=labels,
         )
-        return ClassSide(labels, descriptions, offsets, vectors)
+
+    def crop_weights(self, image: Embeddings, parts: Embeddings) -> Any:
+        """Weigh the crops of an image as the method does.
+
+        Args:
+            image: Embedding of the whole image, shape (D,).
+            parts: Embeddings of its crops, shape (N, D).
+
+        Returns:
+            float32, shape (N,), adding up to 1.
+        """
+        method = self._method
+        return weigh(
+            method.crop_weighting,
+            image,
+            parts,
+            method.crop_scale,
+            top=method.top,
+            classes=self.prepare().vectors,
+        )
 
     def _encode(self, images: Iterable[Any]) -> Iterator[Encoded]:
-        self.prepare()
+        vectors = self.prepare().vectors
+        planner: Planner = all_views
+        if self._adaptive is not None:
+            contest = Contest(vectors, self._method.crop_scale, self._adaptive)
+            planner = in_rounds(contest, self._encoder.preprocess.fit)
         return encode_stream(
-            images, self._opener, batch_size=self._batch_size, workers=self._workers
+            images, self._opener, planner, batch_size=self._batch_size, workers=self._workers
         )
 
     def _decide(self, encoded: Encoded, *, keep_evidence: bool) -> Prediction:
@@ -290,13 +383,9 @@ class Classifier:
         views = encoded.views
         if views is None:
             message = str(encoded.error) or "out of memory"
-            return Prediction(
-                name, self.classes, None, None, None, error=message, _explain=self._explain
-            )
+            return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
         image, parts = _sides(encoded.embeddings)
-        vector = alignment.image_vectors(
-            image, parts, scale=self._method.crop_scale, form=self._method.form
-        )
+        vector = alignment.pool(self.crop_weights(image, parts), parts, self._method.form)
         scores = alignment.scores(vector, self.prepare().vectors)
         best = int(np.argmax(scores))
         return Prediction(
@@ -312,39 +401,70 @@ class Classifier:
                 boxes=views.boxes,
                 views=encoded.embeddings if keep_evidence else None,
             ),
-            _explain=self._explain,
+            _explainer=self,
         )
 
     def _explain(self, prediction: Prediction, label: str) -> Explanation:
-        evidence = prediction._evidence
-        if evidence is None:
-            raise ImageError(f"there is nothing to explain: {prediction.error}")
+        evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
         side = self.prepare()
         index = self.classes.index(label)
         texts = side.descriptions[side.offsets[index] : side.offsets[index + 1]]
-        weights = alignment.crop_weights(image, parts, self._method.crop_scale)
-        text_weights = alignment.description_weights(
-            side.labels[index], texts, self._method.description_scale
+        weights = self.crop_weights(image, parts)
+        text_weights = self._description_weights(index, side.labels, texts)
+        # The weights are those of the score; what follows is rounded as little as can be.
+        terms = alignment.contributions(
+            np.asarray(parts, np.float64),
+            np.asarray(weights, np.float64),
+            np.asarray(texts, np.float64),
+            np.asarray(text_weights, np.float64),
+            self._method.form,
         )
-        terms = alignment.contributions(parts, weights, texts, text_weights, self._method.form)
-        boxes = evidence.boxes
-        if not len(boxes):
-            boxes = np.array([(0, 0, *evidence.size)], dtype=np.int64)
-        if prediction.scores is None:
-            raise ImageError(f"there is nothing to explain: {prediction.error}")
         return Explanation(
             image=prediction.image,
             label=label,
-            score=float(prediction.scores[index]),
+            score=float(scores[index]),
             size=evidence.size,
-            boxes=boxes,
+            boxes=_regions(evidence),
             crop_weights=weights,
-            descriptions=self._texts.texts[index],
+            descriptions=side.texts[index],
             description_weights=text_weights,
             similarity=alignment.similarity_matrix(parts, texts),
             terms=terms,
+            whole_similarity=texts @ image,
+            whole_score=float(side.vectors[index] @ image),
         )
+
+    def _crop_scores(self, prediction: Prediction) -> CropScores:
+        evidence, scores = _usable(prediction)
+        image, parts = _sides(self._views_again(prediction.image, evidence))
+        weights = self.crop_weights(image, parts)
+        vectors = self.prepare().vectors
+        terms = alignment.crop_contributions(
+            np.asarray(parts, np.float64),
+            np.asarray(weights, np.float64),
+            np.asarray(vectors, np.float64),
+            self._method.form,
+        )
+        return CropScores(
+            image=prediction.image,
+            classes=self.classes,
+            scores=scores,
+            size=evidence.size,
+            boxes=_regions(evidence),
+            weights=weights,
+            embeddings=parts,
+            form=self._method.form,
+            terms=terms,
+            whole_scores=alignment.scores(image, vectors),
+        )
+
+    def _with_evidence(self, prediction: Prediction) -> Prediction:
+        evidence, _ = _usable(prediction)
+        if evidence.views is not None:
+            return prediction
+        views = self._views_again(prediction.image, evidence)
+        return dataclasses.replace(prediction, _evidence=dataclasses.replace(evidence, views=views))
 
     def _views_again(self, name: str, evidence: Evidence) -> Embeddings:
         if evidence.views is not None:
@@ -371,20 +491,64 @@ def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
     return views[0], views[1:] if len(views) > 1 else views
 
 
-def _with_crops(method: Method, crops: int | CropSpec | None, seed: int | None) -> Method:
+def _refined(
+    groups: tuple[tuple[str, ...], ...],
+    offsets: npt.NDArray[np.int64],
+    rows: Embeddings,
+    threshold: float,
+) -> tuple[tuple[tuple[str, ...], ...], npt.NDArray[np.int64], Embeddings]:
+    """Drop the texts of each class that repeat one before them."""
+    kept = [
+        [place for place in range(stop - start) if place not in dropped]
+        for start, stop in itertools.pairwise(offsets.tolist())
+        for dropped in [repeats(rows[start:stop], threshold)]
+    ]
+    chosen = np.concatenate([start + np.array(k) for start, k in zip(offsets, kept, strict=False)])
+    return (
+        tuple(tuple(group[k] for k in places) for group, places in zip(groups, kept, strict=True)),
+        np.cumsum([0, *map(len, kept)]),
+        rows[chosen],
+    )
+
+
+def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
+    if prediction._evidence is None or prediction.scores is None:
+        raise ImageError(f"there is nothing to explain: {prediction.error}")
+    return prediction._evidence, prediction.scores
+
+
+def _regions(evidence: Evidence) -> Boxes:
+    if len(evidence.boxes):
+        return evidence.boxes
+    return np.array([(0, 0, *evidence.size)], dtype=np.int64)
+
+
+def _with_crops(
+    method: Method, crops: Crops | None, seed: int | None
+) -> tuple[Method, Adaptive | None]:
+    """Give a method the crops that were asked for, and the rule that says when to stop, if any."""
+    rule = Adaptive() if crops == "auto" else crops if isinstance(crops, Adaptive) else None
+    # Crops that a method has no use for are checked all the same.
+    spec = method.crops or CropSpec()
     if isinstance(crops, CropSpec):
-        if seed is not None and seed != crops.seed:
-            raise CropError(
-                f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
-            )
         spec = crops
     else:
-        spec = method.crops or CropSpec()
-        count = spec.count if crops is None else crops
-        spec = dataclasses.replace(spec, count=count, seed=spec.seed if seed is None else seed)
-    if method.crops is None:
-        return method
-    return dataclasses.replace(method, crops=spec)
+        count: Any = crops if rule is None else rule.maximum
+        spec = dataclasses.replace(
+            spec,
+            count=spec.count if count is None else count,
+            seed=spec.seed if seed is None else seed,
+        )
+    if isinstance(crops, CropSpec) and seed is not None and seed != crops.seed:
+        raise CropError(
+            f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
+        )
+    if rule is not None and method.crop_weighting != "softmax":
+        raise MethodError(
+            "adaptive crops know the published softmax weights alone; method "
+            f"{method.name!r} weighs crops by {method.crop_weighting!r}. Give a number of crops."
+        )
+    return dataclasses.replace(method, crops=spec if method.crops else None), rule
 
 
 def _encode_texts(

@@ -8,7 +8,6 @@ alone; :func:`cut` turns boxes into the encoder's input, bit-equal to the publis
 
 from __future__ import annotations
 
-import hashlib
 import math
 import operator
 from collections.abc import Callable
@@ -19,15 +18,14 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from crossalign._boxes import LAYOUTS
+from crossalign._boxes import Boxes as Boxes
 from crossalign.errors import CropError
-
-Boxes: TypeAlias = npt.NDArray[np.int64]
-"""Crop boxes ``(left, top, right, bottom)`` in pixels of the upright image, shape (N, 4)."""
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 """Encoder input: RGB, shape (N, S, S, 3), values 0 to 255."""
 
-Kind: TypeAlias = Literal["random", "grid"]
+Kind: TypeAlias = Literal["random", "grid", "even", "refined", "nested"]
 Resample: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Fit: TypeAlias = Literal["crop", "squash"]
 
@@ -60,8 +58,12 @@ class CropSpec:
         count: Number of crops N, 1 to 10000. The paper uses 60.
         side: Smallest and largest side of a crop as a share of the image's short side, each in
             (0, 1]. Random crops draw it uniformly from this range.
-        seed: 0 to 2**64 - 1. Only random crops depend on it.
-        kind: ``"random"`` draws side and place; ``"grid"`` spreads crops of three sizes evenly.
+        seed: 0 to 2**64 - 1. All but a grid depend on it.
+        kind: ``"random"`` draws side and place of each crop; ``"even"`` spreads them evenly, by a
+            scrambled Sobol sequence; ``"refined"`` draws and drops what nearly repeats a crop (IoU
+            above 0.85), of at most three candidates a crop, as BiFTA does (arXiv 2601.20419);
+            ``"nested"`` draws small ones and lets each grow to the largest side in three steps;
+            ``"grid"`` lays crops of three sizes on even lattices.
 
     Raises:
         CropError: If a value is out of its range.
@@ -108,15 +110,16 @@ class CropSpec:
 def boxes(spec: CropSpec, size: tuple[int, int], digest: bytes = b"") -> Boxes:
     """Lay out the crops of one image.
 
-    Random boxes depend on the seed, the image's size and its content alone, never on order, batch,
-    machine or library version: the draws are raw words of a counter-based generator (Philox) keyed
-    by seed and digest. The first n boxes of a larger count equal those of a count of n.
+    Boxes depend on the seed, the image's size and its content alone, never on order, batch, machine
+    or library version: the draws are raw words of a counter-based generator (Philox) keyed by seed
+    and digest. Of all kinds but a grid, the first n boxes of a larger count equal those of a count
+    of n; see :func:`is_prefix`.
 
     Args:
         spec: What to take.
         size: Width and height of the upright image in pixels, each at least 1.
         digest: Content of the image, from :func:`crossalign.images.content_digest`; it only
-            matters for random crops.
+            does not matter for a grid.
 
     Returns:
         Shape (N, 4), ``(left, top, right, bottom)`` in pixels: squares inside the image, with a
@@ -128,8 +131,50 @@ def boxes(spec: CropSpec, size: tuple[int, int], digest: bytes = b"") -> Boxes:
     width, height = _check_size(size)
     if not isinstance(digest, bytes):
         raise CropError(f"expected digest as bytes; got {type(digest).__name__}.")
-    layout = _grid if spec.kind == "grid" else _random
-    return layout(spec, width, height, digest)
+    return LAYOUTS[spec.kind](spec.count, spec.side, width, height, spec.seed, digest)
+
+
+def is_prefix(spec: CropSpec) -> bool:
+    """Whether a smaller count of such crops takes the first of them.
+
+    Args:
+        spec: What to take.
+
+    Returns:
+        True for ``random``, ``even`` and ``refined`` crops, False for a grid, which lies anew for
+        each count.
+
+    Example:
+        >>> is_prefix(CropSpec(kind="even")), is_prefix(CropSpec(kind="grid"))
+        (True, False)
+    """
+    return spec.kind != "grid"
+
+
+def shown(size: tuple[int, int], fit: Fit = "crop") -> npt.NDArray[np.float64]:
+    """Tell which part of an image :func:`whole` shows to the encoder.
+
+    Args:
+        size: Width and height of the upright image in pixels.
+        fit: How a picture that is not square becomes one.
+
+    Returns:
+        ``(left, top, right, bottom)`` in pixels, which may be halves; shape (4,).
+
+    Raises:
+        CropError: If the size is not two positive numbers, or ``fit`` is unknown.
+
+    Example:
+        >>> shown((65, 40)).tolist()
+        [12.5, 0.0, 52.5, 40.0]
+    """
+    width, height = _check_size(size)
+    if fit not in get_args(Fit):
+        raise CropError(f"unknown fit {fit!r}; choose one of {', '.join(get_args(Fit))}.")
+    short = min(width, height) if fit == "crop" else None
+    across, down = short or width, short or height
+    left, top = (width - across) / 2.0, (height - down) / 2.0
+    return np.array([left, top, left + across, top + down])
 
 
 def layout(spec: CropSpec) -> str:
@@ -139,7 +184,7 @@ def layout(spec: CropSpec) -> str:
         spec: What to take.
 
     Returns:
-        One line; without the count where more crops only add to fewer.
+        One line; without the count where a smaller count takes the first crops of a larger one.
 
     Example:
         >>> layout(CropSpec(count=30)) == layout(CropSpec(count=60))
@@ -148,9 +193,9 @@ def layout(spec: CropSpec) -> str:
         False
     """
     low, high = spec.side
-    if spec.kind == "grid":
-        return f"grid count={spec.count} side={low!r}:{high!r}"
-    return f"{spec.kind} seed={spec.seed} side={low!r}:{high!r}"
+    count = "" if is_prefix(spec) else f" count={spec.count}"
+    seed = "" if spec.kind == "grid" else f" seed={spec.seed}"
+    return f"{spec.kind}{count}{seed} side={low!r}:{high!r}"
 
 
 def published_boxes(
@@ -319,56 +364,6 @@ def whole(
         return np.array(image.resize((size, size), filter_, box=region))
     resized = image.resize((wide, high), filter_)
     return np.array(resized.crop((left, top, left + size, top + size)))
-
-
-def _random(spec: CropSpec, width: int, height: int, digest: bytes) -> Boxes:
-    key = hashlib.blake2b(
-        spec.seed.to_bytes(8, "little") + digest, digest_size=16, person=b"crossalign.crops"
-    )
-    generator = np.random.Philox(key=int.from_bytes(key.digest(), "little"))
-    # Only raw words are promised to stay the same in every NumPy version. 53 bits make a double.
-    words = generator.random_raw(3 * spec.count).reshape(spec.count, 3)
-    draws = (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    low, high = spec.side
-    lengths = (low + (high - low) * draws[:, 0]) * min(width, height)
-    sides = np.maximum(lengths.astype(np.int64), 1)
-    lefts = np.floor(draws[:, 1] * (width - sides + 1)).astype(np.int64)
-    tops = np.floor(draws[:, 2] * (height - sides + 1)).astype(np.int64)
-    return np.stack([lefts, tops, lefts + sides, tops + sides], axis=1)
-
-
-def _grid(spec: CropSpec, width: int, height: int, _digest: bytes) -> Boxes:
-    """Three sizes, small ones more often (in inverse proportion), each on its own even lattice."""
-    low, high = spec.side
-    levels = np.array([high, math.sqrt(low * high), low])
-    shares = np.cumsum(1.0 / levels) / np.sum(1.0 / levels)
-    ends = np.floor(shares * spec.count + 0.5).astype(int)
-    rows: list[tuple[int, int, int, int]] = []
-    for level, count in zip(levels, np.diff(ends, prepend=0), strict=True):
-        side = max(1, int(level * min(width, height)))
-        rows.extend(
-            (left, top, left + side, top + side)
-            for left, top in _lattice(int(count), width - side, height - side)
-        )
-    return np.array(rows, dtype=np.int64)
-
-
-def _lattice(count: int, free_x: int, free_y: int) -> list[tuple[int, int]]:
-    """Spread points over [0, free_x] x [0, free_y]: rows in proportion to the shape."""
-    if count == 0:
-        return []
-    across = math.sqrt(count * (free_x + 1) / (free_y + 1))
-    lines = min(count, max(1, round(count / max(across, 1.0))))
-    points: list[tuple[int, int]] = []
-    for line, row in enumerate(np.array_split(np.arange(count), lines)):
-        top = _spread(line, lines, free_y)
-        points.extend((_spread(place, len(row), free_x), top) for place in range(len(row)))
-    return points
-
-
-def _spread(index: int, count: int, free: int) -> int:
-    """Place number ``index`` of ``count`` from one end to the other; alone, in the middle."""
-    return free // 2 if count == 1 else round(index * free / (count - 1))
 
 
 def _check_boxes(boxes: npt.ArrayLike, size: tuple[int, int]) -> list[tuple[int, int, int, int]]:

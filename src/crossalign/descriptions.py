@@ -10,22 +10,25 @@ from __future__ import annotations
 import difflib
 import json
 import os
-import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from crossalign._description_checks import (
     FORMATS,
+    PROVENANCE,
     as_items,
     check_content,
     clean,
     clean_texts,
+    copy_provenance,
     kind,
     parse_json,
     read,
     reject_lookalikes,
     some,
+    write_whole,
 )
 from crossalign.errors import DescriptionError
 
@@ -62,6 +65,9 @@ class DescriptionSet:
             classes would tie on every image).
         texts: One tuple of texts for each class, in the same order. Either every class has at
             least one text, or none has any (a plain class list).
+        provenance: Where the texts came from, a JSON object of any content, or None. It is kept
+            and saved with the set, and otherwise of no consequence: two sets that differ in it
+            alone are equal.
 
     Raises:
         DescriptionError: Something above does not hold.
@@ -76,6 +82,7 @@ class DescriptionSet:
 
     classes: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
+    provenance: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     _positions: dict[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +107,7 @@ class DescriptionSet:
             )
         object.__setattr__(self, "classes", classes)
         object.__setattr__(self, "texts", texts)
+        object.__setattr__(self, "provenance", copy_provenance(self.provenance))
         object.__setattr__(self, "_positions", {name: i for i, name in enumerate(classes)})
 
     @classmethod
@@ -107,7 +115,8 @@ class DescriptionSet:
         """Make a set from ``{class: [text, ...]}``.
 
         Args:
-            mapping: Class names to their texts, in the order that scores will have.
+            mapping: Class names to their texts, in the order that scores will have. A mapping
+                under the key ``$provenance`` is not a class but says where the texts came from.
 
         Returns:
             The checked set.
@@ -124,7 +133,12 @@ class DescriptionSet:
                 f"Expected a mapping of class names to lists of texts, got {kind(mapping)}. "
                 "For names alone, use DescriptionSet.from_classes."
             )
-        return cls(tuple(mapping), tuple(mapping.values()))  # type: ignore[arg-type]  # checked there
+        provenance = mapping.get(PROVENANCE)
+        if isinstance(provenance, Mapping):
+            mapping = {name: texts for name, texts in mapping.items() if name != PROVENANCE}
+        else:  # a list: somebody's class has that name
+            provenance = None
+        return cls(tuple(mapping), tuple(mapping.values()), provenance)  # type: ignore[arg-type]
 
     @classmethod
     def from_classes(cls, names: Iterable[str]) -> DescriptionSet:
@@ -177,7 +191,8 @@ class DescriptionSet:
         """Read a set from a file.
 
         ``.json`` holds ``{class: [text, ...]}``, the format in which CuPL (Pratt et al., 2023)
-        and CLIP-D (Menon and Vondrick, 2023) publish theirs, or a list of class names. ``.txt``
+        and CLIP-D (Menon and Vondrick, 2023) publish theirs, or a list of class names. An object
+        under the key ``$provenance`` says where the texts came from and is no class. ``.txt``
         holds one class name a line; blank lines and lines that start with ``#`` are skipped.
         Both are UTF-8, with or without a byte order mark.
 
@@ -229,25 +244,13 @@ class DescriptionSet:
                 )
             content = "".join(f"{name}\n" for name in self.classes)
         elif suffix == ".json":
-            data = self.to_dict() if self.has_descriptions else list(self.classes)
+            data: Any = self.to_dict() if self.has_descriptions else list(self.classes)
+            if self.has_descriptions and self.provenance is not None:
+                data[PROVENANCE] = self.provenance
             content = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
         else:
             raise DescriptionError(f"{file}: expected {FORMATS}, got the ending '{suffix}'.")
-        part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
-        try:
-            try:
-                with part.open("xb") as stream:
-                    stream.write(content.encode("utf-8"))
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                part.replace(file)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise DescriptionError(
-                f"{file}: could not be written ({error.strerror or error}). "
-                "Check that the folder exists and is writable."
-            ) from error
+        write_whole(file, content)
 
     def to_dict(self) -> dict[str, list[str]]:
         """Copy the set into plain ``{class: [text, ...]}``.
@@ -301,7 +304,9 @@ class DescriptionSet:
         """
         positions = [self.index(name) for _, name in as_items(classes, "class names")]
         return DescriptionSet(
-            tuple(self.classes[i] for i in positions), tuple(self.texts[i] for i in positions)
+            tuple(self.classes[i] for i in positions),
+            tuple(self.texts[i] for i in positions),
+            self.provenance,
         )
 
     def __len__(self) -> int:

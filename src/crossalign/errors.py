@@ -35,8 +35,20 @@ class MethodError(CrossalignError, ValueError):
     """A method name or setting is unknown or contradictory."""
 
 
+class ServerError(CrossalignError, ValueError):
+    """The service is set up in a way that cannot work, or is asked for what it does not give."""
+
+
 class StoreError(CrossalignError, OSError):
     """A folder cannot be used as a store of embeddings."""
+
+
+class EvaluationError(CrossalignError, ValueError):
+    """A data set, a receipt or a setting of an evaluation is not usable."""
+
+
+class WriterError(CrossalignError, RuntimeError):
+    """A writer of descriptions cannot work: no endpoint, no permission, no dictionary."""
 
 
 class CalibrationError(CrossalignError, ValueError):

@@ -195,6 +195,28 @@ def read_file(source: Any) -> bytes | None:
     return None
 
 
+def stored_pixels(data: bytes) -> int:
+    """Count the pixels that an image file says it holds, without decoding it.
+
+    Args:
+        data: The bytes of the file.
+
+    Returns:
+        Width times height; 0 where the file does not say, so that :func:`load_image` will.
+
+    Example:
+        >>> file = io.BytesIO()
+        >>> Image.new("RGB", (40, 30)).save(file, "PNG")
+        >>> stored_pixels(file.getvalue()), stored_pixels(b"<html>")
+        (1200, 0)
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            return int(image.width * image.height)
+    except Exception:  # decoders raise nearly anything; here it means that they do not know
+        return 0
+
+
 @contextmanager
 def _named(source: object) -> Iterator[None]:
     """Put the name of a source, known only at the door, in front of what went wrong inside."""

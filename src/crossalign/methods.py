@@ -25,16 +25,19 @@ from crossalign.alignment import (
 from crossalign.crops import CropSpec
 from crossalign.descriptions import DescriptionSet, wordify
 from crossalign.errors import DescriptionError, MethodError
+from crossalign.refine import REDUNDANT
 from crossalign.sentences import SentenceStyle, descriptor_sentences
 from crossalign.texts import LABEL_TEMPLATE, fill_template, fill_templates
 from crossalign.waffle import waffle_texts
+from crossalign.weighting import WEIGHTINGS, Weighting
 
 Texts: TypeAlias = Literal["label", "templates", "descriptors", "waffle", "descriptions"]
 """Which texts stand for a class.
 
 ``label``: the label prompt alone. ``templates``: a template ensemble. ``descriptors``: the class's
 short descriptors, each put into a sentence. ``waffle``: sentences of random words.
-``descriptions``: the class's descriptions as they are, or a template ensemble where it has none.
+``descriptions``: the class's descriptions as they are; for names alone those of the bank, where it
+is asked for and knows them, or a template ensemble.
 """
 
 
@@ -55,6 +58,13 @@ class Method:
         style: ``"english"``, or ``"published"`` for the sentences of the published code, its slips
             of grammar included. For ``descriptors``.
         source: The paper.
+        crop_weighting: How crops are weighed, see :data:`crossalign.weighting.WEIGHTINGS`; the
+            published way is ``"softmax"``.
+        description_weighting: How descriptions are weighed.
+        top: Crops or descriptions that count where the weighting is ``"top-k"``.
+        redundant: Descriptions whose cosine to a kept one of their class exceeds this are dropped;
+            None keeps all.
+        most_texts: Texts of a class at most, the first ones; None keeps all.
 
     Raises:
         MethodError: If a value is unknown or out of range.
@@ -69,9 +79,16 @@ class Method:
     templates: str | tuple[str, ...] = "ensemble"
     style: SentenceStyle = "english"
     source: str = ""
+    crop_weighting: Weighting = "softmax"
+    description_weighting: Weighting = "softmax"
+    top: int = 10
+    redundant: float | None = None
+    most_texts: int | None = None
 
     def __post_init__(self) -> None:
         for name, known in (
+            ("crop_weighting", WEIGHTINGS),
+            ("description_weighting", WEIGHTINGS),
             ("texts", tuple(_TEXTS)),
             ("form", FORMS),
             ("style", get_args(SentenceStyle)),
@@ -84,6 +101,14 @@ class Method:
             value = getattr(self, name)
             if not isinstance(value, numbers.Real) or not math.isfinite(value):
                 raise MethodError(f"expected a finite {name}; got {value!r}.")
+        for name in ("top", "most_texts"):
+            number = getattr(self, name)
+            if number is not None and (type(number) is not int or number < 1):
+                raise MethodError(f"expected {name} as a whole number from 1 up; got {number!r}.")
+        if self.redundant is not None and not -1 < self.redundant <= 1:
+            raise MethodError(
+                f"expected redundant as a cosine above -1, up to 1; got {self.redundant!r}."
+            )
         if self.crops is not None and not isinstance(self.crops, CropSpec):
             raise MethodError(
                 f"expected crops as a CropSpec, or None for the whole image; got {self.crops!r}. "
@@ -99,22 +124,32 @@ class ClassTexts:
         labels: The label prompt of each class, which its descriptions are weighed against.
         texts: The texts of each class, at least one.
         origin: Where the texts came from, in words.
+        undescribed: Classes that the bank was asked for and does not know; templates stand in.
     """
 
     labels: tuple[str, ...]
     texts: tuple[tuple[str, ...], ...]
     origin: str
+    undescribed: tuple[str, ...] = ()
 
 
-def class_texts(method: Method, classes: DescriptionSet, seed: int = 0) -> ClassTexts:
+def class_texts(
+    method: Method, classes: DescriptionSet, seed: int = 0, *, bank: bool = False
+) -> ClassTexts:
     """Write out the texts that a method encodes for each class.
 
     Underscores of class names become spaces, as in the published code.
+
+    With the bank, a method that asks for descriptions gets those of :mod:`crossalign.bank` for
+    names alone. Classes that the bank does not know get the method's templates; then the others
+    carry the templates beside their descriptions, because texts of one kind may be more alike to
+    every image than texts of another, which would favour some classes over others.
 
     Args:
         method: The method.
         classes: Classes, with descriptions or without.
         seed: For random words.
+        bank: Look names without descriptions up in the bank; the published methods do not.
 
     Returns:
         Label prompts and texts, in class order.
@@ -128,9 +163,19 @@ def class_texts(method: Method, classes: DescriptionSet, seed: int = 0) -> Class
         (('owl, which has large eyes', 'owl, which is often active at night'),)
     """
     spoken = DescriptionSet(tuple(wordify(name) for name in classes), classes.texts)
-    texts, origin = _TEXTS[method.texts](method, spoken, seed)
-    labels = tuple(fill_template(LABEL_TEMPLATE, name) for name in spoken)
-    return ClassTexts(labels=labels, texts=tuple(tuple(group) for group in texts), origin=origin)
+    asked = bank and method.texts == "descriptions" and not classes.has_descriptions
+    found = _from_bank(spoken) if asked else ((),) * len(classes)
+    if all(found):
+        texts, origin = found, "descriptions of the bank"
+    else:
+        texts, origin = _beside_templates(found, *_TEXTS[method.texts](method, spoken, seed))
+    pairs = zip(classes, found, strict=True)
+    return ClassTexts(
+        labels=tuple(fill_template(LABEL_TEMPLATE, name) for name in spoken),
+        texts=tuple(group[: method.most_texts] for group in texts),
+        origin=origin,
+        undescribed=tuple(name for name, group in pairs if asked and not group),
+    )
 
 
 def get_method(method: str | Method) -> Method:
@@ -160,6 +205,37 @@ def get_method(method: str | Method) -> Method:
 
 
 _Group: TypeAlias = tuple[Sequence[Sequence[str]], str]
+
+
+def _from_bank(classes: DescriptionSet) -> tuple[tuple[str, ...], ...]:
+    """Look every class up; one that would read like an earlier one counts as unknown.
+
+    "cats" beside "cat" would tie with it on every image.
+    """
+    from crossalign.bank import find  # read only where it is needed
+
+    found: dict[str, tuple[str, ...]] = {}
+    seen: set[str] = set()
+    for name in classes:
+        entry = find(name)
+        reads = "" if entry is None else f"{entry.name} {entry.word}".casefold()
+        found[name] = () if entry is None or reads in seen else entry.descriptions
+        seen.add(reads)
+    return tuple(found.values())
+
+
+def _beside_templates(
+    found: tuple[tuple[str, ...], ...], templates: Sequence[Sequence[str]], origin: str
+) -> tuple[tuple[tuple[str, ...], ...], str]:
+    """Give every class the templates, after its descriptions if it has any."""
+    texts = tuple((*group, *more) for group, more in zip(found, templates, strict=True))
+    known = sum(map(bool, found))
+    if not known:
+        return texts, origin
+    return texts, (
+        f"descriptions of the bank and {origin} for {known} of {len(found)} classes, "
+        f"{origin} for the others"
+    )
 
 
 def _label(_method: Method, classes: DescriptionSet, _seed: int) -> _Group:
@@ -212,6 +288,25 @@ _FAMILY = (
         crop_scale=PUBLISHED_CROP_SCALE,
         description_scale=PUBLISHED_DESCRIPTION_SCALE,
         source="Li et al., ICML 2024, arXiv 2406.02915",
+    ),
+    Method(
+        "bifta",
+        "descriptions",
+        crops=CropSpec(count=100, kind="refined"),
+        crop_scale=PUBLISHED_CROP_SCALE,
+        description_scale=PUBLISHED_DESCRIPTION_SCALE,
+        redundant=REDUNDANT,
+        source="Sun et al., TMLR 2026, arXiv 2601.20419",
+    ),
+    Method(
+        "lgca",
+        "descriptions",
+        crops=CropSpec(kind="nested", side=(0.3, 0.9)),
+        crop_scale=PUBLISHED_CROP_SCALE,
+        description_scale=PUBLISHED_DESCRIPTION_SCALE,
+        crop_weighting="top-k",
+        top=20,
+        source="in the style of LGCA's progressive expansion, arXiv 2511.00419",
     ),
 )
 

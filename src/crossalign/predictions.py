@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from crossalign.alignment import Form
 from crossalign.crops import Boxes
 from crossalign.encoders.base import Embeddings
 from crossalign.errors import CrossalignError, DescriptionError
@@ -53,7 +53,9 @@ class Explanation:
         descriptions: The class's M texts.
         description_weights: v, float32, shape (M,), adding up to 1.
         similarity: s, float32, shape (N, M).
-        terms: float32, shape (N, M).
+        terms: float64, shape (N, M).
+        whole_similarity: Cosine of the whole image with each description, float32, shape (M,).
+        whole_score: What the score would be with the whole image as the only crop.
     """
 
     image: str
@@ -65,19 +67,33 @@ class Explanation:
     descriptions: tuple[str, ...]
     description_weights: npt.NDArray[np.float32]
     similarity: npt.NDArray[np.float32]
-    terms: npt.NDArray[np.float32]
+    terms: npt.NDArray[np.float64]
+    whole_similarity: npt.NDArray[np.float32]
+    whole_score: float
 
     @property
-    def by_crop(self) -> npt.NDArray[np.float32]:
+    def by_crop(self) -> npt.NDArray[np.float64]:
         """What each crop adds to the score, shape (N,)."""
-        total: npt.NDArray[np.float32] = self.terms.sum(axis=1)
+        total: npt.NDArray[np.float64] = self.terms.sum(axis=1)
         return total
 
     @property
-    def by_description(self) -> npt.NDArray[np.float32]:
+    def by_description(self) -> npt.NDArray[np.float64]:
         """What each description adds to the score, shape (M,)."""
-        total: npt.NDArray[np.float32] = self.terms.sum(axis=0)
+        total: npt.NDArray[np.float64] = self.terms.sum(axis=0)
         return total
+
+    def box(self, index: int) -> tuple[int, int, int, int]:
+        """Give one crop as plain numbers.
+
+        Args:
+            index: Its number, 0 to N - 1.
+
+        Returns:
+            ``(left, top, right, bottom)`` in pixels.
+        """
+        left, top, right, bottom = self.boxes[index].tolist()
+        return left, top, right, bottom
 
     def top_crops(self, count: int = 5) -> list[tuple[tuple[int, int, int, int], float]]:
         """List the most heavily weighted crops.
@@ -89,9 +105,7 @@ class Explanation:
             Pairs of box and crop weight, the heaviest first.
         """
         order = np.argsort(-self.crop_weights, kind="stable")[:count]
-        return [
-            (_box(self.boxes[index]), float(self.crop_weights[index])) for index in order.tolist()
-        ]
+        return [(self.box(index), float(self.crop_weights[index])) for index in order.tolist()]
 
     def top_descriptions(self, count: int = 5) -> list[tuple[str, float]]:
         """List the descriptions that add most to the score.
@@ -117,6 +131,48 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class CropScores:
+    """The scores of all classes, taken apart by crop.
+
+    ``terms[i, c]`` is what crop i adds to the score of class c; over the crops they add up to it.
+
+    Args:
+        image: Name of the image.
+        classes: The C class names.
+        scores: float32, shape (C,).
+        size: Width and height of the upright image in pixels.
+        boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4).
+        weights: Crop weights w, float32, shape (N,), adding up to 1.
+        embeddings: Unit embeddings of the crops, float32, shape (N, D).
+        form: Score form, ``"prototype"`` or ``"sum"``.
+        terms: float64, shape (N, C).
+        whole_scores: What the scores would be with the whole image as the only crop, float32, shape
+            (C,).
+    """
+
+    image: str
+    classes: tuple[str, ...]
+    scores: Scores
+    size: tuple[int, int]
+    boxes: Boxes
+    weights: npt.NDArray[np.float32]
+    embeddings: Embeddings
+    form: Form
+    terms: npt.NDArray[np.float64]
+    whole_scores: Scores
+
+
+class Explainer(Protocol):
+    """What a prediction asks of the classifier that made it."""
+
+    def _explain(self, prediction: Prediction, label: str) -> Explanation: ...
+
+    def _crop_scores(self, prediction: Prediction) -> CropScores: ...
+
+    def _with_evidence(self, prediction: Prediction) -> Prediction: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """The label of one image, or the reason why it has none.
 
@@ -137,7 +193,7 @@ class Prediction:
     scores: Scores | None
     error: str | None = None
     _evidence: Evidence | None = field(default=None, repr=False)
-    _explain: Callable[[Prediction, str], Explanation] | None = field(default=None, repr=False)
+    _explainer: Explainer | None = field(default=None, repr=False)
 
     def ranked(self, count: int | None = None) -> list[tuple[str, float]]:
         """Rank the classes.
@@ -155,12 +211,22 @@ class Prediction:
         return [(self.classes[index], float(self.scores[index])) for index in order.tolist()]
 
     @property
+    def crops(self) -> int | None:
+        """How many crops were looked at: 0 by whole-image methods; None if there was an error."""
+        return None if self._evidence is None else len(self._evidence.boxes)
+
+    @property
     def margin(self) -> float | None:
         """By how much the best class leads the runner-up; None with one class or an error."""
         if self.scores is None or len(self.classes) < 2:
             return None
         second, first = np.partition(self.scores, -2)[-2:].tolist()
         return float(first - second)
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """What the scores were computed from; None if the image could not be used."""
+        return self._evidence
 
     @property
     def content_hash(self) -> str | None:
@@ -195,10 +261,7 @@ class Prediction:
             ImageError: If the image could not be used, or must be read again and cannot.
             CrossalignError: If this prediction was not made by a classifier.
         """
-        if self._explain is None:
-            raise CrossalignError(
-                "this prediction was not made by a classifier, so nothing can explain it."
-            )
+        explainer = self._made_by()
         wanted = self.label if label is None else label
         if wanted is not None and wanted not in self.classes:
             raise DescriptionError(
@@ -206,7 +269,39 @@ class Prediction:
                 f"{wanted!r}. It knows {', '.join(map(repr, self.classes[:5]))}"
                 f"{', ...' if len(self.classes) > 5 else ''}."
             )
-        return self._explain(self, wanted or "")
+        return explainer._explain(self, wanted or "")
+
+    def crop_scores(self) -> CropScores:
+        """Take the scores of all classes apart by crop.
+
+        Returns:
+            What each crop adds to the score of every class.
+
+        Raises:
+            ImageError: If the image could not be used, or must be read again and cannot.
+            CrossalignError: If this prediction was not made by a classifier.
+        """
+        return self._made_by()._crop_scores(self)
+
+    def with_evidence(self) -> Prediction:
+        """Keep the embeddings, so that one who explains several classes reads the image once.
+
+        Returns:
+            This prediction if it holds them already, else a copy for which the image was read and
+            encoded again.
+
+        Raises:
+            ImageError: If the image could not be used, or must be read again and cannot.
+            CrossalignError: If this prediction was not made by a classifier.
+        """
+        return self._made_by()._with_evidence(self)
+
+    def _made_by(self) -> Explainer:
+        if self._explainer is None:
+            raise CrossalignError(
+                "this prediction was not made by a classifier, so nothing can explain it."
+            )
+        return self._explainer
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values, as the command line's ``--json`` prints them.
@@ -231,8 +326,3 @@ class Prediction:
         if self.error is not None:
             return f"Prediction({self.image!r}, error={self.error!r})"
         return f"Prediction({self.image!r}, {self.label!r}, score={self.score:.4f})"
-
-
-def _box(row: npt.NDArray[np.int64]) -> tuple[int, int, int, int]:
-    left, top, right, bottom = row.tolist()
-    return left, top, right, bottom

@@ -1,4 +1,4 @@
-"""One self-contained HTML page: photos, their labels, and the crops and words that decided.
+"""One self-contained HTML page: photos, their labels, and the regions and words that decided.
 
 Nothing is fetched when the page is opened: pictures are inlined and there is no script. All names
 and texts are escaped.
@@ -6,55 +6,69 @@ and texts are escaped.
 
 from __future__ import annotations
 
-import base64
-import io
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
+from crossalign.errors import ImageError
+from crossalign.figures import (
+    contrast_overlay,
+    heat_overlay,
+    regions_svg,
+    thumbnail,
+)
+from crossalign.figures.colours import FIRST, REGION_COLOURS, SECOND, VIRIDIS
+from crossalign.figures.pictures import data_uri, matrix_picture
+from crossalign.figures.summary import Bar, Chart, Summary, summarise
+from crossalign.figures.svg import clean
 from crossalign.images import load_image
 from crossalign.predictions import Explanation, Prediction
 
-# Okabe and Ito's colours, told apart with every kind of colour vision; the black halo under the
-# lines keeps them visible on any picture.
-COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")
-CROPS_SHOWN = len(COLOURS)
 CLASSES_SHOWN = 5
 DESCRIPTIONS_SHOWN = 4
-MAX_SIDE = 640
 
-_STYLE = """
-:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d1d1f; --quiet: #62626a;
-  --line: #dcdcd8; --bar: #0072b2; --bar-rest: #b4b8bd; }
-@media (prefers-color-scheme: dark) { :root { --paper: #17181a; --ink: #ececee; --quiet: #a2a3ab;
-  --line: #36373c; --bar: #56b4e9; --bar-rest: #5a5e66; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; max-width: 68rem; padding: 2rem 1rem 4rem; background: var(--paper);
-  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.25rem; margin: 0; }
-h3 { font-size: .8rem; margin: 1rem 0 .3rem; color: var(--quiet); font-weight: 600; }
-p { margin: .25rem 0; } .quiet { color: var(--quiet); font-size: .875rem; }
-article { display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 6fr); gap: 1.5rem;
-  padding: 1.5rem 0; border-top: 1px solid var(--line); margin-top: 1.5rem; }
-@media (max-width: 44rem) { article { grid-template-columns: minmax(0, 1fr); } }
-figure { margin: 0; } figure svg { width: 100%; height: auto; display: block; border-radius: 4px; }
-figcaption { margin-top: .4rem; }
-table { border-collapse: collapse; width: 100%; font-size: .9rem; }
-td { padding: .15rem .6rem .15rem 0; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; width: 1%; }
-td.track { width: 38%; padding: .55rem 0 0; }
-.bar { display: block; height: .6rem; border-radius: 2px; background: var(--bar-rest);
-  min-width: 1px; }
-.first .bar { background: var(--bar); } .first { font-weight: 600; }
-.key { display: inline-block; min-width: 1.4em; padding: 0 .25em; border-radius: 3px;
-  color: #000; text-align: center; font-size: .8rem; font-weight: 700; }
-.pair { white-space: nowrap; } .error { color: #c0392b; }
+_STYLE = f"""
+:root {{ color-scheme: light dark; --paper: #fcfcfa; --ink: #1d1d1f; --quiet: #62626a;
+  --line: #dcdcd8; --first: {FIRST}; --second: {SECOND}; --rest: #b4b8bd; }}
+@media (prefers-color-scheme: dark) {{ :root {{ --paper: #17181a; --ink: #ececee; --quiet: #a2a3ab;
+  --line: #36373c; --first: #56b4e9; --second: #ff8f4d; --rest: #5a5e66; }} }}
+* {{ box-sizing: border-box; }}
+body {{ margin: 0 auto; max-width: 68rem; padding: 2rem 1rem 4rem; background: var(--paper);
+  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }}
+h1 {{ font-size: 1.5rem; margin: 0 0 .25rem; }} h2 {{ font-size: 1.25rem; margin: 0; }}
+h3 {{ font-size: .8rem; margin: 1rem 0 .3rem; color: var(--quiet); font-weight: 600; }}
+p {{ margin: .25rem 0; }} .quiet {{ color: var(--quiet); font-size: .875rem; }}
+article {{ display: grid; grid-template-columns: minmax(0, 5fr) minmax(0, 6fr); gap: 1rem 1.5rem;
+  padding: 1.5rem 0; border-top: 1px solid var(--line); margin-top: 1.5rem; }}
+details {{ grid-column: 1 / -1; }}
+summary {{ cursor: pointer; color: var(--quiet); font-size: .875rem; }}
+.more {{ display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1rem 1.5rem;
+  padding-top: .75rem; }}
+@media (max-width: 44rem) {{ article, .more {{ grid-template-columns: minmax(0, 1fr); }} }}
+figure {{ margin: 0; }} figure svg {{ width: 100%; height: auto; display: block;
+  border-radius: 4px; }}
+figcaption {{ margin-top: .4rem; color: var(--quiet); font-size: .875rem; }}
+table {{ border-collapse: collapse; width: 100%; font-size: .9rem; }}
+td {{ padding: .15rem .6rem .15rem 0; vertical-align: top; }}
+td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap;
+  width: 1%; }}
+td.track {{ width: 38%; padding: .5rem 0 0; }} td.track, td.strip {{ padding-right: 0; }}
+.bar {{ display: block; height: .6rem; border-radius: 2px; min-width: 2px; margin-bottom: .9rem; }}
+.bar:last-child {{ margin-bottom: 0; }} .whole {{ opacity: .45; }}
+.first {{ background: var(--first); }} .second {{ background: var(--second); }}
+.rest {{ background: var(--rest); }}
+.key {{ display: inline-block; min-width: 1.4em; padding: 0 .25em; border-radius: 3px;
+  color: #000; text-align: center; font-size: .8rem; font-weight: 700; }}
+td.key-cell {{ width: 1%; }} td.strip {{ width: 55%; padding-top: .3rem; }}
+td.strip svg {{ display: block; width: 100%; height: 1rem; image-rendering: pixelated; }}
+.scale {{ display: inline-block; width: 5rem; height: .6rem; border-radius: 2px;
+  background: linear-gradient(90deg, {", ".join(VIRIDIS)}); }}
+.error {{ color: #c0392b; }}
 """
 
 
@@ -66,17 +80,26 @@ class Entry:
         prediction: What was predicted for it.
         source: Where its pixels are.
         note: A line to show under the label, for example what the photo really shows.
+        label: The class to explain; the predicted one by default.
+        against: The class to compare it with; the best of the others by default.
     """
 
     prediction: Prediction
     source: str | os.PathLike[str]
     note: str = ""
+    label: str | None = None
+    against: str | None = None
 
 
 def write_report(
-    path: Path, entries: Iterable[Entry], *, title: str, introduction: str = ""
-) -> None:
-    """Write the page; a page of that name is replaced whole or not at all.
+    path: Path,
+    entries: Iterable[Entry],
+    *,
+    title: str,
+    introduction: str = "",
+    details: bool = False,
+) -> int:
+    """Write the page, photo by photo; a page of that name is replaced whole or not at all.
 
     Args:
         path: The HTML file; its folder is made if need be.
@@ -84,119 +107,188 @@ def write_report(
             evidence.
         title: Heading of the page.
         introduction: A paragraph under the heading.
+        details: Whether heat maps, comparison with whole-image matching and similarity matrix are
+            unfolded from the start.
+
+    Returns:
+        How many photos failed; each stands on the page with its reason, as does one that has a
+        label but cannot be read again.
+
+    Raises:
+        DescriptionError: If an entry names a class that its prediction does not know.
     """
-    body = "\n".join(_article(entry) for entry in entries)
-    page = f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(title)}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<h1>{escape(title)}</h1>
-<p class="quiet">{escape(introduction)}</p>
-<p class="quiet">Frames are the crops with the most weight (w, all crops together: 1). A
-description's number is what it adds to the class's score; the key beside it is the framed crop it
-met best. Scores rank classes; they are not probabilities.</p>
-{body}
-</body>
-</html>
-"""
+    failed = 0
+    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as page:
+        page.write(_head(title, introduction))
+        for entry in entries:
+            error = entry.prediction.error
+            if error is None:
+                try:
+                    page.write(_article(entry, details=details))
+                except ImageError as gone:
+                    error = str(gone)
+            if error is not None:
+                failed += 1
+                page.write(_failure(entry.prediction.image, error))
+        page.write("</body>\n</html>\n")
+    return failed
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file that takes its place only when it is whole.
+
+    Args:
+        path: The file; its folder is made if need be.
+
+    Yields:
+        A path beside it to write to; it is gone afterwards, whatever happens.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        # A file name need not be valid text.
-        unfinished.write_text(page, encoding="utf-8", errors="backslashreplace")
+        yield unfinished
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def _article(entry: Entry) -> str:
-    prediction = entry.prediction
-    name = escape(Path(prediction.image).name)
-    if prediction.error is not None:
-        return f'<article><h2>{name}</h2><p class="error">{escape(prediction.error)}</p></article>'
-    explanation = prediction.explain()
+def _head(title: str, introduction: str) -> str:
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{clean(title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{clean(title)}</h1>
+<p class="quiet">{clean(introduction)}</p>
+<p class="quiet">A score is a sum over regions (crops of the photo) and descriptions. A region's
+number is what it adds to the class's score; beside it stands the description that it answers more
+than other regions do. Scores rank classes; they are not probabilities.</p>
+"""
+
+
+def _article(entry: Entry, *, details: bool) -> str:
+    found = summarise(
+        entry.prediction,
+        entry.label,
+        entry.against,
+        classes=CLASSES_SHOWN,
+        descriptions=DESCRIPTIONS_SHOWN,
+    )
+    photo = thumbnail(load_image(entry.source))
+    explanation, name = found.explanation, clean(found.name)
+    frames = [(region.box, region.text) for region in found.regions]
+    drawing = regions_svg(photo, explanation.size, frames, f"{found.name}, {explanation.label}")
+    lines = "".join(
+        f'<p class="quiet">{clean(line)}</p>' for line in (found.certainty, entry.note) if line
+    )
     return f"""<article>
-<figure>{_picture(entry.source, explanation)}
-<figcaption class="quiet">{name}</figcaption></figure>
 <div>
-<h2>{escape(explanation.label)}</h2>
-<p class="quiet">{escape(entry.note)}</p>
-<h3>Best classes</h3>
-{_bars([(escape(label), score) for label, score in prediction.ranked(CLASSES_SHOWN)])}
-<h3>Descriptions that carried “{escape(explanation.label)}”</h3>
-{_descriptions(explanation)}
-<h3>Crops with the most weight</h3>
-<p>{_crop_keys(explanation)}</p>
+<figure>{drawing}<figcaption>{name}</figcaption></figure>
+<h3>Regions that add most, and their words</h3>
+{_regions(found)}
 </div>
-</article>"""
+<div>
+<h2>{clean(explanation.label)}</h2>
+<p>{clean(found.headline)}</p>
+{lines}
+{_chart(found.classes)}
+{_chart(found.decisive)}
+</div>
+<details{" open" if details else ""}>
+<summary>Where the evidence lies, and how the descriptions are answered</summary>
+<div class="more">
+{_maps(photo, found)}
+<div>{_chart(found.meeting)}</div>
+<div>{_matrix(explanation)}</div>
+</div>
+</details>
+</article>
+"""
 
 
-def _picture(source: str | os.PathLike[str], explanation: Explanation) -> str:
-    width, height = explanation.size
-    thumbnail = load_image(source)
-    thumbnail.thumbnail((MAX_SIDE, MAX_SIDE))
-    unit = max(width, height) / 100.0
-    frames = []
-    for rank, ((left, top, right, bottom), weight) in enumerate(explanation.top_crops(CROPS_SHOWN)):
-        box = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}" fill="none"'
-        frames.append(
-            f'<rect {box} stroke="#000" stroke-opacity=".55" stroke-width="{unit * 1.3:.2f}"/>'
-            f'<rect {box} stroke="{COLOURS[rank]}" stroke-width="{unit * 0.7:.2f}">'
-            f"<title>crop {rank + 1}, weight {weight:.3f}</title></rect>"
-            f'<g transform="translate({left} {top})"><rect width="{unit * 5:.2f}" '
-            f'height="{unit * 5:.2f}" fill="{COLOURS[rank]}"/><text x="{unit * 2.5:.2f}" '
-            f'y="{unit * 3.9:.2f}" text-anchor="middle" font-family="sans-serif" '
-            f'font-weight="700" font-size="{unit * 4:.2f}">{rank + 1}</text></g>'
+def _failure(image: str, error: str) -> str:
+    name = clean(Path(image).name)
+    return f'<article><h2>{name}</h2><p class="error">{clean(error)}</p></article>\n'
+
+
+def _regions(found: Summary) -> str:
+    rows = (
+        f'<tr><td class="key-cell"><span class="key" style="background:{colour}">{rank}</span></td>'
+        f'<td>{clean(region.text)}</td><td class="number">{region.adds:.3f}</td></tr>'
+        for rank, (region, colour) in enumerate(
+            zip(found.regions, REGION_COLOURS, strict=False), start=1
         )
+    )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _maps(photo: Image.Image, found: Summary) -> str:
+    label = clean(found.explanation.label)
+    figures = [
+        (
+            heat_overlay(photo, found.explanation),
+            f'Where the evidence for {label} lies: least <span class="scale"></span> most',
+        )
+    ]
+    if found.contrast is not None:
+        figures.append(
+            (
+                contrast_overlay(photo, found.contrast),
+                f"Blue speaks for {label}, orange for {clean(found.contrast.second.label)}",
+            )
+        )
+    return "\n".join(
+        f"<figure>{regions_svg(picture, picture.size, [], found.name)}"
+        f"<figcaption>{caption}</figcaption></figure>"
+        for picture, caption in figures
+    )
+
+
+def _chart(chart: Chart) -> str:
+    """A heading and a table of texts, numbers and bars on one scale."""
+    low, _ = chart.reach
+    scale = 100.0 / chart.span
+    note = f'<p class="quiet">{clean(chart.note)}</p>' if chart.note else ""
+    rows = "".join(
+        f"<tr><td>{clean(bar.text)}</td>"
+        f'<td class="number">{"<br>".join(f"{value:.3f}" for value, _ in _lengths(bar))}</td>'
+        f'<td class="track">{"".join(_bar(bar, *length, low, scale) for length in _lengths(bar))}'
+        "</td></tr>"
+        for bar in chart.bars
+    )
+    return f"<h3>{clean(chart.title)}</h3>{note}<table>{rows}</table>"
+
+
+def _lengths(bar: Bar) -> list[tuple[float, str]]:
+    return [(bar.value, "")] + ([] if bar.whole is None else [(bar.whole, " whole")])
+
+
+def _bar(bar: Bar, value: float, paler: str, low: float, scale: float) -> str:
+    start, length = (min(value, 0.0) - low) * scale, abs(value) * scale
+    style = f"margin-left:{start:.1f}%;width:{length:.1f}%"
+    return f'<span class="bar {bar.side}{paler}" style="{style}"></span>'
+
+
+def _matrix(explanation: Explanation) -> str:
+    """The similarity matrix: a row a description, a column a crop, the heaviest first."""
+    order = (-explanation.crop_weights).argsort(kind="stable")
+    values = explanation.similarity[order].T
+    low, high = float(values.min()), float(values.max())
+    columns = values.shape[1]
+    rows = "".join(
+        f'<tr><td>{clean(text)}</td><td class="strip"><svg viewBox="0 0 {columns} 1" '
+        f'preserveAspectRatio="none" role="img" aria-label="cosines from {row.min():.2f} to '
+        f'{row.max():.2f}"><image href="{data_uri(matrix_picture(row[None], low, high), "PNG")}" '
+        f'width="{columns}" height="1" preserveAspectRatio="none"/></svg></td></tr>'
+        for text, row in zip(explanation.descriptions, values, strict=True)
+    )
     return (
-        f'<svg viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(Path(explanation.image).name)}, labelled '
-        f'{escape(explanation.label)}"><image href="{_data_uri(thumbnail)}" width="{width}" '
-        f'height="{height}" preserveAspectRatio="none"/>{"".join(reversed(frames))}</svg>'
+        f"<h3>Similarity matrix of {clean(explanation.label)}</h3>"
+        f'<p class="quiet">a column a crop, the heaviest first; cosine from {low:.2f} '
+        f'<span class="scale"></span> to {high:.2f}</p><table>{rows}</table>'
     )
-
-
-def _descriptions(explanation: Explanation) -> str:
-    heaviest = np.argsort(-explanation.crop_weights, kind="stable")[:CROPS_SHOWN]
-    rows = []
-    for text, added in explanation.top_descriptions(DESCRIPTIONS_SHOWN):
-        column = explanation.descriptions.index(text)
-        met = int(np.argmax(explanation.similarity[heaviest, column]))
-        rows.append((f"{_key(met)} {escape(text)}", added))
-    return _bars(rows)
-
-
-def _bars(rows: list[tuple[str, float]]) -> str:
-    """Draw a table of ready HTML, numbers and bars; the longest bar is the largest number's."""
-    longest = max((value for _, value in rows), default=0.0)
-    lines = []
-    for rank, (html, value) in enumerate(rows):
-        share = 100.0 * max(value, 0.0) / longest if longest > 0 else 0.0
-        lines.append(
-            f"<tr{' class=first' if rank == 0 else ''}><td>{html}</td>"
-            f'<td class="number">{value:.3f}</td>'
-            f'<td class="track"><span class="bar" style="width:{share:.1f}%"></span></td></tr>'
-        )
-    return f"<table>{''.join(lines)}</table>"
-
-
-def _crop_keys(explanation: Explanation) -> str:
-    return " &ensp; ".join(
-        f'<span class="pair">{_key(rank)} w = {weight:.3f}</span>'
-        for rank, (_, weight) in enumerate(explanation.top_crops(CROPS_SHOWN))
-    )
-
-
-def _key(rank: int) -> str:
-    return f'<span class="key" style="background:{COLOURS[rank]}">{rank + 1}</span>'
-
-
-def _data_uri(image: Image.Image) -> str:
-    stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=82)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

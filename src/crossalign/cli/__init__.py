@@ -14,7 +14,26 @@ import typer
 import crossalign
 
 # In the order in which --help lists them.
-from crossalign.cli import classify, label, calibrate, models, parity, store, demo  # isort: skip # noqa: F401
+# fmt: off
+from crossalign.cli import (  # isort: skip # noqa: F401
+    classify,
+    explain,
+    label,
+    calibrate,
+    evaluate,
+    ablate,
+    cost,
+    store,
+    models,
+    export,
+    parity,
+    serve,
+    demo,
+    describe,
+    lint,
+    refine,
+)
+# fmt: on
 from crossalign.cli._app import app
 
 

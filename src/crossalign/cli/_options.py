@@ -24,16 +24,44 @@ ModelName: TypeAlias = Annotated[
     str, typer.Option("--model", help="Encoder; see `crossalign models`.")
 ]
 MethodName: TypeAlias = Annotated[
-    str, typer.Option("--method", help="clip, clip-e, clip-d, waffle, cupl or wca.")
+    str, typer.Option("--method", help="clip, clip-e, clip-d, waffle, cupl, wca, bifta or lgca.")
+]
+Crops: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--crops",
+        metavar="N|auto",
+        help="Crops an image, for methods that take any; auto takes as many as its label needs.  "
+        "[default: the method's own, 60 for wca]",
+    ),
+]
+Risk: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--risk",
+        help="With --crops auto: accepted probability that all 60 crops would say otherwise.  "
+        "[default: 0.01]",
+    ),
 ]
 Seed: TypeAlias = Annotated[
     int, typer.Option("--seed", help="Seed of random crops and random words.")
+]
+Bank: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--bank/--no-bank",
+        help="Describe classes given by name alone with the bank, where it knows them.",
+    ),
 ]
 Dtype: TypeAlias = Annotated[
     str | None, typer.Option("--dtype", help="Precision of the encoder, where it has several.")
 ]
 Device: TypeAlias = Annotated[
     str | None, typer.Option("--device", help="Where the encoder runs, where it has a choice.")
+]
+Engine: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--engine", help="What runs onnx: encoders, onnxruntime (default) or openvino."),
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")

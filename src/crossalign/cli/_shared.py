@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from crossalign.cli._app import say
 from crossalign.cli._options import byte_count
 
 if TYPE_CHECKING:
+    from crossalign.adaptive import Adaptive
     from crossalign.classifier import Classifier
     from crossalign.encoders import Encoder
+    from crossalign.parity import Parity
     from crossalign.predictions import Prediction
     from crossalign.store import Store
 
@@ -65,6 +68,21 @@ def classes_given(names: list[str] | None, file: Path | None) -> Any:
     )
 
 
+def crops_given(text: str | None, risk: float | None) -> int | Adaptive | None:
+    """Read --crops and --risk; None leaves the number to the method."""
+    if text == "auto":
+        from crossalign.adaptive import Adaptive
+
+        return Adaptive() if risk is None else Adaptive(risk=risk)
+    if risk is not None:
+        raise typer.BadParameter("--risk goes with --crops auto")
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise typer.BadParameter(f"expected --crops as a number, or auto; got {text!r}")
+    return int(text)
+
+
 def store_given(folder: Path | None, size: str | None) -> Store | None:
     """Open the store that was asked for, if any."""
     from crossalign.store import Store
@@ -74,6 +92,17 @@ def store_given(folder: Path | None, size: str | None) -> Store | None:
             raise typer.BadParameter("--store-size goes with --store DIR")
         return None
     return Store(folder, max_bytes=None if size is None else byte_count(size))
+
+
+def say_undescribed(classifier: Classifier) -> None:
+    """Say which classes, given by name, have no descriptions and are put into templates."""
+    names = classifier.undescribed
+    if names:
+        shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
+        say(
+            f"note: no descriptions of {shown} in the bank ({len(names)} of "
+            f"{len(classifier.classes)} classes); templates stand in"
+        )
 
 
 def predict(
@@ -114,3 +143,28 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not console.is_terminal:
         console = Console(width=200)
     console.print(table)
+
+
+def print_parity(found: Parity, classes: int) -> None:
+    """Print a comparison of two encoders as a table."""
+    rows = [
+        (
+            name,
+            str(side.count),
+            f"{side.min_cosine:.6f}",
+            f"{side.median_cosine:.6f}",
+            f"{side.speed_a:.1f}",
+            f"{side.speed_b:.1f}",
+            f"{side.speed_b / side.speed_a:.2f}",
+        )
+        for name, side in (("images", found.images), ("texts", found.texts))
+    ]
+    head = ("", "compared", "least cosine", "median", "A a second", "B a second", "B to A")
+    print_table(head, rows)
+    share = 100.0 * found.changed / found.decisions
+    typer.echo(
+        f"\n{found.changed} of {found.decisions} decisions among {classes} classes changed "
+        f"({share:.1f} %)"
+    )
+    if found.skipped:
+        say(f"{found.skipped} files could not be read as images and were left out")

@@ -9,13 +9,17 @@ import typer
 
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Bank,
     ClassesFile,
     ClassNames,
+    Crops,
     Device,
     Draft,
     Dtype,
+    Engine,
     MethodName,
     ModelName,
+    Risk,
     Seed,
     StoreFolder,
     StoreSize,
@@ -23,6 +27,7 @@ from crossalign.cli._options import (
 from crossalign.cli._shared import (
     check_writable,
     classes_given,
+    crops_given,
     encoder_named,
     predict,
     store_given,
@@ -40,10 +45,13 @@ def calibrate(
     classes: ClassesFile = None,
     model: ModelName = "builtin",
     method: MethodName = "wca",
-    crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
+    crops: Crops = None,
+    risk: Risk = None,
     seed: Seed = 0,
+    bank: Bank = True,
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     store: StoreFolder = None,
     store_size: StoreSize = None,
     draft: Draft = False,
@@ -67,10 +75,11 @@ def calibrate(
     check_writable(out)
     classifier = Classifier(
         classes_given(class_, classes),
-        encoder=encoder_named(model, dtype=dtype, device=device),
+        encoder=encoder_named(model, dtype=dtype, device=device, engine=engine),
         method=method,
-        crops=crops,
+        crops=crops_given(crops, risk),
         seed=seed,
+        bank=bank,
         store=store_given(store, store_size),
         draft=draft,
     )

@@ -8,18 +8,30 @@ import typer
 
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Bank,
     ClassesFile,
     ClassNames,
+    Crops,
     Device,
     Draft,
     Dtype,
+    Engine,
     MethodName,
     ModelName,
+    Risk,
     Seed,
     StoreFolder,
     StoreSize,
 )
-from crossalign.cli._shared import classes_given, encoder_named, predict, print_line, store_given
+from crossalign.cli._shared import (
+    classes_given,
+    crops_given,
+    encoder_named,
+    predict,
+    print_line,
+    say_undescribed,
+    store_given,
+)
 
 if TYPE_CHECKING:
     from crossalign.predictions import Prediction
@@ -32,10 +44,13 @@ def classify(
     classes: ClassesFile = None,
     model: ModelName = "builtin",
     method: MethodName = "wca",
-    crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
+    crops: Crops = None,
+    risk: Risk = None,
     seed: Seed = 0,
+    bank: Bank = True,
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     store: StoreFolder = None,
     store_size: StoreSize = None,
     draft: Draft = False,
@@ -44,25 +59,35 @@ def classify(
         bool, typer.Option("--json", help="Print one line of JSON for each image.")
     ] = False,
 ) -> int:
-    """Label images among the given classes."""
+    """Label images among the given classes.
+
+    Classes given by name alone are described by the bank of descriptions that ships with the
+    package, where it knows them (methods cupl and wca), and by templates otherwise.
+    """
     from crossalign.classifier import Classifier
 
     chosen = classes_given(class_, classes)
-    encoder = encoder_named(model, dtype=dtype, device=device)
+    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     classifier = Classifier(
         chosen,
         encoder=encoder,
         method=method,
-        crops=crops,
+        crops=crops_given(crops, risk),
         seed=seed,
+        bank=bank,
         store=store_given(store, store_size),
         draft=draft,
     )
+    if bank:
+        say_undescribed(classifier)
     show = _print_json if json_ else _print_ranked
-    failed = 0
+    failed = taken = 0
     for prediction in predict(classifier, images):
         failed += prediction.error is not None
+        taken += prediction.crops or 0
         show(prediction, top)
+    if classifier.adaptive is not None and failed < len(images):
+        say(f"{taken / (len(images) - failed):.1f} crops an image")
     if failed:
         say(f"{failed} of {len(images)} images failed")
     return SOME_FAILED if failed else OK

@@ -10,18 +10,27 @@ import typer
 
 from crossalign.cli._app import INTERRUPTED, OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Bank,
     ClassesFile,
     ClassNames,
+    Crops,
     Device,
     Draft,
     Dtype,
     MethodName,
     ModelName,
+    Risk,
     Seed,
     StoreFolder,
     StoreSize,
 )
-from crossalign.cli._shared import classes_given, print_table, store_given
+from crossalign.cli._shared import (
+    classes_given,
+    crops_given,
+    print_table,
+    say_undescribed,
+    store_given,
+)
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -51,10 +60,16 @@ def label(
     classes: ClassesFile = None,
     model: ModelName = "builtin",
     method: MethodName = "wca",
-    crops: Annotated[int, typer.Option(help="Crops an image, for methods that take any.")] = 60,
+    crops: Crops = None,
+    risk: Risk = None,
     seed: Seed = 0,
+    bank: Bank = True,
     dtype: Dtype = None,
     device: Device = None,
+    runtime: Annotated[
+        str | None,
+        typer.Option(help="What runs onnx: encoders, onnxruntime (default) or openvino."),
+    ] = None,
     store: StoreFolder = None,
     store_size: StoreSize = None,
     draft: Draft = False,
@@ -125,18 +140,21 @@ def label(
     exports = [parse_export(text) for text in export or ()]
     images = open_source(source, column=column)
     decisions = _decisions(threshold, none_of_these, multi_label, top, calibration)
-    options = {name: value for name, value in (("dtype", dtype), ("device", device)) if value}
+    options = {"dtype": dtype, "device": device, "engine": runtime}
     recipe = Recipe(
         classes_given(class_, classes),
         decisions,
         model=model,
-        model_options=tuple(options.items()),
+        model_options=tuple((name, value) for name, value in options.items() if value),
         method=method,
-        crops=crops,
+        crops=crops_given(crops, risk),
         seed=seed,
+        bank=bank,
         draft=draft,
     )
     classifier = recipe.build(store_given(store, store_size))
+    if bank:
+        say_undescribed(classifier)
     _check_calibration(classifier, decisions)
     runner: Any = local_engine
     if engine == Engine.ray:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._shared import encoder_named, image_files, print_table
+from crossalign.cli._app import OK, SOME_FAILED, command
+from crossalign.cli._shared import encoder_named, image_files, print_parity
 
 
 @command
@@ -26,6 +26,10 @@ def parity(
     gate: Annotated[float, typer.Option(help="Least cosine that passes.")] = 0.999,
     dtype_a: Annotated[str | None, typer.Option(help="Precision of MODEL_A.")] = None,
     dtype_b: Annotated[str | None, typer.Option(help="Precision of MODEL_B.")] = None,
+    device_a: Annotated[str | None, typer.Option(help="Where MODEL_A runs.")] = None,
+    device_b: Annotated[str | None, typer.Option(help="Where MODEL_B runs.")] = None,
+    engine_a: Annotated[str | None, typer.Option(help="What runs MODEL_A, if it is onnx:.")] = None,
+    engine_b: Annotated[str | None, typer.Option(help="What runs MODEL_B, if it is onnx:.")] = None,
 ) -> int:
     """Compare two encoders: cosines, changed decisions and speed. Exit code 1 below the gate."""
     from crossalign.demo import everyday_classes
@@ -33,29 +37,10 @@ def parity(
     from crossalign.parity import compare
 
     chosen = everyday_classes() if classes is None else DescriptionSet.load(classes)
-    a, b = encoder_named(model_a, dtype=dtype_a), encoder_named(model_b, dtype=dtype_b)
+    a = encoder_named(model_a, dtype=dtype_a, device=device_a, engine=engine_a)
+    b = encoder_named(model_b, dtype=dtype_b, device=device_b, engine=engine_b)
     found = compare(a, b, image_files(photos), chosen)
-    rows = [
-        (
-            name,
-            str(side.count),
-            f"{side.min_cosine:.6f}",
-            f"{side.median_cosine:.6f}",
-            f"{side.speed_a:.1f}",
-            f"{side.speed_b:.1f}",
-            f"{side.speed_b / side.speed_a:.2f}",
-        )
-        for name, side in (("images", found.images), ("texts", found.texts))
-    ]
-    head = ("", "compared", "least cosine", "median", "A a second", "B a second", "B to A")
-    print_table(head, rows)
-    share = 100.0 * found.changed / found.decisions
-    typer.echo(
-        f"\n{found.changed} of {found.decisions} decisions among {len(chosen)} classes changed "
-        f"({share:.1f} %)"
-    )
-    if found.skipped:
-        say(f"{found.skipped} files could not be read as images and were left out")
+    print_parity(found, len(chosen))
     verdict = "passes" if found.passes(gate) else "does NOT pass"
     typer.echo(f"{model_b} {verdict} the gate of {gate} against {model_a}")
     return OK if found.passes(gate) else SOME_FAILED

@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from crossalign.encoders._onnx_engine import Array, Engine, Session
 from crossalign.encoders.base import Embeddings
 from crossalign.errors import EncoderError
 
-if TYPE_CHECKING:
-    import onnxruntime
-
-Array: TypeAlias = npt.NDArray[Any]
-
-CPU_PROVIDER = "CPUExecutionProvider"
 TYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -40,23 +34,20 @@ class Tower:
     """
 
     path: Path
-    session: onnxruntime.InferenceSession
+    session: Session
     inputs: dict[str, Any]
     output: str
     batch: int | None
 
     @classmethod
-    def open(
-        cls, path: Path, kind: str, pooled: bool, threads: int, providers: Sequence[str]
-    ) -> Tower:
+    def open(cls, path: Path, kind: str, pooled: bool, engine: Engine) -> Tower:
         """Open a graph.
 
         Args:
             path: The file.
             kind: ``"image"`` or ``"text"``.
             pooled: Whether an output ``pooler_output`` is an embedding.
-            threads: Processor threads for one call.
-            providers: Execution providers, best first.
+            engine: What is to run it.
 
         Returns:
             The tower.
@@ -64,17 +55,10 @@ class Tower:
         Raises:
             EncoderError: If the file cannot be opened, or has no output that is an embedding.
         """
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Threads that wait in a loop would take the processor from those that decode and cut.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            # By path, so that weights in files beside it are found.
-            session = onnxruntime.InferenceSession(str(path), options, providers=list(providers))
+            session = engine.open(path)
+        except EncoderError:
+            raise
         except Exception as error:  # ONNX Runtime's classes have no common base of their own
             raise EncoderError(
                 f"{path} cannot be opened: {_line(error)}. It may be broken, or its .onnx_data "
@@ -129,7 +113,7 @@ class Tower:
         return unit
 
 
-def _choose_output(path: Path, outputs: list[Any], name: str, pooled: bool) -> str:
+def _choose_output(path: Path, outputs: Sequence[Any], name: str, pooled: bool) -> str:
     """Find the embedding among a graph's outputs."""
     names = [entry.name for entry in outputs]
     if name in names:

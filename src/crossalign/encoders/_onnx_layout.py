@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from crossalign.encoders._config import read_json, read_open_clip_preprocess, read_preprocess
+from crossalign.encoders._hub import read_licence
 from crossalign.encoders.base import Preprocess
 from crossalign.errors import EncoderError
 
@@ -134,13 +135,7 @@ class ModelFiles:
 
     def licence(self) -> str:
         """Read ``license:`` at the head of README.md; "unknown" where there is none."""
-        try:
-            readme = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
-        except OSError:
-            return "unknown"
-        head = re.match(r"---\r?\n(.*?)\r?\n---", readme, re.DOTALL)
-        found = head and re.search(r"^license:[ \t]*['\"]?([\w.+-]+)", head[1], re.MULTILINE)
-        return found[1] if found else "unknown"
+        return read_licence(self.folder)
 
 
 def locate(rest: str, dtype: str | None) -> ModelFiles:
@@ -168,7 +163,7 @@ def locate(rest: str, dtype: str | None) -> ModelFiles:
     if is_taken or not HUB_NAME.fullmatch(rest):
         raise EncoderError(
             f"expected 'onnx:<folder>' or 'onnx:<owner>/<name>' of a hub repository; there is no "
-            f"folder {rest!r}. A model's folder holds {NEEDED}."
+            f"folder {rest!r}. A model's folder holds {NEEDED}. The model 'builtin' works offline."
         )
     return _download(rest, dtype)
 

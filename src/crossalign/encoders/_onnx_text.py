@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossalign.encoders._config import read_json
+from crossalign.encoders._hub import smallest_limit, stated_context
 from crossalign.encoders._onnx_layout import ModelFiles
 from crossalign.errors import EncoderError
 
@@ -27,10 +28,7 @@ CAUSAL = frozenset({"clip", "clip_text_model", "metaclip", "metaclip_2"})
 MASKED = frozenset({"chinese_clip", "align", "bert", "vision-text-dual-encoder"})
 UNMASKED = frozenset({"siglip", "siglip2"})  # trained without an attention mask, on full rows
 
-# Transformers leaves values that are its defaults out of config.json.
-DEFAULT_CONTEXT = {"clip": 77, "siglip": 64, "siglip2": 64, "chinese_clip": 512, "align": 512}
 OPEN_CLIP_CONTEXT = 77
-UNLIMITED = 10**6  # tokenizers that know no longest text state a huge one
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -57,11 +55,10 @@ class TextReader:
         settings = _optional(folder / "tokenizer_config.json")
         self._tokenizer = _open(self._origin)
         self._split = files.split
-        self._canonical = False
+        self._tidy = None
         if files.split:
             text = _part(config, "text_cfg")
-            tidy = _part(text, "tokenizer_kwargs").get("clean")
-            self._canonical = tidy == "canonicalize"
+            self._tidy = _part(text, "tokenizer_kwargs").get("clean")
             self.padding, self.all_ones = _open_clip_padding(text), False
         else:
             kind = str(config.get("model_type"))
@@ -149,8 +146,10 @@ class TextReader:
             return text  # tokenizer.json does all that is to be done
         # What open_clip does before its tokenizer, but for ftfy's repair of garbled letters.
         text = html.unescape(html.unescape(text))
-        if self._canonical:
-            text = text.replace("_", " ").translate(PUNCTUATION).lower()
+        if self._tidy == "canonicalize":
+            text = text.replace("_", " ").translate(PUNCTUATION)
+        if self._tidy in ("canonicalize", "lower"):
+            text = text.lower()
         return " ".join(text.split())
 
     def _find_pad_id(
@@ -182,26 +181,20 @@ def context_length(files: ModelFiles) -> int:
         EncoderError: If they state none.
     """
     config = files.config()
+    settings = _optional(files.tokenizer_folder / "tokenizer_config.json")
     if files.split:
         text = _part(config, "text_cfg")
         stated = text.get("context_length", OPEN_CLIP_CONTEXT if text else None)
+        limit = smallest_limit(stated, settings.get("model_max_length"))
     else:
-        text = {**_part(config, "text_config_dict"), **_part(config, "text_config")}
-        default = DEFAULT_CONTEXT.get(str(config.get("model_type")))
-        stated = text.get("max_position_embeddings", default)
-    settings = _optional(files.tokenizer_folder / "tokenizer_config.json")
-    limits = [
-        int(value)
-        for value in (stated, settings.get("model_max_length"))
-        if isinstance(value, int | float) and 1 <= value < UNLIMITED
-    ]
-    if not limits:
+        limit = stated_context(config, settings)
+    if limit is None:
         raise EncoderError(
             f"expected the longest text in tokens as text_config.max_position_embeddings or "
             f"text_cfg.context_length in {files.folder / 'config.json'}, or as model_max_length in "
             "tokenizer_config.json; got neither. Add one."
         )
-    return min(limits)
+    return limit
 
 
 def _open(path: Path) -> tokenizers.Tokenizer:

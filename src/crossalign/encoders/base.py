@@ -232,6 +232,10 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     return checked
 
 
+class TextsCutWarning(UserWarning):
+    """Texts are longer than an encoder reads, and their ends were not read."""
+
+
 def warn_of_cuts(cut: int, total: int, limit: int) -> None:
     """Warn the caller of ``encode_texts``, which calls this, that texts were cut.
 
@@ -244,6 +248,7 @@ def warn_of_cuts(cut: int, total: int, limit: int) -> None:
         warnings.warn(
             f"{cut} of {total} texts are longer than {limit} tokens and were cut there; shorten "
             "them if their ends matter.",
+            TextsCutWarning,
             stacklevel=3,
         )
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crossalign.encoders._onnx_graph import CPU_PROVIDER, TYPES, Array, Tower, described
+from crossalign.encoders._hub import cached_snapshots, stated_dim
+from crossalign.encoders._onnx_engine import CPU_PROVIDER, Array, Engine, choose_engine
+from crossalign.encoders._onnx_graph import TYPES, Tower, described
 from crossalign.encoders._onnx_layout import ModelFiles, find, locate
 from crossalign.encoders._onnx_text import CAUSAL, MASKED, TextReader, context_length
 from crossalign.encoders.base import (
@@ -25,33 +27,25 @@ from crossalign.encoders.base import (
     check_texts,
     warn_of_cuts,
 )
-from crossalign.encoders.builtin import (
-    IMAGE_BATCH,
-    TEXT_BATCH,
-    available_processors,
-)
+from crossalign.encoders.builtin import TEXT_BATCH, available_processors
 from crossalign.errors import EncoderError
 
 if TYPE_CHECKING:
     from crossalign.crops import Pixels
 
+# Networks of matrix products are as fast with many views at a time, and GPUs need them.
+IMAGE_BATCH = 32
 TEXT_INPUTS = ("input_ids", "attention_mask", "position_ids", "token_type_ids")
-GPU_PROVIDERS = (
-    "CUDAExecutionProvider",
-    "ROCMExecutionProvider",
-    "MIGraphXExecutionProvider",
-    "CoreMLExecutionProvider",
-    "DmlExecutionProvider",
-)
-
 # These embed by a projection behind the pooled output, which is therefore no embedding.
 PROJECTED = CAUSAL | MASKED
 
-# A row with and without padding must embed alike, or padding is never cut. Rounding stays far
-# below this, also in half precision; what reads the padding lies far above.
+# A row with and without padding must embed alike, or padding is never cut. What reads the padding
+# lies far below these; rounding stays above. Where activations are quantised, their scale depends
+# on what else is in the batch, padding included.
 PROBE_TEXT = "a photo of a cat."
 PROBE_PADDING = 16
-LEAST_PROBE_COSINE = 0.99999
+LEAST_PROBE_COSINE = {"fp32": 0.99999, "fp16": 0.99999, "bf16": 0.999}
+LEAST_PROBE_COSINE_QUANTISED = 0.99
 
 
 class OnnxEncoder:
@@ -62,36 +56,31 @@ class OnnxEncoder:
     Args:
         files: The model's files.
         name: What the card calls it.
-        threads: Processor threads for one call; all that this process may use by default.
-        providers: Execution providers of ONNX Runtime, best first; the processor by default.
+        engine: What is to run the graphs.
 
     Raises:
         EncoderError: If a file is missing, broken or contradicts another.
     """
 
-    def __init__(
-        self,
-        files: ModelFiles,
-        name: str,
-        threads: int | None = None,
-        providers: Sequence[str] = (CPU_PROVIDER,),
-    ) -> None:
-        if threads is not None and (type(threads) is not int or threads < 1):
-            raise EncoderError(f"expected threads as a whole number from 1 up; got {threads!r}.")
-        self._threads = threads or available_processors()
+    def __init__(self, files: ModelFiles, name: str, engine: Engine) -> None:
+        self._threads = engine.threads
         self._preprocess = files.preprocess()
         self._reader = TextReader(files)
         kind = str(files.config().get("model_type"))
         pooled = files.split or kind not in PROJECTED
-        self._image_tower = Tower.open(files.vision, "image", pooled, self._threads, providers)
-        self._text_tower = Tower.open(files.text, "text", pooled, self._threads, providers)
+        self._image_tower = Tower.open(files.vision, "image", pooled, engine)
+        self._text_tower = Tower.open(files.text, "text", pooled, engine)
         self._pixels = self._pixel_input()
         self._levels = _levels(self._preprocess, self._image_tower.inputs[self._pixels].type)
+        self._least = LEAST_PROBE_COSINE.get(
+            engine.precision or files.dtype, LEAST_PROBE_COSINE_QUANTISED
+        )
         self._length = self._fixed_length()
         self._padding = self._choose_padding()
         self._card = ModelCard(
             name=name,
-            revision=files.revision(),
+            # Another precision embeds a little differently, so it is another encoder.
+            revision="-".join(filter(None, [files.revision(), engine.precision])),
             dim=self._dim(),
             image_size=self._preprocess.size,
             context_length=self._reader.context_length,
@@ -111,7 +100,7 @@ class OnnxEncoder:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Execution providers that ONNX Runtime really uses, best first."""
+        """What really runs the graphs, best first: ONNX Runtime's providers, or OpenVINO."""
         return tuple(self._image_tower.session.get_providers())
 
     def encode_images(self, pixels: Pixels) -> Embeddings:
@@ -248,7 +237,7 @@ class OnnxEncoder:
         except EncoderError:
             return "full"  # the axis is dynamic by name only
         padded = self._embed_rows(rows, min(self._length, short + PROBE_PADDING))
-        alike = float(np.sum(trimmed * padded)) >= LEAST_PROBE_COSINE
+        alike = float(np.sum(trimmed * padded)) >= self._least
         return self._reader.padding if alike else "full"
 
     def _dim(self) -> int:
@@ -280,6 +269,7 @@ def load(
     threads: int | None = None,
     providers: Sequence[str] | None = None,
     device: str | None = None,
+    engine: str | None = None,
 ) -> OnnxEncoder:
     """Load a dual encoder in ONNX files; see :class:`OnnxEncoder`.
 
@@ -287,23 +277,29 @@ def load(
         rest: A folder, or a repository of the hub as ``owner/name``, which is downloaded if it is
             not on this machine: settings and graphs only.
         dtype: Variant: fp32, fp16, int8, uint8, q8, q4, q4f16 or bnb4; by default fp32, or else
-            the first there is.
-        threads: Processor threads for one call.
+            the first there is. With OpenVINO also bf16: the default variant, computed in bf16,
+            which is what it does by default where the processor has instructions for it.
+        threads: Processor threads for one call; all that this process may use by default.
         providers: Execution providers of ONNX Runtime, best first, if ``device`` is too coarse.
         device: ``"cpu"`` (default), ``"cuda"``, or ``"gpu"`` for the first kind that is there.
+        engine: ``"onnxruntime"`` (default) or ``"openvino"``, on the processor.
 
     Returns:
         The encoder.
 
     Raises:
         EncoderError: If the model or the variant is not there, or its files contradict each other.
+        MissingExtraError: If OpenVINO is not installed.
     """
-    chosen = _choose_providers(providers, device)
-    encoder = OnnxEncoder(locate(rest, dtype), f"onnx:{rest}", threads, chosen)
-    if chosen[0] != CPU_PROVIDER and encoder.providers[0] == CPU_PROVIDER:
+    if threads is not None and (type(threads) is not int or threads < 1):
+        raise EncoderError(f"expected threads as a whole number from 1 up; got {threads!r}.")
+    count = threads or available_processors()
+    chosen = choose_engine(engine, dtype, count, providers, device)
+    encoder = OnnxEncoder(locate(rest, None if dtype == "bf16" else dtype), f"onnx:{rest}", chosen)
+    if chosen.wanted[0] != encoder.providers[0] == CPU_PROVIDER:
         warnings.warn(
-            f"ONNX Runtime has {chosen[0]} but could not start it, so the processor is used; its "
-            "libraries or its driver may be missing.",
+            f"ONNX Runtime has {chosen.wanted[0]} but could not start it, so the processor is "
+            "used; its libraries or its driver may be missing.",
             stacklevel=3,
         )
     return encoder
@@ -311,18 +307,8 @@ def load(
 
 def cards() -> list[ModelCard]:
     """List the models of this family that the hub's cache on this machine holds."""
-    import huggingface_hub
-
-    try:
-        repositories = huggingface_hub.scan_cache_dir().repos
-    except Exception:  # no cache, or one that cannot be read
-        return []
-    found = []
-    for repository in sorted(repositories, key=lambda entry: str(entry.repo_id)):
-        for revision in sorted(repository.revisions, key=lambda entry: -entry.last_modified)[:1]:
-            card = _card_of(Path(revision.snapshot_path), repository.repo_id)
-            found += [card] if card else []
-    return found
+    found = [_card_of(folder, name) for name, folder in cached_snapshots()]
+    return [card for card in found if card is not None]
 
 
 def _card_of(folder: Path, name: str) -> ModelCard | None:
@@ -334,47 +320,13 @@ def _card_of(folder: Path, name: str) -> ModelCard | None:
 
 
 def _describe(files: ModelFiles, name: str) -> ModelCard:
-    """Describe a model from its settings alone; a dimension that they do not state is 0."""
-    config = files.config()
-    places = [config, *(config.get(f"{tower}_config") for tower in ("vision", "text"))]
-    keys = ("embed_dim", "projection_dim") if files.split else ("projection_dim", "hidden_size")
-    dims = [place[key] for key in keys for place in places if isinstance(place, dict)
-            and type(place.get(key)) is int]  # fmt: skip
+    """Describe a model from its settings alone."""
     return ModelCard(
         name=f"onnx:{name}",
         revision=files.revision(),
-        dim=dims[0] if dims else 0,
+        dim=stated_dim(files.config()),
         image_size=files.preprocess().size,
         context_length=context_length(files),
         licence=files.licence(),
         bytes=files.bytes(),
     )
-
-
-def _choose_providers(providers: Sequence[str] | None, device: str | None) -> list[str]:
-    import onnxruntime
-
-    there = onnxruntime.get_available_providers()
-    if providers is not None:
-        wanted = [providers] if isinstance(providers, str) else list(providers)
-        if device is not None or not wanted or not set(wanted) <= set(there):
-            raise EncoderError(
-                f"expected providers among {', '.join(there)}, and no device with them; got "
-                f"{wanted!r} and device {device!r}."
-            )
-        return wanted
-    if device in (None, "cpu"):
-        return [CPU_PROVIDER]
-    if device not in ("cuda", "gpu"):
-        raise EncoderError(f"unknown device {device!r}; choose one of cpu, cuda, gpu.")
-    kinds = GPU_PROVIDERS[:1] if device == "cuda" else GPU_PROVIDERS
-    for kind in kinds:
-        if kind in there:
-            return [kind, CPU_PROVIDER]
-    warnings.warn(
-        f"device {device!r} was asked for, but ONNX Runtime has only {', '.join(there)} here, so "
-        "the processor is used. Its GPU builds are packages of their own: onnxruntime-gpu, "
-        "onnxruntime-directml.",
-        stacklevel=4,
-    )
-    return [CPU_PROVIDER]

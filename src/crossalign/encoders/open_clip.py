@@ -10,31 +10,21 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
-import threading
-import warnings
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-import numpy as np
+from typing import Any, TypeAlias
 
 from crossalign.encoders._config import read_json, read_open_clip_preprocess
-from crossalign.encoders.base import (
-    Embeddings,
-    ModelCard,
-    Preprocess,
-    batches_by_length,
-    check_pixels,
-    check_texts,
-    warn_of_cuts,
+from crossalign.encoders._open_clip_files import plain_specials, save_settings
+from crossalign.encoders._torch import (
+    EXAMPLE_TEXTS,
+    TorchEncoder,
+    Towers,
+    choose_device,
+    choose_dtype,
+    import_torch,
 )
-from crossalign.errors import EncoderError, MissingExtraError
-
-if TYPE_CHECKING:
-    from crossalign.crops import Pixels
-
-IMAGE_BATCH = 32
-TEXT_BATCH = 64
+from crossalign.encoders.base import ModelCard, Preprocess
+from crossalign.errors import EncoderError
 
 # open_clip's names; without "pure" it mixes precisions, and fails on some text towers.
 PRECISIONS = {"fp32": "fp32", "bf16": "pure_bf16", "fp16": "pure_fp16"}
@@ -46,7 +36,7 @@ STATED = ("mean", "std", "interpolation", "resize_mode")
 Found: TypeAlias = tuple[Path, dict[str, Any], str, str]
 
 
-class OpenClipEncoder:
+class OpenClipEncoder(TorchEncoder):
     """A model of open_clip; load it with ``load_encoder("open_clip:<architecture>/<weights>")``.
 
     Safe to use from several threads.
@@ -56,101 +46,62 @@ class OpenClipEncoder:
         tokenizer: The architecture's own.
         card: What the model is.
         preprocess: How the pixels are made.
+        config: The architecture's configuration.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, card: ModelCard, preprocess: Preprocess) -> None:
-        import torch
+    def __init__(
+        self, model: Any, tokenizer: Any, card: ModelCard, preprocess: Preprocess,
+        config: dict[str, Any],
+    ) -> None:  # fmt: skip
+        super().__init__(model, card, preprocess, next(model.visual.parameters()))
+        plain_specials(tokenizer)
+        self._tokenizer, self._config = tokenizer, config
 
-        self._model, self._tokenizer = model, tokenizer
-        self._card, self._preprocess = card, preprocess
-        weight = next(model.visual.parameters())
-        self._device, self._dtype = weight.device, weight.dtype
-        self._lock = threading.Lock()  # tokenizers of Transformers are not safe in threads
-        # White is a tensor since a GPU multiplies by the inverse of a plain number, which rounds.
-        self._white, self._mean, self._std = (
-            torch.tensor(values, dtype=torch.float32, device=weight.device).reshape(1, -1, 1, 1)
-            for values in ([255.0], preprocess.mean, preprocess.std)
-        )
-
-    @property
-    def card(self) -> ModelCard:
-        """Name, revision, dimensions, licence and size."""
-        return self._card
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """As open_clip states it for these weights."""
-        return self._preprocess
-
-    def encode_images(self, pixels: Pixels) -> Embeddings:
-        """Embed pictures.
-
-        Args:
-            pixels: uint8 RGB, shape (n, S, S, 3).
+    def towers(self) -> Towers:
+        """Give both towers as modules that an exporter can trace.
 
         Returns:
-            float32, shape (n, D), rows of unit length.
-
-        Raises:
-            EncoderError: If the pixels have another dtype or shape, or the network overflows.
+            The towers.
         """
-        import torch
+        torch, causal = self._torch, _is_trimmed(self._model)
 
-        check_pixels(pixels, self.card.image_size)
-        rows = np.empty((len(pixels), self.card.dim), np.float32)
-        for start in range(0, len(pixels), IMAGE_BATCH):
-            # A copy: torch wants memory that it may write to, laid out in order.
-            batch = torch.from_numpy(np.array(pixels[start : start + IMAGE_BATCH], order="C"))
-            with torch.inference_mode():
-                levels = batch.to(self._device).permute(0, 3, 1, 2).float().contiguous()
-                normal = (levels / self._white - self._mean) / self._std
-                features = self._model.encode_image(normal.to(self._dtype), normalize=False)
-                rows[start : start + len(batch)] = self._unit_rows(features)
-        return rows
+        class ImageTower(torch.nn.Module):  # type: ignore[misc, name-defined]
+            def __init__(self, network: Any) -> None:
+                super().__init__()
+                self.network = network
 
-    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts. Equal texts are embedded once.
+            def forward(self, pixels: Any) -> Any:
+                return self.network.encode_image(pixels, normalize=False)
 
-        Args:
-            texts: What goes beyond the context length is cut by the tokenizer, with a warning.
+        class TextTower(ImageTower):
+            def forward(self, ids: Any) -> Any:
+                network = _shortened(self.network, ids.shape[1]) if causal else self.network
+                return network.encode_text(ids, normalize=False)
 
-        Returns:
-            float32, shape (m, D), rows of unit length.
-
-        Raises:
-            EncoderError: If something other than texts came, or the network overflows.
-        """
-        import torch
-
-        texts = check_texts(texts)
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        unique = np.empty((len(places), self.card.dim), np.float32)
-        ids, cut = self._tokenize(list(places))
-        count = sum(places[text] in cut for text in texts)
-        warn_of_cuts(count, len(texts), self.card.context_length)
-        lengths = _lengths(self._model, ids)
-        for chosen in batches_by_length(lengths, TEXT_BATCH):
-            width = lengths[chosen[-1]]
-            with torch.inference_mode():
-                model = _shortened(self._model, width)
-                features = model.encode_text(ids[chosen, :width].to(self._device), normalize=False)
-                unique[chosen] = self._unit_rows(features)
-        return unique[[places[text] for text in texts]]
-
-    def __repr__(self) -> str:
-        card, dtype = self.card, str(self._dtype).removeprefix("torch.")
-        return (
-            f"OpenClipEncoder({card.name!r}, revision={card.revision!r}, dim={card.dim}, "
-            f"device={str(self._device)!r}, dtype={dtype!r})"
+        rows, lengths, _ = self._read(EXAMPLE_TEXTS)
+        width = max(lengths)
+        return Towers(
+            image=ImageTower(self._model).eval(),
+            text=TextTower(self._model).eval(),
+            image_example={"image": self._example()},
+            text_example={"text": self._torch.stack(rows)[:, :width].to(self._device)},
+            free_length=causal,
+            save_settings=lambda folder: save_settings(
+                folder, self.card, self.preprocess, self._config, self._tokenizer
+            ),
+            graphs=("visual/model", "textual/model"),
         )
 
-    def _unit_rows(self, features: Any) -> Any:
-        import torch
+    def _image_features(self, values: Any) -> Any:
+        return self._model.encode_image(values, normalize=False)
 
-        features = features.float()
-        if not bool(torch.isfinite(features).all()):
-            raise EncoderError(f"{self.card.name} overflows; load it with dtype='fp32'.")
-        return torch.nn.functional.normalize(features, dim=-1).cpu().numpy()
+    def _text_features(self, rows: list[Any], longest: int) -> Any:
+        ids = self._torch.stack(rows)[:, :longest].to(self._device)
+        return _shortened(self._model, longest).encode_text(ids, normalize=False)
+
+    def _read(self, texts: list[str]) -> tuple[list[Any], list[int], set[int]]:
+        ids, cut = self._tokenize(texts)
+        return list(ids), _lengths(self._model, ids), cut
 
     def _tokenize(self, texts: list[str]) -> tuple[Any, set[int]]:
         """Token ids, shape (n, context length), and the places of the texts that were cut.
@@ -178,16 +129,24 @@ def _lengths(model: Any, ids: Any) -> list[int]:
 
     That is so where no place sees those behind it, and the vector is taken at the text's end.
     """
+    if not _is_trimmed(model):
+        return [ids.shape[1]] * len(ids)
     tower = getattr(model, "text", model)
-    pooling = getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
-    causal = getattr(tower, "attn_mask", None) is not None
-    if not causal or getattr(tower, "cls_emb", None) is not None:
-        return [ids.shape[1]] * len(ids)
-    if pooling == "eos":
+    if _pooling(tower) == "eos":
         ids = (ids == getattr(tower, "eos_id", getattr(tower, "text_eos_id", None))).int()
-    elif pooling != "argmax":
-        return [ids.shape[1]] * len(ids)
     return [int(place) + 1 for place in ids.argmax(dim=-1)]
+
+
+def _pooling(tower: Any) -> Any:
+    return getattr(tower, "pool_type", getattr(tower, "text_pool_type", None))
+
+
+def _is_trimmed(model: Any) -> bool:
+    """Whether nothing behind a text's end has influence."""
+    tower = getattr(model, "text", model)
+    causal = getattr(tower, "attn_mask", None) is not None
+    plain = getattr(tower, "cls_emb", None) is None
+    return causal and plain and _pooling(tower) in ("eos", "argmax")
 
 
 def _shortened(model: Any, width: int) -> Any:
@@ -197,10 +156,8 @@ def _shortened(model: Any, width: int) -> Any:
         return model
     short = copy.copy(tower)
     short._parameters, short._buffers = dict(tower._parameters), dict(tower._buffers)
-    positions = tower.positional_embedding[:width]
-    short._parameters["positional_embedding"] = type(tower.positional_embedding)(
-        positions, requires_grad=False
-    )
+    # No parameter, but a plain tensor, so that an exporter sees where it comes from.
+    short._parameters["positional_embedding"] = tower.positional_embedding[:width]
     short._buffers["attn_mask"] = tower.attn_mask[:width, :width]
     if tower is model:
         return short
@@ -218,9 +175,11 @@ def load(rest: str, *, device: str | None = None, dtype: str | None = None) -> O
     Args:
         rest: ``<architecture>/<tag>``, where open_clip downloads the weights, or
             ``<architecture>/<path of a .safetensors file>``.
-        device: ``"cpu"`` (the default), ``"cuda"``, or ``"auto"`` for a GPU if there is one. Where
-            an asked-for GPU is absent, the CPU is used, with a warning.
-        dtype: ``"fp32"`` (the default), ``"bf16"`` or ``"fp16"``, part of the card's revision.
+        device: ``"cpu"`` (the default), ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a GPU if there
+            is one. Where an asked-for GPU is absent, the CPU is used, with a warning.
+        dtype: ``"fp32"`` (the default), ``"fp16"``, ``"bf16"``, or ``"auto"``: fp16 on a CUDA GPU,
+            bf16 on a CPU with instructions for it, else fp32. Any but fp32 is part of the card's
+            revision, since it embeds a little differently.
 
     Returns:
         The encoder.
@@ -230,10 +189,9 @@ def load(rest: str, *, device: str | None = None, dtype: str | None = None) -> O
         MissingExtraError: If PyTorch or open_clip is not installed.
     """
     name = f"open_clip:{rest}"
-    torch, open_clip = _import(name)
-    place, precision = _device(torch, device), dtype or "fp32"
-    if precision not in PRECISIONS:
-        raise EncoderError(f"expected dtype as {', '.join(PRECISIONS)}; got {dtype!r}.")
+    torch, open_clip = import_torch(name, "open_clip", "open-clip")
+    place = choose_device(torch, device)
+    precision = choose_dtype(torch, dtype, place)
     architecture, _, weights = rest.partition("/")
     _check_architecture(open_clip, name, architecture)
     file, overrides, revision, licence = _find(open_clip, name, architecture, weights)
@@ -258,45 +216,17 @@ def load(rest: str, *, device: str | None = None, dtype: str | None = None) -> O
     side = model.visual.image_size
     if preprocess.size != (side[0] if isinstance(side, tuple | list) else side):
         raise EncoderError(f"{SIDECAR} says {preprocess.size} pixels, {architecture} {side}.")
+    config = open_clip.get_model_config(architecture)
     card = ModelCard(
         name=name,
         revision=revision + ("" if precision == "fp32" else f"-{precision}"),
-        dim=int(open_clip.get_model_config(architecture)["embed_dim"]),
+        dim=int(config["embed_dim"]),
         image_size=preprocess.size,
         context_length=int(tokenizer.context_length),
         licence=licence,
         bytes=file.stat().st_size,
     )
-    return OpenClipEncoder(model.eval(), tokenizer, card, preprocess)
-
-
-def _import(name: str) -> tuple[Any, Any]:
-    missing = "torch"
-    try:
-        import torch
-
-        missing = "open_clip"
-        import open_clip
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"encoder {name!r}", missing, "open-clip") from error
-    except (ImportError, RuntimeError, OSError) as error:
-        raise EncoderError(
-            f"{name}: {missing} fails: {error!s:.300} Builds of torch and torchvision must match."
-        ) from error
-    return torch, open_clip
-
-
-def _device(torch: Any, device: str | None) -> str:
-    if device not in (None, "cpu", "cuda", "auto"):
-        raise EncoderError(f"expected device as cpu, cuda or auto; got {device!r}.")
-    if device in ("cuda", "auto") and torch.cuda.is_available():
-        return "cuda"
-    if device == "cuda":
-        warnings.warn(
-            "device 'cuda' was asked for, but PyTorch sees no GPU; the CPU is used.",
-            stacklevel=4,
-        )
-    return "cpu"
+    return OpenClipEncoder(model.eval(), tokenizer, card, preprocess, config)
 
 
 def _check_architecture(open_clip: Any, name: str, architecture: str) -> None:
@@ -314,7 +244,10 @@ def _find(open_clip: Any, name: str, architecture: str, weights: str) -> Found:
     if weights and path.is_file():
         return _find_local(open_clip, name, architecture, path)
     if path.suffix or "/" in weights:
-        raise EncoderError(f"{name}: there is no file {path}; expected a .safetensors checkpoint.")
+        raise EncoderError(
+            f"{name}: there is no file {path}; expected a .safetensors checkpoint, with its "
+            f"{SIDECAR} beside it. The encoder 'builtin' works offline as it is."
+        )
     stated = open_clip.get_pretrained_cfg(architecture, weights)
     if not stated:
         tags = open_clip.list_pretrained_tags_by_model(architecture)

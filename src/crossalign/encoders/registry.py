@@ -43,10 +43,12 @@ _SCHEMES: dict[str, Scheme] = {
     "hf": Scheme(
         usage="hf:<folder or hub repository>",
         loader="crossalign.encoders.transformers:load",
+        cards="crossalign.encoders._hf_folder:cards",
     ),
     "open_clip": Scheme(
         usage="open_clip:<architecture>/<pretrained tag or .safetensors file>",
         loader="crossalign.encoders.open_clip:load",
+        cards="crossalign.encoders._open_clip_files:cards",
     ),
 }
 
@@ -59,7 +61,7 @@ def load_encoder(name: str | Encoder, **options: Any) -> Encoder:
             ``"open_clip:<architecture>/<tag or file>"``, or a name of a registered family; an
             encoder is given back as it is.
         **options: For the family's loader: ``threads`` (builtin, onnx), ``dtype`` and ``device``
-            (all but builtin), ``providers`` (onnx), ``revision`` (hf).
+            (all but builtin), ``engine`` and ``providers`` (onnx), ``revision`` (hf).
 
     Returns:
         The encoder, ready to use.

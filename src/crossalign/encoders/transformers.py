@@ -10,36 +10,28 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
-import importlib
-import re
-import threading
-import warnings
+import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from crossalign.encoders._config import read_json, read_preprocess
-from crossalign.encoders.base import (
-    Embeddings,
-    ModelCard,
-    Preprocess,
-    batches_by_length,
-    check_pixels,
-    check_texts,
-    warn_of_cuts,
+from crossalign.encoders._hf_folder import NEEDED, PROCESSORS, find_weights, locate, read_revision
+from crossalign.encoders._hub import read_licence
+from crossalign.encoders._torch import (
+    DTYPES,
+    EXAMPLE_TEXTS,
+    TorchEncoder,
+    Towers,
+    choose_device,
+    choose_dtype,
+    import_torch,
 )
-from crossalign.errors import EncoderError, MissingExtraError
-
-if TYPE_CHECKING:
-    from crossalign.crops import Pixels
-
-IMAGE_BATCH = 32
-TEXT_BATCH = 64
-
-DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+from crossalign.encoders.base import ModelCard, Preprocess
+from crossalign.errors import EncoderError
 
 # How far texts are padded, by model_type; read off the models' code in Transformers. All others are
 # padded to their full length: SigLIP has to be (it pools at the last place), the rest is not known.
@@ -53,13 +45,10 @@ MASKED = frozenset({"align", "altclip", "chinese_clip"})
 # The text towers that count their positions from the padding token's id on.
 OFFSET_POSITIONS = frozenset({"altclip_text_model", "camembert", "roberta", "xlm-roberta"})
 
-WEIGHTS = ("model.safetensors", "model-*.safetensors")
-FILES = (*WEIGHTS, "*.json", "*.txt", "*.model")
-NEEDED = "config.json, preprocessor_config.json, model.safetensors and a tokenizer.json"
 EXAMPLES = "Dual encoders are CLIP, SigLIP, SigLIP 2 of one resolution, ALIGN and others."
 
 
-class TransformersEncoder:
+class TransformersEncoder(TorchEncoder):
     """A dual encoder of Transformers; load it with ``load_encoder("hf:<folder or repository>")``.
 
     Safe to use from several threads.
@@ -69,153 +58,148 @@ class TransformersEncoder:
         tokenizer: The model's own.
         card: What the model is; its ``dim`` is found out here, by embedding a picture and a text.
         preprocess: How the pixels are made.
+        folder: Where its files lie.
 
     Raises:
         EncoderError: If the network does not embed one picture, and one text, in one space.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, card: ModelCard, preprocess: Preprocess) -> None:
-        import torch
-
-        self._torch: Any = torch
-        self._model = model
-        self._tokenizer = tokenizer
-        self._lock = threading.Lock()  # truncation is a state of fast tokenizers
-        self._preprocess = preprocess
-        self._mean = torch.tensor(preprocess.mean, device=model.device)
-        self._std = torch.tensor(preprocess.std, device=model.device)
-        self._card = card
+    def __init__(
+        self, model: Any, tokenizer: Any, card: ModelCard, preprocess: Preprocess, folder: Path
+    ) -> None:
+        super().__init__(model, card, preprocess, model)
+        self._tokenizer, self._folder = tokenizer, folder
         self._card = dataclasses.replace(card, dim=self._probe())
 
-    @property
-    def card(self) -> ModelCard:
-        """Name, revision, dimensions, licence and size."""
-        return self._card
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """As the model's own files state it."""
-        return self._preprocess
-
-    def encode_images(self, pixels: Pixels) -> Embeddings:
-        """Embed pictures.
-
-        Args:
-            pixels: uint8 RGB, shape (n, S, S, 3).
+    def towers(self) -> Towers:
+        """Give both towers as modules that an exporter can trace.
 
         Returns:
-            float32, shape (n, D), rows of unit length.
-
-        Raises:
-            EncoderError: If the pixels have another dtype or shape, or the network overflows.
+            The towers.
         """
-        check_pixels(pixels, self.card.image_size)
-        rows = np.empty((len(pixels), self.card.dim), np.float32)
-        for start in range(0, len(pixels), IMAGE_BATCH):
-            # A copy: torch wants memory that it may write to, laid out in order.
-            batch = self._torch.from_numpy(np.array(pixels[start : start + IMAGE_BATCH], order="C"))
-            rows[start : start + len(batch)] = self._embed_images(batch)
-        return rows
-
-    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts. Equal texts are embedded once, and texts of like length together.
-
-        Args:
-            texts: What goes beyond the context length is cut by the tokenizer, with a warning.
-
-        Returns:
-            float32, shape (m, D), rows of unit length.
-
-        Raises:
-            EncoderError: If something other than texts came, or the network overflows.
-        """
-        texts = check_texts(texts)
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        rows, cut = self._tokenize(list(places)) if places else ([], set())
-        count = sum(places[text] in cut for text in texts)
-        warn_of_cuts(count, len(texts), self.card.context_length)
-        lengths = [len(row["input_ids"]) for row in rows]
-        unique = np.empty((len(rows), self.card.dim), np.float32)
-        for chosen in batches_by_length(lengths, TEXT_BATCH):
-            unique[chosen] = self._embed_texts([rows[index] for index in chosen])
-        return unique[[places[text] for text in texts]]
-
-    def __repr__(self) -> str:
-        card, dtype = self.card, str(self._model.dtype).removeprefix("torch.")
-        return (
-            f"TransformersEncoder({card.name!r}, revision={card.revision!r}, dim={card.dim}, "
-            f"device={str(self._model.device)!r}, dtype={dtype!r})"
+        # The fast attention is several operators in one, which an exporter knows only in part.
+        self._model.set_attn_implementation("eager")
+        rows, lengths, _ = self._read(EXAMPLE_TEXTS)
+        feeds = self._pad(rows, max(lengths))
+        width = feeds["input_ids"].shape[1]
+        # A mask changes nothing where nothing behind the end of a text does.
+        alone = self._kind in CAUSAL and width == max(lengths)
+        names = ("input_ids",) if alone else self._tokenizer.model_input_names
+        return Towers(
+            image=_tower(self._torch, self._model, "get_image_features", ("pixel_values",)),
+            text=_tower(self._torch, self._model, "get_text_features", names),
+            image_example={"pixel_values": self._example()},
+            text_example={name: feeds[name] for name in names},
+            free_length=self._trims,
+            save_settings=self._save_settings,
+            graphs=("onnx/vision_model", "onnx/text_model"),
         )
+
+    def _save_settings(self, folder: Path) -> None:
+        for file in ("config.json", *PROCESSORS):
+            if (self._folder / file).is_file():
+                shutil.copyfile(self._folder / file, folder / file)
+        self._tokenizer.save_pretrained(folder)
+        whole = folder / "tokenizer.json"
+        if not whole.is_file() and (self._folder / whole.name).is_file():
+            shutil.copyfile(self._folder / whole.name, whole)
+        if not whole.is_file():
+            raise EncoderError(
+                f"{self.card.name}: its tokenizer cannot be written as a tokenizer.json, which "
+                "onnx: needs. Put the one that the hub's conversions of this model have into "
+                f"{self._folder} and export again."
+            )
+        settings = read_json(folder / "tokenizer_config.json")
+        settings["model_max_length"] = self.card.context_length
+        (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2), "utf-8")
+
+    @property
+    def _kind(self) -> str:
+        return str(self._model.config.model_type)
+
+    @property
+    def _trims(self) -> bool:
+        """Whether rows may be shorter than the context length, with the same embeddings."""
+        names, right = self._tokenizer.model_input_names, self._tokenizer.padding_side == "right"
+        masked = self._kind in MASKED and "attention_mask" in names
+        return right and (masked or self._kind in CAUSAL)
 
     def _probe(self) -> int:
         """Length D of an embedding."""
         side = self._preprocess.size
         try:
-            image = self._embed_images(
-                self._torch.zeros((1, side, side, 3), dtype=self._torch.uint8)
-            )
-            text = self._embed_texts(self._tokenize(["a"])[0])
+            image = self._embed_images(np.zeros((1, side, side, 3), dtype=np.uint8))
+            rows, lengths, _ = self._read(["a"])
+            text = self._embed_texts(rows, lengths[0])
             if image.ndim != 2 or image.shape != text.shape:
                 raise ValueError(f"embeddings have shapes {image.shape} and {text.shape}")
         except EncoderError:
             raise
         except Exception as error:
             raise EncoderError(
-                f"{self.card.name}: a {self._model.config.model_type!r} model does not embed a "
-                f"square picture of {side} pixels, and a text, in one space: {error} {EXAMPLES}"
+                f"{self.card.name}: a {self._kind!r} model does not embed a square picture of "
+                f"{side} pixels, and a text, in one space: {error} {EXAMPLES}"
             ) from error
         return int(image.shape[1])
 
-    def _embed_images(self, batch: Any) -> Any:
-        model = self._model
-        with self._torch.inference_mode():
-            values = (batch.to(model.device).float() / 255 - self._mean) / self._std
-            values = values.permute(0, 3, 1, 2).to(model.dtype).contiguous()
-            return self._vectors(model.get_image_features(pixel_values=values))
+    def _image_features(self, values: Any) -> Any:
+        return _features(self._torch, self._model.get_image_features(pixel_values=values))
 
-    def _embed_texts(self, rows: list[dict[str, list[int]]]) -> Any:
+    def _text_features(self, rows: list[dict[str, list[int]]], longest: int) -> Any:
+        feeds = self._pad(rows, longest)
+        return _features(self._torch, self._model.get_text_features(**feeds))
+
+    def _pad(self, rows: list[dict[str, list[int]]], longest: int) -> Any:
+        width = self._width([row["input_ids"] for row in rows], longest)
         options = {"padding": "max_length", "return_tensors": "pt"}
-        width = self._width([row["input_ids"] for row in rows])
         with self._lock:
-            feeds = self._tokenizer.pad(rows, max_length=width, **options)
-        with self._torch.inference_mode():
-            return self._vectors(self._model.get_text_features(**feeds.to(self._model.device)))
+            return self._tokenizer.pad(rows, max_length=width, **options).to(self._device)
 
-    def _vectors(self, output: Any) -> Any:
-        """Unit rows of what the network gave; Transformers 5 wraps the features."""
-        rows = (output if isinstance(output, self._torch.Tensor) else output.pooler_output).float()
-        if not self._torch.isfinite(rows).all():
-            raise EncoderError(
-                f"{self.card.name} gave infinite or undefined numbers in {self._model.dtype}; "
-                "load it with dtype='fp32'."
-            )
-        return self._torch.nn.functional.normalize(rows, dim=-1).cpu().numpy()
-
-    def _tokenize(self, texts: list[str]) -> tuple[list[dict[str, list[int]]], set[int]]:
-        """Token ids without padding, and the places of the texts that were cut."""
+    def _read(self, texts: list[str]) -> tuple[list[dict[str, list[int]]], list[int], set[int]]:
+        """Token ids without padding, their lengths, and the places of the texts that were cut."""
         limit = self.card.context_length
+        options = {"split_special_tokens": True}  # "<|endoftext|>" in a user's text is text
         with self._lock:
-            feeds = self._tokenizer(texts, verbose=False)
+            feeds = self._tokenizer(texts, verbose=False, **options)
             cut = {place for place, ids in enumerate(feeds["input_ids"]) if len(ids) > limit}
             if cut:
-                feeds = self._tokenizer(texts, truncation=True, max_length=limit)
+                feeds = self._tokenizer(texts, truncation=True, max_length=limit, **options)
         rows = [dict(zip(feeds, row, strict=True)) for row in zip(*feeds.values(), strict=True)]
-        return rows, cut
+        return rows, [len(row["input_ids"]) for row in rows], cut
 
-    def _width(self, rows: list[list[int]]) -> int:
+    def _width(self, rows: list[list[int]], longest: int) -> int:
         """Length that a batch is padded to so that each embedding is that of the full length."""
-        config, tokenizer, limit = self._model.config, self._tokenizer, self.card.context_length
-        kind = config.model_type
-        masked = kind in MASKED and "attention_mask" in tokenizer.model_input_names
-        if not (masked or kind in CAUSAL) or tokenizer.padding_side != "right":
+        config, limit = self._model.config, self.card.context_length
+        if not self._trims:
             return limit
-        end, pad = getattr(config.text_config, "eos_token_id", None), tokenizer.pad_token_id
-        if kind in HIGHEST_ID and end == 2:
+        end = getattr(config.text_config, "eos_token_id", None)
+        pad = self._tokenizer.pad_token_id
+        if self._kind in HIGHEST_ID and end == 2:
             inside = all(max(ids, default=-1) >= pad for ids in rows)
         else:
-            inside = masked or all(end in ids for ids in rows)
+            inside = self._kind in MASKED or all(end in ids for ids in rows)
         # Else the token that is looked for is the first of the padding.
-        return min(max(1, *map(len, rows)) + (not inside), limit)
+        return min(max(1, longest) + (not inside), limit)
+
+
+def _features(torch: Any, output: Any) -> Any:
+    """Unwrap what the network gave: Transformers 5 wraps the features."""
+    return output if isinstance(output, torch.Tensor) else output.pooler_output
+
+
+def _tower(torch: Any, network: Any, method: str, names: Sequence[str]) -> Any:
+    """Make a module of one of a network's functions, which an exporter can trace."""
+
+    class Tower(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *inputs: Any) -> Any:
+            function = getattr(self.network, method)
+            return _features(torch, function(**dict(zip(names, inputs, strict=True))))
+
+    return Tower().eval()
 
 
 def load(
@@ -241,14 +225,13 @@ def load(
         MissingExtraError: If PyTorch or Transformers is not installed.
     """
     name = f"hf:{rest}"
-    torch, transformers = _import(name)
-    place = _device(torch, device)
-    precision = _dtype(torch, dtype, place)
-    folder = _folder(rest, revision)
-    weights = _weights(folder)
-    # Newer versions of Transformers write the second instead of the first.
-    made = [folder / "preprocessor_config.json", *_files(folder, ("processor_config.json",))]
-    made = [file for file in made if file.is_file()] or made
+    torch, transformers = import_torch(name, "transformers", "transformers")
+    place = choose_device(torch, device)
+    precision = choose_dtype(torch, dtype, place)
+    folder = locate(rest, revision)
+    weights = find_weights(folder)
+    made = [folder / file for file in PROCESSORS if (folder / file).is_file()]
+    made = made or [folder / PROCESSORS[0]]
     preprocess = read_preprocess(read_json(made[0]), str(made[0]))
     local = {"trust_remote_code": False, "local_files_only": True}
     with _foreign(name):
@@ -275,24 +258,14 @@ def load(
         )
     card = ModelCard(
         name=name,
-        revision=_revision(folder) + ("" if precision == "fp32" else f"-{precision}"),
+        revision=read_revision(folder) + ("" if precision == "fp32" else f"-{precision}"),
         dim=0,
         image_size=preprocess.size,
         context_length=_context_length(name, config, tokenizer),
-        licence=_licence(folder),
+        licence=read_licence(folder),
         bytes=sum(file.stat().st_size for file in weights),
     )
-    return TransformersEncoder(model, tokenizer, card, preprocess)
-
-
-def _import(name: str) -> tuple[Any, Any]:
-    module = "torch"
-    try:
-        torch = importlib.import_module(module)
-        module = "transformers"
-        return torch, importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(f"encoder {name!r}", module, "transformers") from error
+    return TransformersEncoder(model, tokenizer, card, preprocess, folder)
 
 
 @contextlib.contextmanager
@@ -305,81 +278,6 @@ def _foreign(name: str) -> Iterator[None]:
             f"{name}: Transformers cannot load it: {error} A folder needs {NEEDED}; a "
             "repository's own code is never run."
         ) from error
-
-
-def _device(torch: Any, device: str | None) -> Any:
-    present = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if device == "auto":
-        return torch.device(present[1] if len(present) > 1 else "cpu")
-    wanted = "cpu" if device is None else str(device)
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
-        raise EncoderError(
-            f"expected device as 'cpu', 'cuda', 'cuda:<number>' or 'auto'; got {device!r}."
-        )
-    if (f"{wanted}:0" if wanted == "cuda" else wanted) in present:
-        return torch.device(wanted)
-    warnings.warn(
-        f"device {device!r} was asked for, but PyTorch {torch.__version__} sees only "
-        f"{', '.join(present)}; the CPU is used. A GPU needs its driver and a PyTorch for it.",
-        stacklevel=4,
-    )
-    return torch.device("cpu")
-
-
-def _dtype(torch: Any, dtype: str | None, place: Any) -> str:
-    if dtype == "auto":
-        # Older PyTorch has no public way to tell.
-        can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-        fast = can.get("amx_bf16") or can.get("avx512_bf16")
-        return "fp16" if place.type == "cuda" else "bf16" if fast else "fp32"
-    wanted = "fp32" if dtype is None else dtype
-    if wanted not in DTYPES:
-        raise EncoderError(f"expected dtype as {', '.join(DTYPES)} or auto; got {dtype!r}.")
-    return wanted
-
-
-def _folder(rest: str, revision: str | None) -> Path:
-    """Find a local folder, or bring what is needed of a hub repository into the cache."""
-    folder = Path(rest).expanduser()
-    if rest and folder.is_dir():
-        if revision is not None:
-            raise EncoderError(f"the folder {rest} has no revisions; got revision={revision!r}.")
-        return folder
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", rest, re.ASCII):
-        raise EncoderError(
-            f"expected a folder that is there, or a repository (owner/name); got {rest!r}."
-        )
-    import huggingface_hub
-
-    options: dict[str, Any] = {"allow_patterns": [*FILES, "README.md"], "ignore_patterns": ["*/*"]}
-    try:
-        return Path(huggingface_hub.snapshot_download(rest, revision=revision, **options))
-    except Exception as error:  # it raises those of several HTTP libraries
-        raise EncoderError(
-            f"hf:{rest} is no folder here, and the hub did not give it: {error} To work without "
-            f"the hub, put {NEEDED} into a folder and name that: hf:<folder>. The encoder "
-            "'builtin' works offline as it is."
-        ) from error
-
-
-def _weights(folder: Path) -> list[Path]:
-    weights = _files(folder, WEIGHTS)
-    if not weights:
-        pickles = _files(folder, ("*.bin", "*.pt", "*.pth", "*.ckpt"))
-        raise EncoderError(
-            f"expected model.safetensors in {folder}; it has "
-            f"{', '.join(file.name for file in pickles) or 'no weights'}. Pickles (.bin, .pt) can "
-            "run code and are not loaded. If you trust their source, convert them once: "
-            "transformers.AutoModel.from_pretrained(folder).save_pretrained(folder)."
-        )
-    # Transformers makes up an empty vocabulary where there is none.
-    if not _files(folder, ("tokenizer.json", "vocab.*", "*.model")):
-        raise EncoderError(f"expected a tokenizer in {folder}; found none. It needs {NEEDED}.")
-    return weights
-
-
-def _files(folder: Path, patterns: Sequence[str]) -> list[Path]:
-    return sorted({file for pattern in patterns for file in folder.glob(pattern)})
 
 
 def _check_config(name: str, kind: Any, config: Any, preprocess: Preprocess) -> None:
@@ -408,25 +306,3 @@ def _context_length(name: str, config: Any, tokenizer: Any) -> int:
     if getattr(text, "model_type", None) in OFFSET_POSITIONS:
         places -= pad + 1
     return min(places, int(tokenizer.model_max_length))
-
-
-def _revision(folder: Path) -> str:
-    """Commit of a hub repository; of a folder, a hash of all that decides its embeddings."""
-    if folder.parent.name == "snapshots" and re.fullmatch(r"[0-9a-f]{40}", folder.name):
-        return folder.name
-    digest = hashlib.sha256()
-    for file in _files(folder, FILES):
-        digest.update(f"{file.name}:{file.stat().st_size}:".encode())
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()[:12]
-
-
-def _licence(folder: Path) -> str:
-    """Read the licence that the front matter of README.md states."""
-    file = folder / "README.md"
-    text = file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""
-    front = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
-    stated = re.findall(r"(?m)^license(?:_name)?: *['\"]?([\w.+-]+)", front[1] if front else "")
-    return " ".join(name for name in stated if name != "other") or "unknown"

@@ -241,7 +241,8 @@ def scoring_settings(classifier: Classifier, beside: int = 0) -> dict[str, str]:
         "descriptions": digest(classifier.texts[:count]),
         "encoder": fingerprint(classifier.encoder),
         "method": f"{method['name']} {digest(method)}",
-        "crops": json.dumps(crops, default=str),
+        "crops": json.dumps(crops, default=str)
+        + (f", {classifier.adaptive}" if classifier.adaptive else ""),
         "draft decoding": str(classifier.draft),
     }
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from crossalign.classifier import Classifier
+from crossalign.classifier import Classifier, Crops
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders import load_encoder
 from crossalign.labeling.decisions import Decisions
@@ -25,8 +25,9 @@ class Recipe:
         model: Name of the encoder.
         model_options: Its precision and device, where it has a choice.
         method: Name of the method.
-        crops: Number of crops; the method's own by default.
+        crops: Number of crops, or a rule that says when to stop; the method's own by default.
         seed: Of random crops and random words.
+        bank: Whether the bank describes classes that are given by name alone.
         draft: Whether large JPEGs are decoded at a part of their size.
     """
 
@@ -35,8 +36,9 @@ class Recipe:
     model: str = "builtin"
     model_options: tuple[tuple[str, str], ...] = ()
     method: str = "wca"
-    crops: int | None = None
+    crops: Crops | None = None
     seed: int = 0
+    bank: bool = True
     draft: bool = False
 
     def build(self, store: Store | str | os.PathLike[str] | None = None) -> Classifier:
@@ -54,6 +56,7 @@ class Recipe:
             method=self.method,
             crops=self.crops,
             seed=self.seed,
+            bank=self.bank,
             draft=self.draft,
             store=store,
         )

@@ -1,0 +1,238 @@
+"""``crossalign describe``."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from crossalign.cli._app import OK, SOME_FAILED, command, say
+from crossalign.cli._shared import check_writable
+
+if TYPE_CHECKING:
+    from crossalign.descriptions import DescriptionSet
+    from crossalign.writers.endpoint import Endpoint
+    from crossalign.writers.llm import Outcome
+    from crossalign.writers.prompts import PromptSet, Question, Wishes
+
+_SHOWN = 20  # classes or answers that are named before the rest is counted
+
+
+@command
+def describe(
+    classes: Annotated[
+        Path, typer.Argument(metavar="CLASSES", help="Class names: .txt with one a line, or .json.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.json", help="Where to write the descriptions.")
+    ] = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Base URL of an OpenAI-compatible endpoint."),
+    ] = None,
+    llm_model: Annotated[str | None, typer.Option(help="Name of the model there.")] = None,
+    wordnet: Annotated[
+        bool, typer.Option("--wordnet", help="Take the glosses of an installed wordnet instead.")
+    ] = False,
+    lexicon: Annotated[
+        str | None, typer.Option(help="Wordnet to use, such as oewn:2025; any in English else.")
+    ] = None,
+    domain: Annotated[
+        str, typer.Option(help='What kind of thing all classes are, such as "type of bird".')
+    ] = "",
+    prompts: Annotated[
+        str, typer.Option(help="Prompt set: local, cupl, clip-d, or a .json file with one.")
+    ] = "local",
+    number: Annotated[int, typer.Option(help="Descriptions of a class.")] = 12,
+    words: Annotated[int, typer.Option(help="Most words of a description.")] = 20,
+    language: Annotated[str, typer.Option(help="Language of the descriptions.")] = "English",
+    naming: Annotated[
+        Literal["always", "never", "any"] | None,
+        typer.Option(help="Whether they name their class; as the prompt set has it by default."),
+    ] = None,
+    parallel: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 4,
+    tries: Annotated[
+        int, typer.Option(min=1, help="Answers to a question that may be bad, earlier runs' too.")
+    ] = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds for one answer.")] = 120.0,
+    temperature: Annotated[float | None, typer.Option(help="Of the model's sampling.")] = None,
+    max_tokens: Annotated[int | None, typer.Option(help="Most tokens of an answer.")] = None,
+    price: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="IN OUT", help="Price of a million tokens of prompts and answers."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be asked and its cost; ask nothing.")
+    ] = False,
+) -> int:
+    """Have descriptions written for class names, by a language model or from a wordnet.
+
+    The endpoint's key is read from the environment variable CROSSALIGN_LLM_KEY. Every answer is
+    kept beside FILE.json at once; the same command goes on where an earlier one ended.
+    """
+    from crossalign.descriptions import DescriptionSet
+
+    if wordnet == (llm is not None):
+        raise typer.BadParameter("give either --llm URL with --llm-model NAME, or --wordnet")
+    if out is not None and out.suffix.lower() != ".json":
+        raise typer.BadParameter(f"--out {out}: expected a .json file")
+    if out is None and not dry_run:
+        raise typer.BadParameter("name the output: --out FILE.json")
+    names = DescriptionSet.load(classes)
+    if out is not None and not dry_run:
+        check_writable(out)
+    if wordnet:
+        return _from_wordnet(names, out, lexicon, domain, dry_run)
+
+    from crossalign.writers.endpoint import Endpoint, key_for
+    from crossalign.writers.prompts import Wishes, get_prompt_set, make_questions
+
+    if llm is None or llm_model is None:
+        raise typer.BadParameter("--llm URL needs --llm-model NAME beside it")
+    endpoint = Endpoint(llm, llm_model, key_for(llm), timeout, temperature, max_tokens)
+    chosen, wishes = get_prompt_set(prompts), Wishes(number, words, language, domain, naming)
+    questions = make_questions(names.classes, chosen, wishes)
+    if dry_run:
+        return _plan(questions, endpoint, out, tries, price)
+    return _ask(names, questions, endpoint, _kept(chosen, wishes), out, parallel, tries)  # type: ignore[arg-type]
+
+
+def _kept(prompts: PromptSet, wishes: Wishes) -> dict[str, str | int]:
+    """What of the settings is kept with the texts."""
+    return {
+        "prompts": prompts.name,
+        "domain": wishes.domain,
+        "language": wishes.language,
+        "number": wishes.number,
+        "words": wishes.words,
+        "naming": wishes.naming or prompts.naming,
+    }
+
+
+def _plan(
+    questions: list[Question],
+    endpoint: Endpoint,
+    out: Path | None,
+    tries: int,
+    price: tuple[float, float] | None,
+) -> int:
+    from crossalign.writers.journal import Journal, journal_path
+    from crossalign.writers.llm import estimate, still_open
+
+    left = questions
+    if out is not None and journal_path(out).is_file():
+        with Journal(journal_path(out)) as journal:
+            left = still_open(questions, endpoint, journal, tries)
+    for question in questions:
+        if question.class_name == questions[0].class_name:
+            typer.echo(f"{question.prompt}\n")
+    found = estimate(left)
+    done = f" ({len(questions) - len(left)} answered already)" if len(left) < len(questions) else ""
+    typer.echo(
+        f"{found.questions} questions to {endpoint.model}{done}, those about the first class as "
+        f"above; about {found.tokens_in} tokens in, {found.tokens_out} tokens out"
+    )
+    if price is not None:
+        typer.echo(f"about {found.cost(*price):.4f} at {price[0]:g} and {price[1]:g} a million")
+    return OK
+
+
+def _ask(
+    names: DescriptionSet,
+    questions: list[Question],
+    endpoint: Endpoint,
+    settings: dict[str, str | int],
+    out: Path,
+    parallel: int,
+    tries: int,
+) -> int:
+    from crossalign._progress import Progress
+    from crossalign.errors import WriterError
+    from crossalign.writers.endpoint import Client
+    from crossalign.writers.journal import Journal, journal_path
+    from crossalign.writers.llm import compose, write
+
+    if endpoint.exposes_key:
+        say("warning: the key goes to this endpoint unencrypted (http, not https)")
+    path = journal_path(out)
+    with (
+        contextlib.closing(Client(endpoint)) as client,
+        Journal(path) as journal,
+        Progress("questions answered", len(questions)) as progress,
+    ):
+        if journal.unreadable:
+            say(f"{path}: {journal.unreadable} torn or foreign lines were passed over")
+        try:
+            outcome = write(
+                questions,
+                client,
+                endpoint,
+                journal,
+                parallel=parallel,
+                tries=tries,
+                on_progress=progress.update,
+            )
+        except KeyboardInterrupt:
+            say(f"what was answered is kept in {path}; the same command goes on from there")
+            raise
+    say(
+        f"{outcome.asked} requests; {outcome.tokens_in} tokens in, {outcome.tokens_out} tokens out "
+        "as the endpoint counts"
+    )
+    if outcome.open:
+        reasons = Counter(reason for _, reason in outcome.open)
+        told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
+        message = f"{len(outcome.open)} of {len(questions)} questions are open: {told}"
+        if not outcome.written:
+            raise WriterError(f"{endpoint.url} did not answer: {told}. Is it running?")
+        say(f"{message}. {out} is not written; the same command goes on from {path}")
+        return SOME_FAILED
+    described, missing = compose(names.classes, outcome.written, dict(settings))
+    _report_bad(outcome, tries)
+    return _save(described, missing, out, SOME_FAILED if outcome.bad else OK)
+
+
+def _report_bad(outcome: Outcome, tries: int) -> None:
+    from crossalign._text_checks import visible
+
+    for item in outcome.bad[:_SHOWN]:
+        say(f"bad answers: {visible(item.question.class_name)}: {item.problem}")
+    if outcome.bad:
+        say(
+            f"{len(outcome.bad)} questions have no good answer after {tries} tries; what was "
+            "usable is kept. --tries sets how many are made"
+        )
+
+
+def _save(described: DescriptionSet | None, missing: list[str], out: Path, code: int) -> int:
+    from crossalign._text_checks import visible
+
+    if missing:
+        names = ", ".join(visible(name) for name in missing[:_SHOWN])
+        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        say(f"NOT in the file, for lack of any description: {names}{more}")
+        code = SOME_FAILED
+    if described is None:
+        say(f"no description at all; {out} is not written")
+        return SOME_FAILED
+    described.save(out)
+    count = sum(map(len, described.texts))
+    typer.echo(f"{count} descriptions of {len(described)} classes written to {out}")
+    return code
+
+
+def _from_wordnet(
+    names: DescriptionSet, out: Path | None, lexicon: str | None, domain: str, dry_run: bool
+) -> int:
+    from crossalign._text_checks import visible
+    from crossalign.writers.wordnet import describe_classes
+
+    described, senses, missing = describe_classes(names.classes, lexicon=lexicon, domain=domain)
+    for sense in senses:
+        typer.echo(f"{visible(sense.class_name)}: {visible(sense.gloss)}  ({sense.synset})")
+    if out is None or dry_run:
+        return SOME_FAILED if missing else OK
+    return _save(described, missing, out, OK)

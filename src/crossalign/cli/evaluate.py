@@ -1,0 +1,156 @@
+"""``crossalign evaluate``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from crossalign.cli import _evaluation as options
+from crossalign.cli._app import OK, SOME_FAILED, command, say
+from crossalign.cli._options import Device, Dtype
+from crossalign.cli._shared import print_table
+
+if TYPE_CHECKING:
+    from crossalign.evaluation import Request
+
+_DEFAULT_OUT = Path("crossalign-evaluation")
+
+
+@command
+def evaluate(
+    dataset: options.DatasetName = None,
+    root: options.Root = None,
+    split: options.Split = None,
+    names: options.NamesFile = None,
+    partial: options.Partial = False,
+    per_class: options.PerClass = None,
+    model: options.Models = None,
+    dtype: Dtype = None,
+    device: Device = None,
+    method: options.Methods = None,
+    descriptions: options.Descriptions = None,
+    descriptors: options.Descriptors = None,
+    no_bank: options.NoBank = False,
+    crops: options.Crops = None,
+    side: options.Side = None,
+    crop_scale: Annotated[float | None, typer.Option(help="Crop scale S_c.")] = None,
+    description_scale: Annotated[float | None, typer.Option(help="Description scale S_d.")] = None,
+    crop_weighting: Annotated[
+        str | None, typer.Option(help="softmax, uniform, top-k, max or entropy.")
+    ] = None,
+    description_weighting: Annotated[
+        str | None, typer.Option(help="softmax, uniform, top-k, max or entropy.")
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="fresh (new crops for each seed) or published (one pool, resampled)."),
+    ] = None,
+    runs: options.Runs = None,
+    seed: options.FirstSeed = None,
+    pool: Annotated[
+        int | None, typer.Option(min=1, help="Crops in the pool of the published protocol.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Confidences are softmax(scores / temperature).")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where results go, and an interrupted evaluation goes on."
+        ),
+    ] = None,
+    store: options.StoreFolder = None,
+    parquet: Annotated[
+        bool, typer.Option("--parquet", help="Write predictions.parquet too.")
+    ] = False,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RECEIPT",
+            help="Repeat the evaluation of a receipt, with the other options given set otherwise, "
+            "and say what differs.",
+        ),
+    ] = None,
+) -> int:
+    """Evaluate methods and encoders on a labelled data set."""
+    fields = options.wanted(
+        dataset=dataset,
+        root=root,
+        split=split,
+        names=names,
+        partial=partial,
+        per_class=per_class,
+        models=model,
+        dtype=dtype,
+        device=device,
+        methods=method,
+        descriptions=descriptions,
+        descriptors=descriptors,
+        no_bank=no_bank,
+        crops=crops,
+        side=side,
+        crop_scale=crop_scale,
+        description_scale=description_scale,
+        crop_weighting=crop_weighting,
+        description_weighting=description_weighting,
+        protocol=protocol,
+        runs=runs,
+        seed=seed,
+        pool=pool,
+        temperature=temperature,
+    )
+    if check is not None:
+        return _check(check, fields, out, store)
+    return _evaluate(options.request_of(fields), out or _DEFAULT_OUT, store, parquet)
+
+
+def _evaluate(request: Request, out: Path, store: Path | None, parquet: bool) -> int:
+    from crossalign._progress import PassProgress
+    from crossalign.evaluation import evaluate as run
+    from crossalign.evaluation.report import percent
+
+    with PassProgress() as shown:
+        content = run(
+            request,
+            out,
+            store=store,
+            command=["crossalign", *sys.argv[1:]],
+            parquet=parquet,
+            on_progress=shown,
+        )
+    rows = [
+        (
+            row["encoder"],
+            row["method"],
+            percent(row["top1"]),
+            f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
+            percent(row["top5"]),
+            percent(row["per_class"]),
+        )
+        for row in content["results"]
+    ]
+    print_table(("encoder", "method", "top-1, %", "95 % interval", "top-5", "per class"), rows)
+    noise = [row for row in content["comparisons"] if not row["significant"]]
+    if noise:
+        say(f"{len(noise)} of {len(content['comparisons'])} differences may be noise; see Report")
+    typer.echo(f"Report: {out / 'report.html'}")
+    failed = max(row["failed"] for row in content["results"])
+    if failed:
+        say(f"{failed} images could not be read; predictions.csv names them")
+    return SOME_FAILED if failed else OK
+
+
+def _check(receipt: Path, changes: dict[str, Any], out: Path | None, store: Path | None) -> int:
+    from crossalign._progress import PassProgress
+    from crossalign.evaluation import check as run
+
+    with PassProgress() as shown:
+        differences = run(receipt, changes=changes, out=out, store=store, on_progress=shown)
+    for difference in differences:
+        typer.echo(str(difference))
+    if not differences:
+        typer.echo("the evaluation repeats: same images, texts, encoder and predictions")
+    return SOME_FAILED if differences else OK

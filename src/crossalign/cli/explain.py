@@ -1,0 +1,179 @@
+"""``crossalign explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from crossalign.cli._app import OK, SOME_FAILED, command, say
+from crossalign.cli._options import (
+    Bank,
+    ClassesFile,
+    ClassNames,
+    Crops,
+    Device,
+    Draft,
+    Dtype,
+    Engine,
+    MethodName,
+    ModelName,
+    Risk,
+    Seed,
+    StoreFolder,
+    StoreSize,
+)
+from crossalign.cli._shared import (
+    check_writable,
+    classes_given,
+    crops_given,
+    encoder_named,
+    predict,
+    say_undescribed,
+    store_given,
+)
+
+if TYPE_CHECKING:
+    from crossalign.classifier import Classifier
+    from crossalign.predictions import Prediction
+    from crossalign.report import Entry
+
+_KINDS = (".html", ".png", ".svg")
+
+
+@command
+def explain(
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            metavar="FILE",
+            help="What to write: .html for any number of images, .svg or .png (extra `plots`) for "
+            "one.",
+        ),
+    ],
+    class_: ClassNames = None,
+    classes: ClassesFile = None,
+    label: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="The class to explain; the predicted one by default."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLASS", help="The class to compare it with; the best other one by default."
+        ),
+    ] = None,
+    model: ModelName = "builtin",
+    method: MethodName = "wca",
+    crops: Crops = None,
+    risk: Risk = None,
+    seed: Seed = 0,
+    bank: Bank = True,
+    dtype: Dtype = None,
+    device: Device = None,
+    engine: Engine = None,
+    store: StoreFolder = None,
+    store_size: StoreSize = None,
+    draft: Draft = False,
+) -> int:
+    """Show why: which regions and words decided, and how sure the label is."""
+    from crossalign.classifier import Classifier
+    from crossalign.report import Entry
+
+    kind = out.suffix.lower()
+    if kind not in _KINDS:
+        raise typer.BadParameter(f"cannot write {out}: expected a name ending in .html, .svg, .png")
+    if kind != ".html" and len(images) > 1:
+        raise typer.BadParameter(
+            f"{out} can show one image; got {len(images)}. Give a name ending in .html for several"
+        )
+    write = _writer(kind)
+    chosen = classes_given(class_, classes)
+    for name in (label, against):
+        if name is not None and name not in chosen.classes:
+            raise typer.BadParameter(f"{name!r} is not one of the classes")
+    check_writable(out)
+    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
+    classifier = Classifier(
+        chosen,
+        encoder=encoder,
+        method=method,
+        crops=crops_given(crops, risk),
+        seed=seed,
+        bank=bank,
+        store=store_given(store, store_size),
+        draft=draft,
+    )
+    if bank:
+        say_undescribed(classifier)
+
+    def entries() -> Iterator[Entry]:
+        predictions = predict(classifier, images, keep_evidence=True)
+        for image, prediction in zip(images, predictions, strict=True):
+            yield Entry(_reported(prediction), image, label=label, against=against)
+
+    failed = write(out, classifier, entries())
+    if failed < len(images) or kind == ".html":
+        typer.echo(f"{len(images) - failed} of {len(images)} images explained: {out}")
+    if failed:
+        say(f"{failed} of {len(images)} images failed")
+    return SOME_FAILED if failed else OK
+
+
+def _reported(prediction: Prediction) -> Prediction:
+    if prediction.error is not None:
+        say(f"error: {prediction.error}")
+    return prediction
+
+
+def _writer(kind: str) -> Callable[[Path, Classifier, Iterator[Entry]], int]:
+    """Find who writes files of a kind; they give back how many images failed."""
+    if kind == ".png":
+        from crossalign.figures import plots
+
+        plots.require_matplotlib()
+    return _write_page if kind == ".html" else _write_picture
+
+
+def _write_page(out: Path, classifier: Classifier, entries: Iterator[Entry]) -> int:
+    from crossalign.report import write_report
+
+    spec = classifier.method.crops
+    looks = "the whole image" if spec is None else f"{spec.count} {spec.kind} crops a photo"
+    texts = sum(map(len, classifier.texts))
+    return write_report(
+        out,
+        entries,
+        title="Why these labels",
+        introduction=f"{len(classifier.classes)} classes with {texts} descriptions. Method "
+        f"{classifier.method.name}, {looks}, encoder {classifier.encoder.card.name} "
+        f"{classifier.encoder.card.revision}.",
+        details=True,
+    )
+
+
+def _write_picture(out: Path, _classifier: Classifier, entries: Iterator[Entry]) -> int:
+    from crossalign.errors import ImageError
+    from crossalign.figures import card_svg, plots
+    from crossalign.figures.summary import summarise
+    from crossalign.images import load_image
+    from crossalign.report import replacing
+
+    (entry,) = entries
+    if entry.prediction.error is not None:
+        return 1
+    try:
+        found = summarise(entry.prediction, entry.label, entry.against)
+        image = load_image(entry.source)
+    except ImageError as error:  # it was there a moment ago
+        say(f"error: {error}")
+        return 1
+    with replacing(out) as unfinished:
+        if out.suffix.lower() == ".svg":
+            unfinished.write_text(card_svg(image, found), encoding="utf-8")
+        else:
+            plots.save_card(unfinished, image, found)
+    return 0

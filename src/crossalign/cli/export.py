@@ -1,0 +1,44 @@
+"""``crossalign export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from crossalign.cli._app import OK, command
+from crossalign.cli._shared import image_files, print_parity
+
+
+@command
+def export(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="hf:... or open_clip:...")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
+    dtype: Annotated[
+        str, typer.Option(help="fp32; fp16, half the size; or int8, a quarter.")
+    ] = "fp32",
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Keep int8 files even below a cosine of 0.999.")
+    ] = False,
+    photos: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Photos to compare on; synthetic pictures otherwise."),
+    ] = None,
+) -> int:
+    """Write a PyTorch encoder as ONNX files, if they embed as it does."""
+    from crossalign.demo import everyday_classes
+    from crossalign.export import export as export_encoder
+
+    classes = everyday_classes()
+    export_encoder(
+        model,
+        folder,
+        dtype=dtype,
+        accept=accept,
+        photos=image_files(photos),
+        classes=classes,
+        report=lambda found: print_parity(found, len(classes)),
+    )
+    typer.echo(f"{folder} is ready: crossalign classify ... --model onnx:{folder}")
+    return OK

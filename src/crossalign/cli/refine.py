@@ -1,0 +1,68 @@
+"""``crossalign refine``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from crossalign.cli._app import OK, command
+from crossalign.cli._options import ModelName
+from crossalign.cli._shared import encoder_named
+
+
+@command
+def refine(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Descriptions (.json).")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write those kept (.json).")],
+    by: Annotated[
+        Literal["cosine", "usefulness", "coverage"],
+        typer.Option(help="What to drop: repetition, what tells nothing apart, all but a few."),
+    ] = "cosine",
+    model: ModelName = "builtin",
+    threshold: Annotated[
+        float | None, typer.Option(help="cosine: highest one of two kept; 0.99 by default.")
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="usefulness: what it must exceed; 0 by default.")
+    ] = None,
+    least: Annotated[
+        int | None, typer.Option(help="usefulness: texts to keep at any rate; 1 by default.")
+    ] = None,
+    keep: Annotated[int | None, typer.Option(help="coverage: texts to keep of a class.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Print every text that is dropped.")] = False,
+) -> int:
+    """Keep fewer and better descriptions, by their texts alone."""
+    from crossalign._text_checks import visible
+    from crossalign.descriptions import DescriptionSet
+    from crossalign.refine import CRITERIA
+
+    given = {"threshold": threshold, "margin": margin, "least": least, "keep": keep}
+    settings = _settings(by, {name: value for name, value in given.items() if value is not None})
+    if out.suffix.lower() != ".json":
+        raise typer.BadParameter(f"--out {out}: expected a .json file")
+    classes = DescriptionSet.load(file)
+    found = CRITERIA[by](classes, encoder_named(model), **settings)
+    found.kept.save(out)
+    if show:
+        for dropped in found.dropped:
+            typer.echo(f"{visible(dropped.class_name)}: {visible(dropped.text)}")
+            typer.echo(f"    {visible(dropped.reason, 200)}")
+    total = sum(map(len, classes.texts))
+    typer.echo(
+        f"{total - len(found.dropped)} of {total} descriptions of {len(classes)} "
+        f"class{'' if len(classes) == 1 else 'es'} kept; "
+        f"{out} written"
+    )
+    return OK
+
+
+def _settings(by: str, given: dict[str, Any]) -> dict[str, Any]:
+    taken = {"cosine": {"threshold"}, "usefulness": {"margin", "least"}, "coverage": {"keep"}}[by]
+    stray = sorted(set(given) - taken)
+    if stray:
+        raise typer.BadParameter(f"--by {by} has no use for --{stray[0]}")
+    if by == "coverage" and "keep" not in given:
+        raise typer.BadParameter("--by coverage needs --keep N, the texts to keep of a class")
+    return given

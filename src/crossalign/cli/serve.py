@@ -1,0 +1,85 @@
+"""``crossalign serve``."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from crossalign.cli._app import OK, command
+from crossalign.cli._options import Device, Dtype, MethodName, ModelName
+from crossalign.cli._shared import encoder_named
+from crossalign.errors import MissingExtraError
+
+_NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
+
+
+@command
+def serve(
+    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to bind to.")] = 8000,
+    model: ModelName = "builtin",
+    dtype: Dtype = None,
+    device: Device = None,
+    method: MethodName = "wca",
+    crops: Annotated[int, typer.Option(help="Crops of requests that name no number.")] = 60,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Holds the bearer token that requests must carry; else CROSSALIGN_TOKEN does.",
+        ),
+    ] = None,
+    class_sets: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep class sets here, so that they outlive a restart."),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="A name the service may be addressed by; repeat."),
+    ] = None,
+    workers: Annotated[int, typer.Option(help="Requests worked on at the same time.")] = 16,
+    queue: Annotated[int, typer.Option(help="Requests that may wait for a worker.")] = 64,
+    batch_views: Annotated[
+        int | None,
+        typer.Option(
+            help="Views in a full batch; 0 for no batches.",
+            show_default="8, or 64 on a GPU",
+        ),
+    ] = None,
+    batch_ms: Annotated[float, typer.Option(help="Longest wait for a fuller batch.")] = 5.0,
+    max_body_mb: Annotated[float, typer.Option(help="Largest body of a request.")] = 16.0,
+    max_megapixels: Annotated[float, typer.Option(help="Largest image.")] = 32.0,
+    max_crops: Annotated[int, typer.Option(help="Most crops of a request.")] = 200,
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="How much to log.")
+    ] = "info",
+) -> int:
+    """Serve labels and explanations over HTTP, with a page at /."""
+    for module in _NEEDED:
+        if importlib.util.find_spec(module) is None:
+            raise MissingExtraError("crossalign serve", module.replace("_", "-"), "server")
+    from crossalign.server.run import LOOPBACK_HOSTS
+    from crossalign.server.run import serve as run
+    from crossalign.server.settings import Settings, find_token, is_loopback
+
+    hosts = tuple(allowed_host or ())
+    settings = Settings(
+        method=method,
+        crops=crops,
+        max_body_bytes=round(max_body_mb * 1e6),
+        max_pixels=round(max_megapixels * 1e6),
+        max_crops=max_crops,
+        workers=workers,
+        queue=queue,
+        batch_views=(8 if device in (None, "cpu") else 64) if batch_views is None else batch_views,
+        batch_seconds=batch_ms / 1000,
+        class_sets=class_sets,
+        token=find_token(token_file),
+        allowed_hosts=(*LOOPBACK_HOSTS, *hosts) if is_loopback(host) or hosts else (),
+    )
+    encoder = encoder_named(model, dtype=dtype, device=device)
+    run(encoder, settings, host=host, port=port, log_level=log_level)
+    return OK

@@ -1,0 +1,77 @@
+"""Encoders that are well known, and what can run them on this machine."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib import metadata
+
+from crossalign.encoders.base import ModelCard
+
+# As their repositories state it. The tests of this package run none of them.
+WELL_KNOWN = (
+    ModelCard("onnx:Xenova/clip-vit-base-patch32", "", 512, 224, 77, "unknown", 606_000_000),
+    ModelCard("hf:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "", 512, 224, 77, "mit", 605_000_000),
+    ModelCard("hf:laion/CLIP-ViT-L-14-laion2B-s32B-b82K", "", 768, 224, 77, "mit", 1_711_000_000),
+    ModelCard("hf:google/siglip-base-patch16-224", "", 768, 224, 64, "apache-2.0", 813_000_000),
+    ModelCard("hf:google/siglip2-base-patch16-224", "", 768, 224, 64, "apache-2.0", 1_501_000_000),
+    ModelCard("open_clip:ViT-B-32/laion2b_s34b_b79k", "", 512, 224, 77, "mit", 605_000_000),
+)
+"""A choice of encoders to begin with, of which nothing need be on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """A library that runs encoders.
+
+    Args:
+        name: The package.
+        version: Its version; None where it is not installed.
+        devices: What it runs on here, where that can be told at once.
+        serves: Which encoders need it.
+        extra: The extra of this package that brings it; "" for a package that is always there.
+    """
+
+    name: str
+    version: str | None
+    devices: str
+    serves: str
+    extra: str
+
+
+def list_runtimes() -> list[Runtime]:
+    """List the libraries that run encoders, installed or not. PyTorch is not imported for it.
+
+    Returns:
+        The libraries, ONNX Runtime first.
+    """
+    import onnxruntime
+
+    providers = ", ".join(onnxruntime.get_available_providers())
+    openvino, devices = _version("openvino"), ""
+    if openvino is not None:
+        devices = _openvino_devices()
+    return [
+        Runtime("onnxruntime", onnxruntime.__version__, providers, "builtin, onnx:", ""),
+        Runtime("openvino", openvino, devices, "onnx: with --engine openvino", "openvino"),
+        Runtime("torch", _version("torch"), "", "hf:, open_clip:", "transformers"),
+        Runtime("transformers", _version("transformers"), "", "hf:", "transformers"),
+        Runtime("open_clip", _version("open_clip_torch"), "", "open_clip:", "open-clip"),
+        Runtime("onnx", _version("onnx"), "", "crossalign export", "export"),
+    ]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _openvino_devices() -> str:
+    try:
+        core = importlib.import_module("openvino").Core()
+        precision = core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string()
+    except Exception as error:  # it is installed, and broken
+        return f"fails: {error!s:.60}"
+    return f"CPU, {'bf16' if precision == 'bf16' else 'fp32'} by default"

@@ -1,0 +1,199 @@
+"""From a data set's class names to what a classifier is given, doubles and all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from crossalign.descriptions import DescriptionSet, wordify
+from crossalign.errors import EvaluationError
+from crossalign.methods import ClassTexts, Method, class_texts
+from crossalign.sentences import descriptor_sentences
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Roster:
+    """The classes of a data set, of which several may share a name.
+
+    A classifier refuses classes that no encoder can tell apart, but published lists of names hold
+    some. Such classes share a column of scores here: they tie, and the first of them is predicted,
+    as in the published code.
+
+    Args:
+        names: Name of each class, as often as it stands in the list, C of them.
+        unique: Different names, in order of first appearance, U of them.
+        column: Place of each class among the different names, int64, shape (C,).
+    """
+
+    names: tuple[str, ...]
+    unique: tuple[str, ...]
+    column: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Roster:
+        """Make a roster.
+
+        Args:
+            names: Name of each class.
+
+        Returns:
+            The roster.
+
+        Example:
+            >>> roster = Roster.of(["crane", "hen", "Crane"])
+            >>> roster.unique, roster.column.tolist()
+            (('crane', 'hen'), [0, 1, 0])
+        """
+        places: dict[str, int] = {}
+        unique: list[str] = []
+        for name in names:
+            if _folded(name) not in places:
+                places[_folded(name)] = len(unique)
+                unique.append(" ".join(name.split()))
+        column = np.array([places[_folded(name)] for name in names], dtype=np.int64)
+        return cls(tuple(names), tuple(unique), column)
+
+    @property
+    def shared(self) -> int:
+        """How many classes can never be predicted, because one of their name comes before them."""
+        return len(self.names) - len(self.unique)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Files with texts about the classes, read.
+
+    Args:
+        descriptions: Sentences about each class.
+        descriptors: Short descriptors of each class.
+    """
+
+    descriptions: DescriptionSet | None = None
+    descriptors: DescriptionSet | None = None
+
+    @classmethod
+    def load(cls, descriptions: str | None, descriptors: str | None) -> Sources:
+        """Read the files.
+
+        Args:
+            descriptions: Path, if there is one.
+            descriptors: Path, if there is one.
+
+        Returns:
+            The texts.
+
+        Raises:
+            EvaluationError: If a file has names alone.
+            DescriptionError: If a file cannot be used.
+        """
+        return cls(_described(descriptions), _described(descriptors))
+
+
+def _described(path: str | None) -> DescriptionSet | None:
+    if path is None:
+        return None
+    found = DescriptionSet.load(Path(path))
+    if not found.has_descriptions:
+        raise EvaluationError(
+            f"{path}: expected texts for each class, {{class: [text, ...]}}; got names alone. "
+            "Class names are given with --names FILE."
+        )
+    return found
+
+
+def classes_for(method: Method, roster: Roster, sources: Sources) -> DescriptionSet:
+    """Choose the texts that a method gets.
+
+    ``descriptors`` gets the descriptors. ``descriptions`` gets the sentences; where there are none,
+    sentences made of the descriptors; where there are none either, names alone, which the method
+    puts into templates.
+
+    Args:
+        method: The method.
+        roster: The classes.
+        sources: Texts about them.
+
+    Returns:
+        The different classes with their texts.
+
+    Raises:
+        EvaluationError: If the method needs texts that are not there.
+    """
+    names = DescriptionSet.from_classes(roster.unique)
+    if method.texts == "descriptors":
+        if sources.descriptors is None:
+            raise EvaluationError(
+                f"method '{method.name}' needs short descriptors of every class. Give them with "
+                "--descriptors FILE (.json, {class: [descriptor, ...]}), or leave the method out."
+            )
+        return _matched(roster, sources.descriptors)
+    if method.texts != "descriptions":
+        return names
+    if sources.descriptions is not None:
+        return _matched(roster, sources.descriptions)
+    if sources.descriptors is not None:
+        matched = _matched(roster, sources.descriptors)
+        return DescriptionSet(matched.classes, descriptor_sentences(matched, method.style))
+    return names
+
+
+def texts_of(
+    method: Method, classes: DescriptionSet, sources: Sources, seed: int, *, bank: bool
+) -> ClassTexts:
+    """Write out what a method encodes, and say in words where it comes from.
+
+    Args:
+        method: The method.
+        classes: From :func:`classes_for`.
+        sources: The texts it chose from.
+        seed: For random words.
+        bank: Whether the bank describes names alone.
+
+    Returns:
+        Label prompts, texts and their origin.
+    """
+    written = class_texts(method, classes, seed, bank=bank)
+    made = sources.descriptions is None and sources.descriptors is not None
+    if method.texts == "descriptions" and made:
+        return ClassTexts(written.labels, written.texts, "sentences of descriptors")
+    return written
+
+
+def _matched(roster: Roster, given: DescriptionSet) -> DescriptionSet:
+    by_name = {_folded(name): texts for name, texts in zip(given, given.texts, strict=True)}
+    missing = [name for name in roster.unique if _folded(name) not in by_name]
+    if missing:
+        raise EvaluationError(
+            f"expected texts for each of the {len(roster.unique)} class names; there are none for "
+            f"{', '.join(map(repr, missing[:3]))} ({len(missing)} in all). The file's names: "
+            f"{', '.join(map(repr, given.classes[:3]))}, ... Give matching names with --names FILE."
+        )
+    return DescriptionSet(roster.unique, tuple(by_name[_folded(name)] for name in roster.unique))
+
+
+def _folded(name: str) -> str:
+    return " ".join(wordify(name).casefold().split())
+
+
+def digest(value: Any) -> str:
+    """Name plain values by their content.
+
+    Args:
+        value: Anything that JSON can hold.
+
+    Returns:
+        32 hexadecimal digits.
+
+    Example:
+        >>> digest(["a", "b"]) == digest(("a", "b"))
+        True
+    """
+    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,224 @@
+"""ImageNet and the four sets that test a model of it on other pictures."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import re
+from collections.abc import Callable, Iterator
+from importlib import resources
+from pathlib import Path
+
+from crossalign.errors import MissingExtraError
+from crossalign.evaluation.datasets.base import (
+    Ask,
+    Dataset,
+    Listed,
+    Reader,
+    folder_pairs,
+    image_names,
+    listed,
+    named,
+    read_text,
+    subfolders,
+)
+
+_WNID = re.compile(r"n\d{8}")
+
+
+@functools.cache
+def imagenet_names() -> dict[str, str]:
+    """Name the 1000 classes of ILSVRC 2012 as this project does: one everyday name each.
+
+    Returns:
+        WordNet ids to names, in the standard order of the classes. No two names are alike.
+
+    Example:
+        >>> list(imagenet_names().items())[0]
+        ('n01440764', 'tench')
+    """
+    text = resources.files("crossalign.evaluation").joinpath("data/imagenet.csv").read_text("utf-8")
+    return {row["folder"]: row["class_name"] for row in csv.DictReader(text.splitlines())}
+
+
+def _imagenet(reader: Reader, ask: Ask, split: str, ids: list[str], pairs: Listed) -> Dataset:
+    """Make a data set of classes with WordNet ids; names given for all 1000 fit a subset too."""
+    known = imagenet_names()
+    strange = [name for name in ids if name not in known]
+    if strange:
+        raise reader.missing(f"{strange[0]} in {ask.root} is not a class of ILSVRC 2012")
+    if ask.names is not None and len(ask.names.ordered) == len(known):
+        every = dict(zip(known, named(ask.names, tuple(known), ()), strict=True))
+        ask = Ask(ask.root, ask.split, None, ask.partial)
+        return listed(reader, ask, split, ids, [every[name] for name in ids], pairs)
+    return listed(reader, ask, split, ids, [known[name] for name in ids], pairs)
+
+
+def read_validation(reader: Reader, ask: Ask) -> Dataset:
+    """Read the validation images of ILSVRC 2012: in class folders, or flat with their labels.
+
+    Args:
+        reader: The reader.
+        ask: What is asked of it.
+
+    Returns:
+        The data set.
+    """
+    split = reader.choose_split(ask.split)
+    below = next((name for name in _VALIDATION_FOLDERS if (ask.root / name).is_dir()), "")
+    folders = [name for name in subfolders(ask.root / below) if _WNID.fullmatch(name)]
+    if folders:
+        ids = sorted({*folders, *(() if ask.partial else imagenet_names())})
+        return _imagenet(reader, ask, split, ids, folder_pairs(ask.root, ids, below))
+    for find in _LABELS:
+        found = find(reader, ask.root)
+        if found is not None:
+            ids = list(imagenet_names())
+            return _imagenet(reader, ask, split, ids, _flat(found, ids, below))
+    raise reader.missing(
+        f"no class folders (n01440764, ...) in {ask.root / below}, and no labels of flat images"
+    )
+
+
+def _flat(labels: dict[str, str], ids: list[str], below: str) -> Listed:
+    index = {name: place for place, name in enumerate(ids)}
+    prefix = f"{below}/" if below else ""
+
+    def pairs() -> Iterator[tuple[str, int]]:
+        for name, wnid in sorted(labels.items()):
+            yield f"{prefix}{name}.JPEG", index[wnid]
+
+    return pairs
+
+
+_VALIDATION_FOLDERS = ("val", "ILSVRC2012_img_val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val")
+
+
+def _from_devkit(reader: Reader, root: Path) -> dict[str, str] | None:
+    """Labels of the development kit: numbers in a text file, their meaning in a MATLAB file."""
+    data = root / "ILSVRC2012_devkit_t12" / "data"
+    truth, meta = data / "ILSVRC2012_validation_ground_truth.txt", data / "meta.mat"
+    if not truth.is_file():
+        return None
+    if not meta.is_file():
+        raise reader.missing(f"no file {meta}")
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise MissingExtraError("reading ImageNet's development kit", "scipy", "devkit") from error
+    synsets = loadmat(str(meta), squeeze_me=True)["synsets"]
+    wnids = {
+        int(number): str(name)
+        for number, name in zip(synsets["ILSVRC2012_ID"], synsets["WNID"], strict=True)
+    }
+    numbers = read_text(truth).split()
+    return {
+        f"ILSVRC2012_val_{place:08d}": wnids[int(number)]
+        for place, number in enumerate(numbers, start=1)
+    }
+
+
+def _from_solution(_reader: Reader, root: Path) -> dict[str, str] | None:
+    """Labels of the Kaggle edition: ``ImageId,PredictionString``, the first word is the class."""
+    path = root / "LOC_val_solution.csv"
+    if not path.is_file():
+        return None
+    rows = csv.DictReader(read_text(path).splitlines())
+    return {row["ImageId"]: row["PredictionString"].split()[0] for row in rows}
+
+
+_LABELS: tuple[Callable[[Reader, Path], dict[str, str] | None], ...] = (
+    _from_devkit,
+    _from_solution,
+)
+
+
+def read_numbered(reader: Reader, ask: Ask) -> Dataset:
+    """Read ImageNet-V2, whose folders are class numbers from 0 to 999.
+
+    Args:
+        reader: The reader.
+        ask: What is asked of it.
+
+    Returns:
+        The data set.
+    """
+    split = reader.choose_split(ask.split)
+    own = f"imagenetv2-{split}-format-val"
+    below = own if (ask.root / own).is_dir() else ""
+    folders = [str(number) for number in range(len(imagenet_names()))]
+    if not any((ask.root / below / folder).is_dir() for folder in folders):
+        raise reader.missing(f"no folders 0 to 999 in {ask.root / below}")
+    pairs = folder_pairs(ask.root, folders, below)
+    return _imagenet(reader, ask, split, list(imagenet_names()), pairs)
+
+
+def read_subset(reader: Reader, ask: Ask) -> Dataset:
+    """Read a set in class folders named by WordNet id; its folders are its classes.
+
+    Args:
+        reader: The reader.
+        ask: What is asked of it.
+
+    Returns:
+        The data set.
+    """
+    split = reader.choose_split(ask.split)
+    below = next((name for name in (reader.name, "sketch") if (ask.root / name).is_dir()), "")
+    folders = [name for name in subfolders(ask.root / below) if _WNID.fullmatch(name)]
+    if not folders or not image_names(ask.root / below / folders[0]):
+        raise reader.missing(f"no class folders (n01440764, ...) in {ask.root / below}")
+    return _imagenet(reader, ask, split, folders, folder_pairs(ask.root, folders, below))
+
+
+_SUBSET = "<WordNet id>/<image>, as the archive unpacks"
+
+IMAGENETS = (
+    Reader(
+        name="imagenet",
+        title="ImageNet (ILSVRC 2012), validation",
+        layout="val/<WordNet id>/*.JPEG; or val/ILSVRC2012_val_*.JPEG with "
+        "ILSVRC2012_devkit_t12/data/{ILSVRC2012_validation_ground_truth.txt,meta.mat} or "
+        "LOC_val_solution.csv",
+        source="the ImageNet project (ILSVRC2012_img_val.tar, ILSVRC2012_devkit_t12.tar.gz), or "
+        "its Kaggle edition",
+        read=read_validation,
+        expected={"val": (1000, 50_000)},
+    ),
+    Reader(
+        name="imagenet-v2",
+        title="ImageNet-V2 (Recht et al., 2019)",
+        layout="imagenetv2-<split>-format-val/<0 to 999>/*.jpeg",
+        source="the ImageNetV2 project of modestyachts",
+        read=read_numbered,
+        expected={
+            "matched-frequency": (1000, 10_000),
+            "threshold0.7": (1000, 10_000),
+            "topimages": (1000, 10_000),
+        },
+    ),
+    Reader(
+        name="imagenet-r",
+        title="ImageNet-R(endition) (Hendrycks et al., 2021)",
+        layout=f"imagenet-r/{_SUBSET}",
+        source="the imagenet-r project of hendrycks",
+        read=read_subset,
+        expected={"test": (200, 30_000)},
+    ),
+    Reader(
+        name="imagenet-sketch",
+        title="ImageNet-Sketch (Wang et al., 2019)",
+        layout=f"sketch/{_SUBSET}",
+        source="the ImageNet-Sketch project of HaohanWang",
+        read=read_subset,
+        expected={"test": (1000, 50_889)},
+    ),
+    Reader(
+        name="imagenet-a",
+        title="ImageNet-A(dversarial) (Hendrycks et al., 2021)",
+        layout=f"imagenet-a/{_SUBSET}",
+        source="the natural-adv-examples project of hendrycks",
+        read=read_subset,
+        expected={"test": (200, 7_500)},
+    ),
+)

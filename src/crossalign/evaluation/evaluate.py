@@ -1,0 +1,299 @@
+"""The front door: evaluate, write everything down, check a receipt."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import json
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from crossalign.errors import EvaluationError, MissingExtraError
+from crossalign.evaluation import receipt as receipts
+from crossalign.evaluation import report
+from crossalign.evaluation.datasets import DATASETS
+from crossalign.evaluation.differences import Difference, compare
+from crossalign.evaluation.reported import matching
+from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
+from crossalign.evaluation.results import comparisons, summarise
+from crossalign.evaluation.run import (
+    OnProgress,
+    Scoreboard,
+    Setup,
+    Walk,
+    passes,
+    prepare,
+    scoreboard,
+    walk,
+)
+from crossalign.store import Store
+
+COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
+           "confidence", "margin", "content", "error")  # fmt: skip
+_ROWS_PER_GROUP = 10_000
+
+
+def evaluate(
+    request: Request,
+    out: Path,
+    *,
+    store: Store | Path | None = None,
+    command: Iterable[str] = (),
+    parquet: bool = False,
+    on_progress: OnProgress | None = None,
+) -> dict[str, Any]:
+    """Evaluate, and write results, predictions, report and receipt.
+
+    An evaluation that was interrupted goes on where it stopped when it is called again with the
+    same folder: finished images are read from its journals.
+
+    Args:
+        request: What to evaluate.
+        out: Folder for ``results.json``, ``predictions.csv``, ``report.md``, ``report.html``,
+            ``receipt.json``, the journals, and, unless another is given, the store.
+        store: Where embeddings are kept and found again.
+        command: The command line, for the receipt.
+        parquet: Write ``predictions.parquet`` too.
+        on_progress: Called as images are done.
+
+    Returns:
+        What ``results.json`` holds.
+
+    Raises:
+        EvaluationError: If the data set, the texts or the folder do not serve.
+        CrossalignError: If an encoder, a method or a file of texts cannot be used.
+    """
+    if parquet:
+        _pyarrow()
+    started = _now()
+    setup = prepare(request)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "journal").mkdir(exist_ok=True)
+    except OSError as error:
+        raise EvaluationError(
+            f"{out}: expected a folder that can be written to ({error.strerror})."
+        ) from error
+    kept = store if isinstance(store, Store) else Store(store or out / "store")
+    try:
+        walks = [
+            walk(setup, step, out / "journal", kept, on_progress)
+            for step in passes(request, setup.methods)
+        ]
+    finally:
+        if not isinstance(store, Store):
+            kept.close()
+    content = _results(setup, walks)
+    predictions = out / receipts.PREDICTIONS
+    _write_whole(predictions, lambda path: _write_csv(setup, walks, path))
+    if parquet:
+        target = predictions.with_suffix(".parquet")
+        _write_whole(target, lambda path: _write_parquet(setup, walks, path))
+    write_json(out / "results.json", content)
+    report.write(report.evaluation_page(content), out)
+    write_json(
+        out / receipts.FILE,
+        receipts.make(
+            setup,
+            walks,
+            content["results"],
+            command=list(command),
+            started=started,
+            finished=_now(),
+            predictions=predictions,
+        ),
+    )
+    return content
+
+
+def check(
+    receipt: Path,
+    *,
+    changes: dict[str, Any] | None = None,
+    out: Path | None = None,
+    store: Store | Path | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Difference]:
+    """Run the evaluation of a receipt again and say what differs.
+
+    Nothing is taken from the first run: without ``store`` every image is encoded again.
+
+    Args:
+        receipt: The receipt, or the folder that holds it.
+        changes: Fields of the request to set otherwise, such as ``{"seed": 1}``.
+        out: Where to put the second evaluation; a folder that is removed at the end by default.
+        store: Where embeddings are kept and found again.
+        on_progress: Called as images are done.
+
+    Returns:
+        Causes first, effects last; none if everything is as it was.
+
+    Raises:
+        EvaluationError: If the receipt cannot be read, or the data set cannot be any more.
+    """
+    old = receipts.load(receipt)
+    request = Request.from_json({**old["request"], **(changes or {})})
+    with tempfile.TemporaryDirectory(prefix="crossalign-check-") as spare:
+        folder = Path(spare) if out is None else out
+        evaluate(request, folder, store=store, command=["check"], on_progress=on_progress)
+        return compare(receipt, folder)
+
+
+def _results(setup: Setup, walks: list[Walk]) -> dict[str, Any]:
+    """Put together what results.json holds."""
+    request, dataset = setup.request, setup.dataset
+    groups: dict[tuple[str, str], list[Walk]] = {}
+    for one in walks:
+        groups.setdefault((one.step.model, one.step.method.name), []).append(one)
+    boards: dict[tuple[str, str], Scoreboard] = {}
+    rows: list[dict[str, Any]] = []
+    for (model, method), members in groups.items():
+        board = boards[model, method] = scoreboard(members)
+        rows.append(
+            {
+                "encoder": model,
+                "method": method,
+                "texts": members[0].texts.origin,
+                "crops": crops_in_run(members[0].step.method, request),
+                **summarise(board, setup.roster),
+            }
+        )
+    return {
+        "dataset": {
+            "name": dataset.name if dataset.name != "folders" else dataset.root.name,
+            "split": dataset.split,
+            "images": walks[0].journal.done,
+            "classes": len(dataset.class_names),
+            "shared_names": setup.roster.shared,
+        },
+        "protocol": request.protocol,
+        "about_runs": _about_runs(request),
+        "temperature": request.temperature,
+        "results": rows,
+        "comparisons": comparisons(boards, request.seed),
+        "reported": _reported(setup, rows),
+    }
+
+
+def _about_runs(request: Request) -> str:
+    first, last = request.seed, request.seed + request.runs - 1
+    if PROTOCOLS[request.protocol].resamples:
+        pool = request.pool or PROTOCOLS[request.protocol].pool
+        return (
+            f"{request.runs} resampling(s) of one pool of {pool} crops an image, with replacement, "
+            f"the same indices for all images, seed {first}. Their ± leaves out the chance in the "
+            "pool itself."
+        )
+    seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
+    return f"{seeds}, fresh crops of every image for each."
+
+
+def _reported(setup: Setup, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    dataset, request = setup.dataset, setup.request
+    expected = DATASETS[dataset.name].expected
+    if not expected or request.partial or request.per_class is not None:
+        return []
+    found = []
+    for row in rows:
+        cell = matching(
+            dataset.name, dataset.split, next(iter(expected)), row["encoder"], row["method"]
+        )
+        if cell is not None:
+            found.append(
+                {
+                    "encoder": row["encoder"],
+                    "method": row["method"],
+                    "source": f"{cell.source}, {cell.encoder}",
+                    "reported": cell.top1,
+                    "here": 100 * row["top1"]["mean"],
+                }
+            )
+    return found
+
+
+def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
+    """Give the per-image predictions of all passes, a row an image and run."""
+    names = setup.roster.names
+    numbers: dict[tuple[str, str], int] = {}
+    for one in walks:
+        step = one.step
+        start = numbers.get((step.model, step.method.name), 0)
+        numbers[step.model, step.method.name] = start + step.runs
+        for outcome in one.journal:
+            for run in range(step.runs):
+                head = (step.model, step.method.name, start + run, step.seed, outcome.key,
+                        names[outcome.label])  # fmt: skip
+                if outcome.error is not None:
+                    yield (*head, None, None, None, None, None, outcome.content, outcome.error)
+                    continue
+                yield (
+                    *head,
+                    names[outcome.predicted[run]],
+                    outcome.rank[run],
+                    outcome.score[run],
+                    outcome.confidence[run],
+                    outcome.margin[run],
+                    outcome.content,
+                    None,
+                )
+
+
+def _write_csv(setup: Setup, walks: list[Walk], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_rows(setup, walks))
+
+
+def _write_parquet(setup: Setup, walks: list[Walk], path: Path) -> None:
+    arrow, parquet = _pyarrow()
+    kinds = dict.fromkeys(COLUMNS, arrow.string())
+    kinds.update(dict.fromkeys(("run", "seed", "rank"), arrow.int64()))
+    kinds.update(dict.fromkeys(("score", "confidence", "margin"), arrow.float64()))
+    schema = arrow.schema(kinds.items())
+    with parquet.ParquetWriter(path, schema) as writer:
+        part: list[dict[str, Any]] = []
+        for row in _rows(setup, walks):
+            part.append(dict(zip(COLUMNS, row, strict=True)))
+            if len(part) == _ROWS_PER_GROUP:
+                writer.write_table(arrow.Table.from_pylist(part, schema))
+                part = []
+        if part:
+            writer.write_table(arrow.Table.from_pylist(part, schema))
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("writing parquet files", "pyarrow", "parquet") from error
+    return pa, parquet
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file that appears whole or not at all.
+
+    Args:
+        path: The file.
+        content: Plain values.
+    """
+    text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
+    _write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _write_whole(path: Path, write: Any) -> None:
+    """Have a file appear whole or not at all."""
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        write(unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")

@@ -1,0 +1,340 @@
+"""Results as pages: the same tables and plots in Markdown and in one self-contained HTML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from crossalign.evaluation.plots import Series, dots_svg, lines_svg
+
+_STYLE = """
+:root { color-scheme: light dark; --paper: #fcfcfa; --ink: #1d1d1f; --quiet: #62626a;
+  --line: #dcdcd8; }
+@media (prefers-color-scheme: dark) { :root { --paper: #17181a; --ink: #ececee; --quiet: #a2a3ab;
+  --line: #36373c; } }
+body { margin: 0 auto; max-width: 64rem; padding: 2rem 1rem 4rem; background: var(--paper);
+  color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
+.note { color: var(--quiet); font-size: .9rem; }
+.wide { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .9rem; }
+th, td { padding: .25rem .8rem .25rem 0; text-align: left; border-bottom: 1px solid var(--line); }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+svg { max-width: 100%; height: auto; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table.
+
+    Args:
+        title: Heading.
+        head: Titles of the columns.
+        rows: Cells.
+        texts: How many of the first columns hold texts; the rest hold numbers.
+        note: What to know about it.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    texts: int = 1
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A plot.
+
+    Args:
+        name: Of its file, without an ending.
+        title: Heading.
+        svg: The drawing.
+        note: What to know about it.
+    """
+
+    name: str
+    title: str
+    svg: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A report.
+
+    Args:
+        title: Heading.
+        introduction: Paragraphs.
+        parts: Tables and plots, in order.
+    """
+
+    title: str
+    introduction: tuple[str, ...]
+    parts: tuple[Table | Plot, ...]
+
+
+def write(page: Page, folder: Path) -> None:
+    """Write ``report.md`` with its plots beside it, and ``report.html``.
+
+    Args:
+        page: The report.
+        folder: Where; it is made if need be.
+    """
+    for part in page.parts:
+        if isinstance(part, Plot):
+            (folder / "plots").mkdir(parents=True, exist_ok=True)
+            (folder / "plots" / f"{part.name}.svg").write_text(part.svg, encoding="utf-8")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "report.md").write_text(markdown(page), encoding="utf-8")
+    (folder / "report.html").write_text(html(page), encoding="utf-8")
+
+
+def markdown(page: Page) -> str:
+    """Render a report as Markdown.
+
+    Args:
+        page: The report.
+
+    Returns:
+        The text.
+    """
+    lines = [f"# {page.title}", ""]
+    for paragraph in page.introduction:
+        lines += [paragraph, ""]
+    for part in page.parts:
+        lines += [f"## {part.title}", ""]
+        if isinstance(part, Plot):
+            lines += [f"![{part.title}](plots/{part.name}.svg)", ""]
+        else:
+            lines += [markdown_table(part), ""]
+        if part.note:
+            lines += [part.note, ""]
+    return "\n".join(lines)
+
+
+def markdown_table(table: Table) -> str:
+    """Render a table as Markdown.
+
+    Args:
+        table: The table.
+
+    Returns:
+        Its lines.
+    """
+    rules = ["---" if place < table.texts else "--:" for place in range(len(table.head))]
+    rows = [table.head, rules, *table.rows]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows
+    )
+
+
+def html(page: Page) -> str:
+    """Render a report as one HTML page that fetches nothing.
+
+    Args:
+        page: The report.
+
+    Returns:
+        The page.
+    """
+    body = "\n".join(
+        f"<h2>{escape(part.title)}</h2>\n"
+        + (part.svg if isinstance(part, Plot) else _html_table(part))
+        + (f'<p class="note">{escape(part.note)}</p>' if part.note else "")
+        for part in page.parts
+    )
+    paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in page.introduction)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(page.title)}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>{escape(page.title)}</h1>
+{paragraphs}
+{body}
+</body>
+</html>
+"""
+
+
+def _html_table(table: Table) -> str:
+    def cells(row: Sequence[str], tag: str) -> str:
+        return "".join(
+            f"<{tag}{'' if place < table.texts else ' class=n'}>{escape(cell)}</{tag}>"
+            for place, cell in enumerate(row)
+        )
+
+    rows = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows)
+    return (
+        f'<div class="wide"><table><thead><tr>{cells(table.head, "th")}</tr></thead>\n'
+        f"<tbody>\n{rows}\n</tbody></table></div>"
+    )
+
+
+def percent(spread: dict[str, Any]) -> str:
+    """Write a share over runs in per cent.
+
+    Args:
+        spread: ``mean`` and ``sd``.
+
+    Returns:
+        ``66.8``, or ``66.8 ± 0.1`` where there were several runs.
+    """
+    text = f"{100 * spread['mean']:.1f}"
+    return text if spread["sd"] is None else f"{text} ± {100 * spread['sd']:.2f}"
+
+
+def evaluation_page(content: dict[str, Any]) -> Page:
+    """Lay out the results of an evaluation.
+
+    Args:
+        content: What ``results.json`` holds.
+
+    Returns:
+        The report.
+    """
+    rows, data = content["results"], content["dataset"]
+    introduction = [
+        (
+            f"{data['images']} images of {data['classes']} classes ({data['name']}, split "
+            f"{data['split']}). Protocol {content['protocol']}; {content['about_runs']}"
+        )
+    ]
+    if data["shared_names"]:
+        introduction.append(
+            f"{data['shared_names']} classes share their name with one before them, so they can "
+            "never be predicted."
+        )
+    failed = max(row["failed"] for row in rows)
+    if failed:
+        introduction.append(f"{failed} images could not be read and are left out.")
+    introduction.append(
+        "Per cent. ± is the standard deviation of a run, the interval in brackets covers the "
+        "chance in which images were there (Wilson, 95 %). ECE: expected calibration error of "
+        f"softmax(scores / {content['temperature']}). AURC: area under the risk-coverage "
+        "curve, images in the order of their lead over the runner-up."
+    )
+    parts: list[Table | Plot] = [_accuracies(rows)]
+    parts += [_published(content["reported"])] if content["reported"] else []
+    parts += [_comparisons(content["comparisons"])] if content["comparisons"] else []
+    parts += _plots(rows)
+    parts += [_confusions(row) for row in rows if row["confusions"]]
+    return Page(f"Evaluation on {data['name']}", tuple(introduction), tuple(parts))
+
+
+def _accuracies(rows: list[dict[str, Any]]) -> Table:
+    cells = tuple(
+        (
+            row["encoder"],
+            row["method"],
+            row["texts"],
+            str(row["crops"] or "whole image"),
+            percent(row["top1"]),
+            f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
+            percent(row["top5"]),
+            percent(row["per_class"]),
+            percent(row["calibration_error"]),
+            f"{row['risk']['mean']:.3f}",
+        )
+        for row in rows
+    )
+    head = ("encoder", "method", "texts", "crops", "top-1", "[95 %]", "top-5", "per-class mean",
+            "ECE", "AURC")  # fmt: skip
+    return Table("Accuracy", head, cells, texts=3)
+
+
+def _published(rows: list[dict[str, Any]]) -> Table:
+    cells = tuple(
+        (
+            row["encoder"],
+            row["method"],
+            row["source"],
+            f"{row['reported']:.2f}",
+            f"{row['here']:.2f}",
+            f"{row['here'] - row['reported']:+.2f}",
+        )
+        for row in rows
+    )
+    return Table(
+        "Beside published numbers",
+        ("encoder", "method", "source", "published", "here", "points"),
+        cells,
+        texts=3,
+    )
+
+
+def _comparisons(rows: list[dict[str, Any]]) -> Table:
+    cells = tuple(
+        (
+            " ".join(row["first"]),
+            " ".join(row["second"]),
+            f"{100 * row['difference']:+.1f}",
+            f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+            f"{row['only_first']} / {row['only_second']}",
+            f"{row['p']:.3g}",
+            f"{row['p_adjusted']:.3g}",
+            "yes" if row["significant"] else "no",
+        )
+        for row in rows
+    )
+    note = (
+        "Difference of the second less the first in points, with the 95 % interval of a paired "
+        "bootstrap over images. McNemar's exact test on the first run; p adjusted for the number "
+        "of pairs (Holm). A difference that is not significant may be noise."
+    )
+    head = ("first", "second", "difference", "[95 %]", "only first / only second right", "p",
+            "p adjusted", "significant")  # fmt: skip
+    return Table("Comparisons", head, cells, texts=2, note=note)
+
+
+def _plots(rows: list[dict[str, Any]]) -> list[Plot]:
+    names = [_name(row, rows) for row in rows]
+    top1 = [
+        (name, 100 * row["top1"]["mean"], 100 * row["top1"]["low"], 100 * row["top1"]["high"])
+        for name, row in zip(names, rows, strict=True)
+    ]
+    curves = [
+        Series(name, tuple(zip(row["risk_coverage"]["coverage"], row["risk_coverage"]["risk"],
+                               strict=True)))
+        for name, row in zip(names, rows, strict=True)
+    ]  # fmt: skip
+    reliability = [
+        Series(name, tuple(zip(row["reliability"]["confidence"], row["reliability"]["accuracy"],
+                               strict=True)), marks=True)
+        for name, row in zip(names, rows, strict=True)
+    ]  # fmt: skip
+    return [
+        Plot("top1", "Top-1 accuracy with intervals", dots_svg(top1, title="Top-1 accuracy",
+             x="per cent, with 95 % intervals")),
+        Plot("risk", "Risk and coverage", lines_svg(curves, title="Mistakes among the most "
+             "surest images", x="coverage: share of images kept", y="share of mistakes")),
+        Plot("reliability", "Reliability", lines_svg(reliability, title="Accuracy at each "
+             "confidence", x="confidence", y="accuracy", diagonal=True),
+             "On the dashed line confidence is what it says; below it, it is too high."),
+    ]  # fmt: skip
+
+
+def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    several = len({other["encoder"] for other in rows}) > 1
+    return f"{row['encoder']} {row['method']}" if several else str(row["method"])
+
+
+def _confusions(row: dict[str, Any]) -> Table:
+    cells = tuple(
+        (true, predicted, str(count)) for true, predicted, count in row["confusions"][:10]
+    )
+    return Table(
+        f"Most frequent mistakes of {row['method']} ({row['encoder']})",
+        ("shows", "labelled", "images"),
+        cells,
+        texts=2,
+    )

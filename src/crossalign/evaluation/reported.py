@@ -1,0 +1,97 @@
+"""Numbers that papers report, as data with their sources, and which of them a run repeats."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from dataclasses import dataclass
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number of a published table.
+
+    Args:
+        dataset: Name of the data set here.
+        encoder: Architecture as the paper names it, such as ``ViT-B/32``.
+        method: Name of the method here.
+        top1: Accuracy in per cent.
+        source: The table.
+    """
+
+    dataset: str
+    encoder: str
+    method: str
+    top1: float
+    source: str
+
+
+@functools.cache
+def cells() -> tuple[Cell, ...]:
+    """Read the published numbers.
+
+    Returns:
+        All of them.
+
+    Example:
+        >>> next(cell.top1 for cell in cells() if cell.method == "wca" and cell.dataset == "cub")
+        56.91
+    """
+    text = resources.files("crossalign.evaluation").joinpath("data/reported.csv").read_text("utf-8")
+    return tuple(
+        Cell(row["dataset"], row["encoder"], row["method"], float(row["top1"]), row["source"])
+        for row in csv.DictReader(text.splitlines())
+    )
+
+
+# How encoders with OpenAI's weights, with which the papers' tables were made, are called.
+_OPENAI = {
+    "ViT-B/32": ("ViT-B-32/openai", "clip-vit-base-patch32"),
+    "ViT-B/16": ("ViT-B-16/openai", "clip-vit-base-patch16"),
+    "ViT-L/14": ("ViT-L-14/openai", "clip-vit-large-patch14"),
+}
+
+
+def architecture(model: str) -> str | None:
+    """Name the architecture of an encoder that has the papers' weights.
+
+    Args:
+        model: Name of an encoder here, with ``-quickgelu`` or without.
+
+    Returns:
+        The papers' name, or None for any other encoder.
+
+    Example:
+        >>> architecture("open_clip:ViT-B-32-quickgelu/openai")
+        'ViT-B/32'
+        >>> architecture("builtin") is None
+        True
+    """
+    plain = model.replace("-quickgelu", "").rstrip("/")
+    for name, endings in _OPENAI.items():
+        if plain.endswith(endings):
+            return name
+    return None
+
+
+def matching(dataset: str, split: str, usual: str, model: str, method: str) -> Cell | None:
+    """Find the published number that a run repeats.
+
+    Args:
+        dataset: Name of the data set.
+        split: Its split.
+        usual: The split that the papers use.
+        model: Name of the encoder.
+        method: Name of the method.
+
+    Returns:
+        The number; None if there is none for this run.
+    """
+    encoder = architecture(model)
+    if encoder is None or split != usual:
+        return None
+    for cell in cells():
+        if (cell.dataset, cell.encoder, cell.method) == (dataset, encoder, method):
+            return cell
+    return None

@@ -1,0 +1,290 @@
+"""What is to be evaluated: everything that a number depends on, as plain data."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from crossalign.crops import PUBLISHED_SIDE, CropSpec
+from crossalign.errors import EvaluationError
+from crossalign.methods import Method, get_method
+
+TEMPERATURE = 0.01
+"""Scores become confidences by ``softmax(scores / temperature)``; CLIP was trained with 0.01."""
+
+DEFAULT_METHODS = ("clip", "cupl", "wca")
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How chance enters an evaluation.
+
+    Args:
+        name: What it is called.
+        resamples: Whether runs resample one pool of crops, the same indices for every image, in
+            place of cutting every image anew for each run.
+        side: Range of the crop side; None for the method's own.
+        pool: Crops in the pool.
+    """
+
+    name: str
+    resamples: bool
+    side: tuple[float, float] | None = None
+    pool: int | None = None
+
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {
+        protocol.name: protocol
+        for protocol in (
+            Protocol("fresh", resamples=False),
+            Protocol("published", resamples=True, side=PUBLISHED_SIDE, pool=100),
+        )
+    }
+)
+"""The protocols by name. ``fresh`` cuts every image anew for each seed, so the spread over runs is
+that of the method. ``published`` is that of the WCA code: one pool of crops an image, from which
+each run draws with replacement, the same indices for all images. Read-only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to evaluate, and how.
+
+    Args:
+        dataset: Name of a data set, or the path of one.
+        root: Folder of a named data set.
+        split: Which part of it; the usual one by default.
+        names: File with class names in place of the data set's own.
+        partial: Take what is there of a published data set.
+        per_class: Most images of a class, the first ones; all by default.
+        models: Names of encoders.
+        dtype: Precision of the encoders, where they have several.
+        device: Where they run, where they have a choice.
+        methods: Names of methods, or methods.
+        descriptions: File with sentences about each class, ``{class: [sentence, ...]}``.
+        descriptors: File with short descriptors of each class, for ``clip-d``.
+        bank: Where there is no file, describe the classes that :mod:`crossalign.bank` knows.
+        crops: Crops in a run; the method's own number by default.
+        side: Range of the crop side as a share of the short side; the protocol's or the method's by
+            default.
+        crop_scale: S_c of the methods that weigh crops.
+        description_scale: S_d of the methods that weigh descriptions.
+        crop_weighting: How crops are weighed by the methods that weigh them, see
+            :mod:`crossalign.weighting`.
+        description_weighting: How descriptions are.
+        protocol: Name of a protocol, see ``PROTOCOLS``.
+        seed: Of the first run.
+        runs: Runs of methods in which there is chance: seeds, or resamplings of one pool.
+        pool: Crops in the pool of the published protocol; the protocol's own number by default.
+        temperature: For confidences.
+
+    Raises:
+        EvaluationError: If a value is out of its range.
+    """
+
+    dataset: str
+    root: str | None = None
+    split: str | None = None
+    names: str | None = None
+    partial: bool = False
+    per_class: int | None = None
+    models: tuple[str, ...] = ("builtin",)
+    dtype: str | None = None
+    device: str | None = None
+    methods: tuple[str | Method, ...] = DEFAULT_METHODS
+    descriptions: str | None = None
+    descriptors: str | None = None
+    bank: bool = True
+    crops: int | None = None
+    side: tuple[float, float] | None = None
+    crop_scale: float | None = None
+    description_scale: float | None = None
+    crop_weighting: str | None = None
+    description_weighting: str | None = None
+    protocol: str = "fresh"
+    seed: int = 0
+    runs: int = 1
+    pool: int | None = None
+    temperature: float = TEMPERATURE
+
+    def __post_init__(self) -> None:
+        if self.protocol not in PROTOCOLS:
+            raise EvaluationError(
+                f"unknown protocol {self.protocol!r}; choose one of {', '.join(PROTOCOLS)}."
+            )
+        if not self.models or not self.methods:
+            raise EvaluationError("expected at least one encoder and one method; got none.")
+        for name, least in (("runs", 1), ("seed", 0), ("per_class", 1), ("pool", 1)):
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < least):
+                raise EvaluationError(
+                    f"expected {name} as a whole number from {least} up; got {value!r}."
+                )
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise EvaluationError(f"expected a temperature above 0; got {self.temperature!r}.")
+        names = [get_method(method).name for method in self.methods]
+        for what, given in (("method", names), ("encoder", list(self.models))):
+            doubles = {name for name in given if given.count(name) > 1}
+            if doubles:
+                raise EvaluationError(
+                    f"expected every {what} once; {', '.join(sorted(doubles))} stands there twice."
+                )
+
+    def to_json(self) -> dict[str, Any]:
+        """Give plain values that JSON can hold.
+
+        Returns:
+            All fields; a method that is not known by name as its own fields.
+        """
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values["methods"] = [
+            method if isinstance(method, str) else method_json(method) for method in self.methods
+        ]
+        values["models"] = list(self.models)
+        values["side"] = None if self.side is None else list(self.side)
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Request:
+        """Make a request of what :meth:`to_json` gave.
+
+        Args:
+            values: All or some fields.
+
+        Returns:
+            The request.
+
+        Raises:
+            EvaluationError: If a field is unknown or unusable.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        strange = sorted(set(values) - known)
+        if strange:
+            raise EvaluationError(f"unknown settings of an evaluation: {', '.join(strange)}.")
+        plain = dict(values)
+        try:
+            plain["models"] = tuple(plain.get("models", ("builtin",)))
+            plain["methods"] = tuple(
+                method if isinstance(method, str | Method) else _method_from_json(method)
+                for method in plain.get("methods", DEFAULT_METHODS)
+            )
+            if plain.get("side") is not None:
+                low, high = plain["side"]
+                plain["side"] = (float(low), float(high))
+            return cls(**plain)
+        except (TypeError, ValueError) as error:
+            raise EvaluationError(f"unusable settings of an evaluation ({error}).") from error
+
+
+def method_json(method: Method) -> dict[str, Any]:
+    """Give the fields of a method as plain values.
+
+    Args:
+        method: The method.
+
+    Returns:
+        What JSON gives back unchanged: lists in place of tuples.
+    """
+    return _plain(dataclasses.asdict(method))  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return value
+
+
+def _method_from_json(values: Mapping[str, Any]) -> Method:
+    plain = dict(values)
+    if plain.get("crops") is not None:
+        crops = dict(plain["crops"])
+        plain["crops"] = CropSpec(**{**crops, "side": tuple(crops["side"])})
+    if not isinstance(plain.get("templates", ""), str):
+        plain["templates"] = tuple(plain["templates"])
+    return Method(**plain)
+
+
+def methods_of(request: Request, templates: tuple[str, ...] = ()) -> tuple[Method, ...]:
+    """Write out the methods of a request with all of its settings.
+
+    Args:
+        request: The request.
+        templates: Templates of the data set, for template ensembles; none for the common ones.
+
+    Returns:
+        The methods, each with the crops that are really taken of an image.
+    """
+    return tuple(_settled(get_method(method), request, templates) for method in request.methods)
+
+
+_WEIGHTINGS = {"crop_weighting": "crop_scale", "description_weighting": "description_scale"}
+
+
+def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Method:
+    changes: dict[str, Any] = {}
+    if templates and method.texts == "templates":
+        changes["templates"] = templates
+    for name in ("crop_scale", "description_scale"):
+        value = getattr(request, name)
+        if value is not None and getattr(method, name) != 0:
+            changes[name] = value
+    for name, scale in _WEIGHTINGS.items():
+        value = getattr(request, name)
+        if value is not None and getattr(method, scale) != 0:
+            changes[name] = value
+    if method.crops is not None:
+        protocol = PROTOCOLS[request.protocol]
+        spec = method.crops
+        side = request.side or protocol.side or spec.side
+        count = spec.count if request.crops is None else request.crops
+        if protocol.resamples:
+            count = request.pool or protocol.pool or count
+        changes["crops"] = dataclasses.replace(spec, side=side, count=count, seed=request.seed)
+    return dataclasses.replace(method, **changes)
+
+
+def crops_in_run(method: Method, request: Request) -> int:
+    """Say how many crops enter one score.
+
+    Args:
+        method: A method of the request, settled or not.
+        request: The request.
+
+    Returns:
+        The number; 0 for a method that looks at the whole image alone.
+    """
+    if method.crops is None:
+        return 0
+    if request.crops is not None:
+        return request.crops
+    if not PROTOCOLS[request.protocol].resamples:
+        return method.crops.count
+    for given in request.methods:
+        own = get_method(given)
+        if own.name == method.name and own.crops is not None:
+            return own.crops.count
+    return method.crops.count
+
+
+def has_chance(method: Method) -> bool:
+    """Tell whether another seed may change what a method predicts.
+
+    Args:
+        method: The method.
+
+    Returns:
+        False for methods that only look at the whole image and use given texts, and for crops on a
+        lattice.
+    """
+    fixed_crops = method.crops is None or method.crops.kind in _FIXED_KINDS
+    return method.texts == "waffle" or not fixed_crops
+
+
+_FIXED_KINDS = ("grid",)

@@ -1,0 +1,130 @@
+"""From outcomes to numbers with intervals."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+
+from crossalign.errors import EvaluationError
+from crossalign.evaluation import statistics
+from crossalign.evaluation.classes import Roster
+from crossalign.evaluation.run import Scoreboard
+
+TOP = 5
+CONFUSIONS = 20
+_CURVE_POINTS = 50
+SIGNIFICANT = 0.05
+
+
+def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
+    """Give the numbers of one encoder and method.
+
+    Args:
+        board: Its outcomes.
+        roster: The classes.
+
+    Returns:
+        Plain values: shares between 0 and 1 for each run and over the runs, and what the plots
+        need.
+
+    Raises:
+        EvaluationError: If no image could be used.
+    """
+    usable = board.usable
+    count = int(usable.sum())
+    if count == 0:
+        raise EvaluationError("expected at least one image that can be read; every one failed.")
+    labels, right = board.labels[usable], board.right[:, usable]
+    confidence = board.confidence[:, usable].astype(np.float64)
+    # Confidences of a sharp softmax tie near 1; the lead over the runner-up goes on telling apart.
+    margin = board.margin[:, usable].astype(np.float64)
+    top = board.rank[:, usable] < TOP
+    runs = [
+        {
+            "top1": float(hits.mean()),
+            "top5": float(near.mean()),
+            "per_class": statistics.per_class_mean(labels, hits),
+            "calibration_error": statistics.calibration(sure, hits).error,
+            "risk": statistics.area_under_risk(lead, hits),
+        }
+        for hits, near, sure, lead in zip(right, top, confidence, margin, strict=True)
+    ]
+    over = {name: _spread([run[name] for run in runs]) for name in runs[0]}
+    interval = statistics.wilson(float(right.sum(axis=1).mean()), count)
+    over["top1"].update(low=interval.low, high=interval.high)
+    bins = statistics.calibration(confidence[0], right[0])
+    coverage, risk = statistics.risk_coverage(margin[0], right[0])
+    chosen = np.unique(np.linspace(0, len(coverage) - 1, _CURVE_POINTS).round().astype(int))
+    return {
+        "images": count,
+        "failed": int((~usable).sum()),
+        "runs": runs,
+        **over,
+        "reliability": {
+            "confidence": bins.confidence.tolist(),
+            "accuracy": bins.accuracy.tolist(),
+            "count": bins.count.tolist(),
+        },
+        "risk_coverage": {
+            "coverage": coverage[chosen].tolist(),
+            "risk": risk[chosen].tolist(),
+        },
+        "confusions": _confusions(board, roster),
+        "classes": _class_shares(labels, right, roster),
+    }
+
+
+def _spread(values: list[float]) -> dict[str, Any]:
+    return dataclasses.asdict(statistics.spread(values))
+
+
+def _confusions(board: Scoreboard, roster: Roster) -> list[list[Any]]:
+    """Most frequent mistakes of the first run: [true class, predicted class, images]."""
+    usable = board.usable
+    counts = statistics.confusion(board.labels[usable], board.predicted[0, usable].astype(np.int64))
+    mistakes = ((pair, count) for pair, count in counts.items() if pair[0] != pair[1])
+    return [
+        [roster.names[true], roster.names[predicted], count]
+        for (true, predicted), count in itertools.islice(mistakes, CONFUSIONS)
+    ]
+
+
+def _class_shares(labels: Any, right: Any, roster: Roster) -> list[list[Any]]:
+    """Accuracy of each class that has images: [class, images, share right, mean over runs]."""
+    classes = len(roster.names)
+    counts = np.bincount(labels, minlength=classes)
+    sums = np.bincount(labels, weights=right.mean(axis=0), minlength=classes)
+    return [
+        [roster.names[place], int(counts[place]), float(sums[place] / counts[place])]
+        for place in np.flatnonzero(counts).tolist()
+    ]
+
+
+def comparisons(boards: dict[tuple[str, str], Scoreboard], seed: int) -> list[dict[str, Any]]:
+    """Compare methods that share an encoder, and encoders that share a method, image by image.
+
+    Args:
+        boards: Outcomes by (encoder, method).
+        seed: For the bootstrap.
+
+    Returns:
+        For each pair the difference (second less first) with its interval, McNemar's p value, the
+        same adjusted for the number of pairs (Holm), and whether the difference is significant.
+    """
+    rows = []
+    for (one, first), (two, second) in itertools.combinations(boards.items(), 2):
+        if one[0] != two[0] and one[1] != two[1]:
+            continue
+        if len(first.labels) != len(second.labels):
+            continue
+        both = first.usable & second.usable
+        result = statistics.compare(first.right[:, both], second.right[:, both], seed=seed)
+        rows.append({"first": list(one), "second": list(two), **dataclasses.asdict(result)})
+    if rows:
+        for row, value in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
+            row["p_adjusted"] = float(value)
+            row["significant"] = bool(value < SIGNIFICANT)
+    return rows

@@ -1,0 +1,383 @@
+"""Runs an evaluation: every encoder, method and seed over the data set, resumable at any image."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from crossalign.classifier import Classifier
+from crossalign.encoders.base import Encoder, fingerprint
+from crossalign.encoders.registry import load_encoder
+from crossalign.errors import EvaluationError
+from crossalign.evaluation.classes import Roster, Sources, classes_for, digest, texts_of
+from crossalign.evaluation.datasets import Dataset, Example, load_dataset
+from crossalign.evaluation.journal import Journal
+from crossalign.evaluation.request import (
+    PROTOCOLS,
+    Request,
+    crops_in_run,
+    has_chance,
+    method_json,
+    methods_of,
+)
+from crossalign.evaluation.runs import Outcome, judge, resampled_scores, resampling
+from crossalign.methods import ClassTexts, Method
+from crossalign.predictions import Prediction
+from crossalign.store import Store
+
+OnProgress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is running, the number of its images that are done, and their total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One walk over the data set.
+
+    Args:
+        model: Name of the encoder.
+        method: The method, settled.
+        seed: Its seed.
+        runs: Runs that it gives at once: more than one where a pool is resampled.
+    """
+
+    model: str
+    method: Method
+    seed: int
+    runs: int
+
+
+@dataclass(slots=True)
+class Walk:
+    """A pass that was made.
+
+    Args:
+        step: What was done.
+        journal: Where its outcomes are.
+        texts: What was encoded for the classes.
+        computed: Images that were computed now and not found in the journal.
+        seconds: How long these took.
+    """
+
+    step: Pass
+    journal: Journal
+    texts: ClassTexts
+    computed: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Everything that the passes have in common.
+
+    Args:
+        request: What was asked.
+        dataset: The data set.
+        roster: Its classes.
+        sources: Texts about them.
+        methods: The methods, settled.
+        encoders: The encoders by name.
+    """
+
+    request: Request
+    dataset: Dataset
+    roster: Roster
+    sources: Sources
+    methods: tuple[Method, ...]
+    encoders: dict[str, Encoder]
+
+    @property
+    def total(self) -> int:
+        """Most images of a pass."""
+        limit = self.request.per_class
+        everything = len(self.dataset)
+        return everything if limit is None else min(everything, limit * len(self.roster.names))
+
+
+def prepare(request: Request) -> Setup:
+    """Read the data set, the texts and the encoders, and find out what is missing before any work.
+
+    Args:
+        request: What to evaluate.
+
+    Returns:
+        What the passes need.
+
+    Raises:
+        EvaluationError: If the data set or the texts do not serve.
+        DescriptionError: If a file of texts cannot be used.
+        EncoderError: If an encoder cannot be loaded.
+    """
+    dataset = load_dataset(
+        request.dataset,
+        request.root,
+        split=request.split,
+        names=request.names,
+        partial=request.partial,
+    )
+    roster = Roster.of(dataset.class_names)
+    sources = Sources.load(request.descriptions, request.descriptors)
+    methods = methods_of(request, dataset.templates)
+    for method in methods:
+        classes = classes_for(method, roster, sources)
+        texts_of(method, classes, sources, request.seed, bank=request.bank)
+    options = {"dtype": request.dtype, "device": request.device}
+    given = {name: value for name, value in options.items() if value is not None}
+    encoders = {model: load_encoder(model, **given) for model in request.models}
+    return Setup(request, dataset, roster, sources, methods, encoders)
+
+
+def passes(request: Request, methods: tuple[Method, ...]) -> list[Pass]:
+    """List the walks that a request takes.
+
+    Args:
+        request: The request.
+        methods: Its methods, settled.
+
+    Returns:
+        One pass for each encoder, method and seed; a single one where there is no chance, or where
+        the runs resample a pool.
+    """
+    found = []
+    for model, method in itertools.product(request.models, methods):
+        if not has_chance(method):
+            found.append(Pass(model, method, request.seed, 1))
+        elif resamples(request, method):
+            found.append(Pass(model, method, request.seed, request.runs))
+        else:
+            seeds = range(request.seed, request.seed + request.runs)
+            found += [Pass(model, method, seed, 1) for seed in seeds]
+    return found
+
+
+def resamples(request: Request, method: Method) -> bool:
+    """Tell whether the runs of a method resample one pool of crops.
+
+    Args:
+        request: The request.
+        method: The method.
+
+    Returns:
+        True if so.
+    """
+    return PROTOCOLS[request.protocol].resamples and method.crops is not None
+
+
+def walk(
+    setup: Setup,
+    step: Pass,
+    folder: Path,
+    store: Store | None,
+    on_progress: OnProgress | None = None,
+) -> Walk:
+    """Make a pass, or what is left of it.
+
+    Args:
+        setup: What the passes have in common.
+        step: The pass.
+        folder: Where its journal is.
+        store: Where embeddings are kept.
+        on_progress: Called as images are done.
+
+    Returns:
+        The pass with its journal, which is whole and closed.
+    """
+    request = setup.request
+    classes = classes_for(step.method, setup.roster, setup.sources)
+    texts = texts_of(step.method, classes, setup.sources, step.seed, bank=request.bank)
+    encoder = setup.encoders[step.model]
+    identity = _identity(setup, step, texts)
+    journal = Journal(folder / f"{_slug(step)}-{digest(identity)[:8]}.jsonl", identity)
+    classifier = Classifier(
+        classes,
+        encoder=encoder,
+        method=step.method,
+        seed=step.seed,
+        bank=request.bank,
+        store=store,
+    )
+    title = f"{step.model} {step.method.name} seed {step.seed}"
+    start = time.perf_counter()
+    with journal:
+        rest = _rest(setup, journal)
+        before = journal.done
+        for outcome in _outcomes(classifier, rest, step, request, setup.roster):
+            journal.append(outcome)
+            if on_progress is not None:
+                on_progress(title, journal.done, setup.total)
+    if journal.done == 0:
+        raise EvaluationError(f"{setup.dataset.root}: expected at least one image; got none.")
+    return Walk(step, journal, texts, journal.done - before, time.perf_counter() - start)
+
+
+def examples(dataset: Dataset, per_class: int | None) -> Iterator[Example]:
+    """Iterate over a data set, or over the first images of each class.
+
+    Args:
+        dataset: The data set.
+        per_class: Most images of a class; None for all.
+
+    Yields:
+        Labelled images.
+    """
+    seen: Counter[int] = Counter()
+    for example in dataset:
+        seen[example.label] += 1
+        if per_class is None or seen[example.label] <= per_class:
+            yield example
+
+
+def _rest(setup: Setup, journal: Journal) -> Iterator[Example]:
+    """Skip the images that are in the journal; if it is of other images, begin anew."""
+    request = setup.request
+    found = examples(setup.dataset, request.per_class)
+    for outcome in journal:
+        example = next(found, None)
+        if example is None or _known(example) != (outcome.key, outcome.label, outcome.stamp):
+            journal.restart()
+            return examples(setup.dataset, request.per_class)
+    return found
+
+
+def _known(example: Example) -> tuple[str, int, str]:
+    """What tells an image from another, or from what it was, without reading it."""
+    stamp = ""
+    if isinstance(example.image, Path) and example.image.is_file():
+        status = example.image.stat()
+        stamp = f"{status.st_size} {status.st_mtime_ns}"
+    return example.key, example.label, stamp
+
+
+def _outcomes(
+    classifier: Classifier,
+    rest: Iterator[Example],
+    step: Pass,
+    request: Request,
+    roster: Roster,
+) -> Iterator[Outcome]:
+    first = next(rest, None)
+    if first is None:  # everything is in the journal; the classes need not even be encoded
+        return
+    waiting: deque[tuple[str, int, str]] = deque()
+
+    def images() -> Iterator[Any]:
+        for example in itertools.chain([first], rest):
+            waiting.append(_known(example))
+            yield example.image
+
+    indices = None
+    if resamples(request, step.method):
+        count = crops_in_run(step.method, request)
+        pool = step.method.crops.count if step.method.crops is not None else 0
+        indices = resampling(pool, count, step.runs, step.seed)
+    vectors = classifier.prepare().vectors
+    for prediction in classifier.predict(images(), keep_evidence=indices is not None):
+        key, label, stamp = waiting.popleft()
+        evidence = prediction.evidence
+        if evidence is None or prediction.scores is None:
+            yield Outcome(key, label, error=prediction.error, stamp=stamp)
+            continue
+        scores = prediction.scores[None]
+        if indices is not None:
+            scores = _resampled(prediction, indices, vectors, step.method)
+        wide = scores[:, roster.column]
+        outcome = judge(key, label, evidence.digest.hex(), wide, request.temperature)
+        yield dataclasses.replace(outcome, stamp=stamp)
+
+
+def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Method) -> Any:
+    evidence = prediction.evidence
+    if evidence is None or evidence.views is None:
+        raise EvaluationError(f"{prediction.image}: its embeddings were not kept.")
+    image, crops = evidence.views[0], evidence.views[1:]
+    return resampled_scores(image, crops, indices, vectors, method)
+
+
+def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
+    """Say what the outcomes of a pass depend on beside the images."""
+    request, dataset = setup.request, setup.dataset
+    return {
+        "format": 1,
+        "dataset": [dataset.name, dataset.split, request.per_class],
+        "classes": digest([dataset.class_ids, dataset.class_names]),
+        "texts": digest([texts.labels, texts.texts]),
+        "encoder": fingerprint(setup.encoders[step.model]),
+        "method": method_json(step.method),
+        "protocol": request.protocol,
+        "crops": crops_in_run(step.method, request),
+        "seed": step.seed,
+        "runs": step.runs,
+        "temperature": request.temperature,
+    }
+
+
+def _slug(step: Pass) -> str:
+    name = f"{step.model.rpartition('/')[2]}-{step.method.name}-seed{step.seed}"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lower()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scoreboard:
+    """The outcomes of an encoder and a method as arrays.
+
+    Args:
+        labels: True classes, shape (n,).
+        usable: Whether an image could be read, shape (n,).
+        predicted: Shape (R, n).
+        rank: Shape (R, n).
+        confidence: Shape (R, n).
+        margin: Lead over the runner-up, shape (R, n).
+    """
+
+    labels: Any
+    usable: Any
+    predicted: Any
+    rank: Any
+    confidence: Any
+    margin: Any
+
+    @property
+    def right(self) -> Any:
+        """Hits, bool, shape (R, n)."""
+        return self.rank == 0
+
+
+def scoreboard(walks: list[Walk]) -> Scoreboard:
+    """Read the journals of one encoder and method.
+
+    Args:
+        walks: Its passes.
+
+    Returns:
+        Their outcomes; some twenty bytes an image and run.
+    """
+    parts = [_arrays(walk.journal, walk.step.runs) for walk in walks]
+    labels, usable = parts[0][:2]
+    for other in parts[1:]:
+        usable = usable & other[1]
+    runs = (np.concatenate([part[place] for part in parts]) for place in (2, 3, 4, 5))
+    return Scoreboard(labels, usable, *runs)
+
+
+def _arrays(journal: Journal, runs: int) -> tuple[Any, ...]:
+    count = journal.done
+    labels, usable = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+    predicted, rank = np.zeros((runs, count), np.int32), np.full((runs, count), -1, np.int32)
+    confidence, margin = np.zeros((2, runs, count), np.float32)
+    for place, outcome in enumerate(journal):
+        labels[place] = outcome.label
+        if outcome.error is None:
+            usable[place] = True
+            predicted[:, place] = outcome.predicted
+            rank[:, place] = outcome.rank
+            confidence[:, place] = outcome.confidence
+            margin[:, place] = outcome.margin
+    return labels, usable, predicted, rank, confidence, margin

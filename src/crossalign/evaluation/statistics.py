@@ -1,0 +1,365 @@
+"""What a set of predictions is worth, and what a difference between two of them is worth.
+
+Everything takes and gives NumPy arrays. ``right`` arrays hold, for each of n images, whether it was
+labelled right: booleans, or shares between 0 and 1 where there were several runs.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from crossalign.errors import EvaluationError
+
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Labels: TypeAlias = npt.NDArray[np.int64]
+
+LEVEL = 0.95
+"""Level of every interval."""
+
+_Z = 1.959963984540054  # the normal quantile of that level
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number with its interval.
+
+    Args:
+        value: The number.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Mean and spread over runs.
+
+    Args:
+        mean: Mean.
+        sd: Standard deviation of a run, with n - 1 below; None with a single run.
+        runs: How many there were.
+    """
+
+    mean: float
+    sd: float | None
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two methods on the same images.
+
+    Args:
+        difference: Accuracy of the second less that of the first, mean over runs.
+        low: Lower end of the paired bootstrap interval of the difference.
+        high: Its upper end.
+        only_first: Images that only the first labelled right, in the first run.
+        only_second: Images that only the second labelled right, in the first run.
+        p: Of McNemar's exact test on these two numbers.
+    """
+
+    difference: float
+    low: float
+    high: float
+    only_first: int
+    only_second: int
+    p: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """How well confidence foretells accuracy.
+
+    Args:
+        error: Expected calibration error: mean gap between confidence and accuracy over bins,
+            weighted by their images.
+        confidence: Mean confidence of each bin that has images, shape (B,).
+        accuracy: Share labelled right in each, shape (B,).
+        count: Images in each, shape (B,).
+    """
+
+    error: float
+    confidence: Numbers
+    accuracy: Numbers
+    count: Labels
+
+
+def spread(values: npt.ArrayLike) -> Spread:
+    """Give mean and standard deviation over runs.
+
+    Args:
+        values: One number a run, shape (R,).
+
+    Returns:
+        Both.
+
+    Example:
+        >>> spread([1, 3])
+        Spread(mean=2.0, sd=1.4142135623730951, runs=2)
+    """
+    array = _numbers("values", values)
+    sd = float(array.std(ddof=1)) if len(array) > 1 else None
+    return Spread(float(array.mean()), sd, len(array))
+
+
+def wilson(right: float, total: int) -> Interval:
+    """Give Wilson's score interval of a share (Wilson, 1927).
+
+    Args:
+        right: Number of successes, which may be a mean over runs, 0 to ``total``.
+        total: Number of trials, from 1 up.
+
+    Returns:
+        The share and its 95 % interval, inside [0, 1].
+
+    Raises:
+        EvaluationError: If the numbers are out of range.
+
+    Example:
+        >>> interval = wilson(8, 10)
+        >>> round(interval.low, 3), round(interval.high, 3)
+        (0.49, 0.943)
+    """
+    if total < 1 or not 0 <= right <= total:
+        raise EvaluationError(f"expected 0 to {total} successes of at least one; got {right}.")
+    share, square = right / total, _Z * _Z
+    centre = (share + square / (2 * total)) / (1 + square / total)
+    half = (
+        _Z
+        / (1 + square / total)
+        * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
+    )
+    # Rounding must not push an end past the share itself.
+    return Interval(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+
+
+def per_class_mean(labels: npt.ArrayLike, right: npt.ArrayLike) -> float:
+    """Average the accuracies of the classes, each counting alike (balanced accuracy).
+
+    Args:
+        labels: True classes, integers, shape (n,).
+        right: Shape (n,).
+
+    Returns:
+        Mean over the classes that have images.
+    """
+    true, hits = _labels("labels", labels), _numbers("right", right, len(np.asarray(labels)))
+    counts = np.bincount(true)
+    sums = np.bincount(true, weights=hits)
+    return float((sums[counts > 0] / counts[counts > 0]).mean())
+
+
+def calibration(confidence: npt.ArrayLike, right: npt.ArrayLike, bins: int = 15) -> Calibration:
+    """Measure calibration in bins of equal width (Guo et al., ICML 2017).
+
+    Args:
+        confidence: Of the predicted class, between 0 and 1, shape (n,).
+        right: Shape (n,).
+        bins: Number of bins; bin b holds confidences in (b / bins, (b + 1) / bins].
+
+    Returns:
+        The expected calibration error and its bins.
+
+    Example:
+        >>> round(calibration([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0]).error, 3)
+        0.1
+    """
+    sure = _numbers("confidence", confidence)
+    hits = _numbers("right", right, len(sure))
+    place = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
+    count = np.bincount(place, minlength=bins)
+    used = count > 0
+    mean = np.bincount(place, weights=sure, minlength=bins)[used] / count[used]
+    share = np.bincount(place, weights=hits, minlength=bins)[used] / count[used]
+    error = float(np.sum(count[used] * np.abs(mean - share)) / len(sure))
+    return Calibration(error, mean, share, count[used])
+
+
+def risk_coverage(confidence: npt.ArrayLike, right: npt.ArrayLike) -> tuple[Numbers, Numbers]:
+    """Give the share of mistakes among the most confident images, for every share of them.
+
+    Images of equal confidence are taken together, so the order of the images does not matter
+    (Geifman and El-Yaniv, NeurIPS 2017).
+
+    Args:
+        confidence: Shape (n,).
+        right: Shape (n,).
+
+    Returns:
+        Coverage, rising to 1, and the risk at each, both of shape (k,), k the number of different
+        confidences.
+
+    Example:
+        >>> coverage, risk = risk_coverage([0.9, 0.8, 0.7, 0.7], [1, 1, 0, 1])
+        >>> coverage.tolist(), risk.tolist()
+        ([0.25, 0.5, 1.0], [0.0, 0.0, 0.25])
+    """
+    sure = _numbers("confidence", confidence)
+    hits = _numbers("right", right, len(sure))
+    order = np.argsort(-sure, kind="stable")
+    last = np.flatnonzero(np.append(np.diff(sure[order]) != 0, True))
+    wrong = np.cumsum(1.0 - hits[order])
+    return (last + 1) / len(sure), wrong[last] / (last + 1)
+
+
+def area_under_risk(confidence: npt.ArrayLike, right: npt.ArrayLike) -> float:
+    """Give the area under the risk-coverage curve as one number; smaller is better.
+
+    Args:
+        confidence: Shape (n,).
+        right: Shape (n,).
+
+    Returns:
+        Mean risk over coverages, each step of coverage at the risk of its end.
+    """
+    coverage, risk = risk_coverage(confidence, right)
+    return float(np.sum(np.diff(coverage, prepend=0.0) * risk))
+
+
+def confusion(labels: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[tuple[int, int], int]:
+    """Count mistakes and hits by class, keeping only what occurs.
+
+    Args:
+        labels: True classes, integers, shape (n,).
+        predicted: Predicted classes, integers, shape (n,).
+
+    Returns:
+        Counts by (true class, predicted class), the most frequent first.
+    """
+    pairs = np.stack([_labels("labels", labels), _labels("predicted", predicted)], axis=1)
+    found, counts = np.unique(pairs, axis=0, return_counts=True)
+    order = np.argsort(-counts, kind="stable")
+    return {(int(found[i, 0]), int(found[i, 1])): int(counts[i]) for i in order}
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Test exactly whether two methods that share images differ (McNemar, 1947).
+
+    Of the images that just one of them labelled right, each would have had half under the null
+    hypothesis.
+
+    Args:
+        only_first: Images that only the first labelled right.
+        only_second: Images that only the second labelled right.
+
+    Returns:
+        Two-sided p value of the exact binomial test.
+
+    Example:
+        >>> round(mcnemar(3, 11), 4)
+        0.0574
+    """
+    total, least = only_first + only_second, min(only_first, only_second)
+    if 2 * least == total:
+        return 1.0
+    logs = [
+        math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1)
+        for k in range(least + 1)
+    ]
+    tail = math.fsum(math.exp(value - total * math.log(2)) for value in logs)
+    return min(1.0, 2 * tail)
+
+
+def bootstrap_difference(
+    first: npt.ArrayLike, second: npt.ArrayLike, *, draws: int = 10_000, seed: int = 0
+) -> Interval:
+    """Give the paired bootstrap interval of a difference of accuracies (Efron, 1979).
+
+    Images are drawn with replacement, the same for both methods. An image enters only with its
+    difference, and few different values occur, so their counts are drawn: the same distribution as
+    drawing images, in memory that does not grow with them.
+
+    Args:
+        first: ``right`` of the first method, shape (n,).
+        second: ``right`` of the second, for the same images.
+        draws: How often to draw.
+        seed: For the draws.
+
+    Returns:
+        Mean of second less first, and the 95 % percentile interval.
+    """
+    before = _numbers("first", first)
+    gap = _numbers("second", second, len(before)) - before
+    values, counts = np.unique(gap, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(len(gap), counts / len(gap), size=draws)
+    means = drawn @ values / len(gap)
+    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(gap.mean()), float(low), float(high))
+
+
+def compare(first: npt.ArrayLike, second: npt.ArrayLike, *, seed: int = 0) -> Comparison:
+    """Compare two methods on the same images, so that no gain is claimed that is noise.
+
+    Args:
+        first: Whether each run of the first method labelled each image right, shape (R, n).
+        second: The same for the second method, shape (S, n).
+        seed: For the bootstrap.
+
+    Returns:
+        The difference with its interval, over the runs' means; and McNemar's test on the first run
+        of each.
+    """
+    one, two = (np.atleast_2d(np.asarray(runs, np.float64)) for runs in (first, second))
+    interval = bootstrap_difference(one.mean(axis=0), two.mean(axis=0), seed=seed)
+    only_first = int(np.sum((one[0] == 1) & (two[0] == 0)))
+    only_second = int(np.sum((one[0] == 0) & (two[0] == 1)))
+    return Comparison(
+        interval.value,
+        interval.low,
+        interval.high,
+        only_first,
+        only_second,
+        mcnemar(only_first, only_second),
+    )
+
+
+def holm(values: npt.ArrayLike) -> Numbers:
+    """Adjust p values for having made several comparisons (Holm, 1979).
+
+    Args:
+        values: p values, shape (k,).
+
+    Returns:
+        Adjusted p values in the same order, shape (k,); compare them with 0.05 as they stand.
+
+    Example:
+        >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
+        [0.03, 0.06, 0.06]
+    """
+    given = np.asarray(values, dtype=np.float64)
+    order = np.argsort(given, kind="stable")
+    scaled = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.minimum(scaled, 1.0)
+    return adjusted
+
+
+def _numbers(name: str, values: npt.ArrayLike, length: int | None = None) -> Numbers:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or len(array) == 0 or length not in (None, len(array)):
+        wanted = "n" if length is None else str(length)
+        raise EvaluationError(
+            f"expected {name} of shape ({wanted},) with at least one image; got {array.shape}."
+        )
+    if not np.isfinite(array).all():
+        raise EvaluationError(f"expected finite numbers in {name}; some are not.")
+    return array
+
+
+def _labels(name: str, values: npt.ArrayLike) -> Labels:
+    array = np.asarray(values)
+    if array.ndim != 1 or len(array) == 0 or array.dtype.kind not in "iu" or array.min() < 0:
+        raise EvaluationError(
+            f"expected {name} as class indices from 0 up, shape (n,); got {array.dtype} of shape "
+            f"{array.shape}."
+        )
+    return array.astype(np.int64)

@@ -1,0 +1,230 @@
+"""Which regions, which words, and which of them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from crossalign.errors import CrossalignError
+from crossalign.explain.contrast import Contrast
+from crossalign.predictions import Explanation
+
+Box: TypeAlias = tuple[int, int, int, int]
+"""``(left, top, right, bottom)`` in pixels of the upright image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A crop and what it adds.
+
+    Args:
+        crop: Its number, the row of the terms.
+        box: Where it is.
+        weight: Its weight w, 0 to 1.
+        adds: What it adds to the score; in a contrast, to the difference of the scores, so that
+            what is below zero speaks for the second class.
+        label: The class it speaks for.
+        description: Number of the description of that class that stands out here.
+        text: That description: the one whose terms are larger here, weight for weight, than over
+            all crops, by most.
+    """
+
+    crop: int
+    box: Box
+    weight: float
+    adds: float
+    label: str
+    description: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A description and what it adds.
+
+    Args:
+        label: Its class.
+        description: Its number among the descriptions of its class.
+        text: The description.
+        weight: Its weight v, 0 to 1.
+        adds: What it adds to the score; in a contrast, to the difference of the scores.
+        crop: Number of the crop that answers it best, by similarity.
+        box: Where that is.
+    """
+
+    label: str
+    description: int
+    text: str
+    weight: float
+    adds: float
+    crop: int
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A crop meeting a description.
+
+    Args:
+        crop: Number of the crop.
+        box: Where it is.
+        description: Number of the description.
+        text: The description.
+        similarity: s, their cosine.
+        adds: What the two together add to the score.
+    """
+
+    crop: int
+    box: Box
+    description: int
+    text: str
+    similarity: float
+    adds: float
+
+
+def top_regions(
+    of: Explanation | Contrast, count: int = 5, *, max_overlap: float = 1.0
+) -> tuple[Region, ...]:
+    """List the crops that add most to a score, or decide most between two.
+
+    Args:
+        of: An explanation, or a contrast of two; there, size counts and not the sign.
+        count: How many at most.
+        max_overlap: Leave out a crop whose overlap with a better one (intersection over union, 0 to
+            1) is larger. Of random crops many show nearly the same; 0.5 gives regions that differ.
+
+    Returns:
+        Regions, the largest share first; equal ones in the order of the crops.
+
+    Raises:
+        CrossalignError: If ``count`` or ``max_overlap`` is out of range.
+    """
+    _check_count(count)
+    if not 0.0 <= max_overlap <= 1.0:
+        raise CrossalignError(f"expected max_overlap from 0 to 1; got {max_overlap!r}.")
+    added = of.by_crop
+    strength = np.abs(added) if isinstance(of, Contrast) else added
+    order = _apart(_largest_first(strength), of.boxes, count, max_overlap)
+    return tuple(_region(of, index, float(added[index])) for index in order)
+
+
+def top_words(of: Explanation | Contrast, count: int = 5) -> tuple[Words, ...]:
+    """List the descriptions that add most to a score, or decide most between two.
+
+    Args:
+        of: An explanation, or a contrast of two; there, size counts and not the sign.
+        count: How many at most.
+
+    Returns:
+        Descriptions, the largest share first; equal ones in their own order.
+
+    Raises:
+        CrossalignError: If ``count`` is below 1.
+    """
+    _check_count(count)
+    if isinstance(of, Explanation):
+        order = _largest_first(of.by_description)[:count]
+        return tuple(_words(of, index, float(of.by_description[index])) for index in order)
+    added, first = of.by_description, len(of.first.descriptions)
+    return tuple(
+        _words(of.first, index, float(added[index]))
+        if index < first
+        else _words(of.second, index - first, float(added[index]))
+        for index in _largest_first(np.abs(added))[:count]
+    )
+
+
+def top_pairs(explanation: Explanation, count: int = 5) -> tuple[Pair, ...]:
+    """List the (crop, description) pairs that add most to a score.
+
+    Args:
+        explanation: The score, taken apart.
+        count: How many at most.
+
+    Returns:
+        Pairs, the largest term first; equal ones crop by crop.
+
+    Raises:
+        CrossalignError: If ``count`` is below 1.
+    """
+    _check_count(count)
+    columns = explanation.terms.shape[1]
+    places = (divmod(i, columns) for i in _largest_first(explanation.terms.ravel())[:count])
+    return tuple(
+        Pair(
+            crop=crop,
+            box=explanation.box(crop),
+            description=column,
+            text=explanation.descriptions[column],
+            similarity=float(explanation.similarity[crop, column]),
+            adds=float(explanation.terms[crop, column]),
+        )
+        for crop, column in places
+    )
+
+
+def _region(of: Explanation | Contrast, index: int, adds: float) -> Region:
+    speaks_for = of
+    if isinstance(speaks_for, Contrast):
+        speaks_for = speaks_for.first if adds >= 0 else speaks_for.second
+    weight = float(speaks_for.crop_weights[index])
+    # What all crops together give this description, in proportion to this crop's weight.
+    stands_out = speaks_for.terms[index] - weight * speaks_for.by_description
+    best = int(np.argmax(stands_out))
+    return Region(
+        crop=index,
+        box=speaks_for.box(index),
+        weight=weight,
+        adds=adds,
+        label=speaks_for.label,
+        description=best,
+        text=speaks_for.descriptions[best],
+    )
+
+
+def _words(explanation: Explanation, index: int, adds: float) -> Words:
+    crop = int(np.argmax(explanation.similarity[:, index]))
+    return Words(
+        label=explanation.label,
+        description=index,
+        text=explanation.descriptions[index],
+        weight=float(explanation.description_weights[index]),
+        adds=adds,
+        crop=crop,
+        box=explanation.box(crop),
+    )
+
+
+def _largest_first(values: npt.NDArray[np.float64]) -> list[int]:
+    order: list[int] = np.argsort(-values, kind="stable").tolist()
+    return order
+
+
+def _apart(
+    order: Iterable[int], boxes: npt.NDArray[np.int64], count: int, max_overlap: float
+) -> list[int]:
+    """Keep the first ``count`` of them that do not overlap one kept before by more."""
+    kept: list[int] = []
+    for index in order:
+        if len(kept) == count:
+            break
+        if max_overlap >= 1.0 or not kept or _overlap(boxes[index], boxes[kept]) <= max_overlap:
+            kept.append(index)
+    return kept
+
+
+def _overlap(box: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> float:
+    """Largest intersection over union of a box with others."""
+    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(box[2:] - box[:2])
+    return float(np.max(shared / (areas - shared)))
+
+
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise CrossalignError(f"expected a count from 1 up; got {count!r}.")

@@ -1,0 +1,295 @@
+"""The application: which address does what, and its description."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import fastapi
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, Response
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel
+
+from crossalign import __version__
+from crossalign.encoders.base import Encoder
+from crossalign.methods import METHODS
+from crossalign.server import metrics, schemas
+from crossalign.server.answers import AsciiJSON, add_handlers
+from crossalign.server.class_sets import NAME_PATTERN, ClassSet
+from crossalign.server.guard import Guard
+from crossalign.server.intake import FORM_TYPE, JSON_TYPE, Body, read_body
+from crossalign.server.service import Service
+from crossalign.server.settings import Settings
+
+STATIC = Path(__file__).parent / "static"
+
+_ABOUT = """Label images with words alone. Send an image and class names, with descriptions if you
+have them; the answer ranks the classes and, if asked, says which part of the image met which words.
+"""
+
+_WHY = {
+    400: "The request is not HTTP as it should be",
+    401: "The token is missing or wrong",
+    403: "The request comes from a page of another site",
+    404: "There is nothing of this name",
+    405: "This method is not for this address",
+    408: "The body took too long",
+    409: "The name is taken, or cannot be given up",
+    413: "The body is too large",
+    415: "The body is of another type",
+    421: "The service is not known by this name",
+    422: "A field, the image or a class cannot be used",
+    429: "Too much work is waiting; Retry-After says when to come again",
+    500: "The service failed; its log says why",
+}
+_ALWAYS = (400, 401, 403, 405, 413, 421, 500)
+_WITH_WORK = (*_ALWAYS, 408, 415, 422, 429)
+
+ClassSetName = Annotated[str, fastapi.Path(pattern=NAME_PATTERN, description="Its name.")]
+
+
+def create_app(encoder: Encoder, settings: Settings | None = None) -> FastAPI:
+    """Make the service as an ASGI application.
+
+    Args:
+        encoder: The encoder.
+        settings: Limits and habits.
+
+    Returns:
+        The application; its ``state.service`` is the :class:`Service`.
+
+    Raises:
+        CrossalignError: If the settings' method is unknown, or a class set on disk is broken.
+
+    Example:
+        >>> from crossalign import load_encoder
+        >>> app = create_app(load_encoder("builtin"))
+        >>> sorted(path for path in app.openapi()["paths"] if "class" in path)
+        ['/v1/class-sets', '/v1/class-sets/{name}', '/v1/classify']
+        >>> app.state.service.close()
+    """
+    service = Service(encoder, settings or Settings())
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    app = FastAPI(
+        title="crossalign",
+        version=__version__,
+        description=_ABOUT,
+        docs_url=None,  # those pages load scripts from elsewhere
+        redoc_url=None,
+        lifespan=lifespan,
+        separate_input_output_schemas=False,
+    )
+    app.state.service = service
+    add_handlers(app)
+    _add_work(app, service)
+    _add_class_sets(app, service)
+    _add_information(app, service)
+    _add_page(app)
+    app.add_middleware(Guard, settings=service.settings, metrics=service.metrics)
+    _finish_description(app, protected=service.settings.token is not None)
+    return app
+
+
+def _add_work(app: FastAPI, service: Service) -> None:
+    async def do(request: Request, job: Callable[[Body], Response]) -> Response:
+        with service.admitted():
+            body = await read_body(request, service.settings)
+            return await service.work(request, lambda: job(body))
+
+    @app.post(
+        "/v1/classify",
+        response_model=schemas.Classified,
+        responses=_errors(*_WITH_WORK, 404),
+        openapi_extra=_body(schemas.ClassifyRequest, schemas.LabelFields),
+        tags=["labels"],
+    )
+    async def classify(request: Request) -> Response:
+        """Label an image among classes."""
+        return await do(request, service.classify)
+
+    @app.post(
+        "/v1/explain",
+        response_model=schemas.Explained,
+        responses=_errors(*_WITH_WORK, 404),
+        openapi_extra=_body(schemas.ExplainRequest, schemas.ExplainFields),
+        tags=["labels"],
+    )
+    async def explain(request: Request) -> Response:
+        """Label an image and say which part of it met which words."""
+        return await do(request, service.explain)
+
+
+def _add_class_sets(app: FastAPI, service: Service) -> None:
+    sets = service.class_sets
+
+    @app.post(
+        "/v1/class-sets",
+        status_code=201,
+        response_model=schemas.ClassSetInfo,
+        responses=_errors(*_WITH_WORK, 409),
+        openapi_extra=_body(schemas.NewClassSet),
+        tags=["class sets"],
+    )
+    async def create_class_set(request: Request) -> Response:
+        """Encode classes once and keep them under a name."""
+        with service.admitted():
+            body = await read_body(request, service.settings, forms=False)
+            return await service.work(request, lambda: service.create_class_set(body))
+
+    @app.get(
+        "/v1/class-sets",
+        response_model=schemas.ClassSetList,
+        responses=_errors(*_ALWAYS),
+        tags=["class sets"],
+    )
+    async def list_class_sets() -> Response:
+        """List the class sets."""
+        return AsciiJSON({"class_sets": [_info(found) for found in sets.all()]})
+
+    @app.get(
+        "/v1/class-sets/{name}",
+        response_model=schemas.ClassSetDetail,
+        responses=_errors(*_ALWAYS, 404, 422),
+        tags=["class sets"],
+    )
+    async def show_class_set(name: ClassSetName) -> Response:
+        """Show a class set in full."""
+        found = sets.get(name)
+        return AsciiJSON(
+            {"name": found.name, "fixed": found.fixed, "classes": found.classes.to_dict()}
+        )
+
+    @app.delete(
+        "/v1/class-sets/{name}",
+        status_code=204,
+        response_class=Response,
+        responses=_errors(*_ALWAYS, 404, 409, 422),
+        tags=["class sets"],
+    )
+    async def delete_class_set(name: ClassSetName) -> Response:
+        """Forget a class set."""
+        sets.delete(name)
+        return Response(status_code=204)
+
+
+def _add_information(app: FastAPI, service: Service) -> None:
+    @app.get(
+        "/v1/models", response_model=schemas.Models, responses=_errors(*_ALWAYS), tags=["service"]
+    )
+    async def models() -> Response:
+        """Say what this service offers: its encoder, the methods, the limits."""
+        return AsciiJSON(_offer(service))
+
+    @app.get(
+        "/healthz", response_model=schemas.Health, responses=_errors(*_ALWAYS), tags=["service"]
+    )
+    async def healthz() -> Response:
+        """Say that the service is up."""
+        return AsciiJSON({"status": "ok", "version": __version__})
+
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={
+            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+            **_errors(*_ALWAYS),
+        },
+        tags=["service"],
+    )
+    async def show_metrics() -> Response:
+        """Give counters in the Prometheus format."""
+        return Response(service.metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return FileResponse(
+            STATIC / "index.html", media_type="text/html", headers={"Cache-Control": "no-cache"}
+        )
+
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+
+
+def _info(found: ClassSet) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "classes": len(found.classes),
+        "descriptions": found.texts,
+        "fixed": found.fixed,
+    }
+
+
+def _offer(service: Service) -> dict[str, Any]:
+    settings = service.settings
+    use = {"descriptors": "required", "descriptions": "used"}
+    return {
+        "models": [dataclasses.asdict(service.batches.card)],
+        "methods": [
+            {
+                "name": method.name,
+                "crops": method.crops is not None,
+                "descriptions": use.get(method.texts, "unused"),
+                "source": method.source,
+            }
+            for method in METHODS.values()
+        ],
+        "default_method": settings.method,
+        "default_crops": settings.crops,
+        "limits": {
+            "body_bytes": settings.max_body_bytes,
+            "pixels": settings.max_pixels,
+            "classes": settings.max_classes,
+            "texts": settings.max_texts,
+            "text_characters": settings.max_text_characters,
+            "crops": settings.max_crops,
+        },
+    }
+
+
+# ------------------------------------------------------------------------------- the description
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the answers that are not a success."""
+    described: dict[int | str, dict[str, Any]] = {
+        status: {"model": schemas.Error, "description": _WHY[status]} for status in sorted(statuses)
+    }
+    if 429 in described:
+        described[429]["headers"] = {
+            "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}
+        }
+    return described
+
+
+def _body(json_model: type[BaseModel], form_model: type[BaseModel] | None = None) -> dict[str, Any]:
+    """Describe a body that is JSON or a form; FastAPI itself knows bodies of one kind alone."""
+    content = {JSON_TYPE: {"schema": schemas.json_schema(json_model)}}
+    if form_model is not None:
+        content = {FORM_TYPE: {"schema": schemas.form_schema(form_model)}, **content}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _finish_description(app: FastAPI, *, protected: bool) -> None:
+    make = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        description = make()
+        if protected:
+            schemes = description.setdefault("components", {}).setdefault("securitySchemes", {})
+            schemes["token"] = {"type": "http", "scheme": "bearer"}
+            for path, operations in description["paths"].items():
+                for operation in operations.values():
+                    operation["security"] = [] if path == "/healthz" else [{"token": []}]
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it

@@ -1,0 +1,223 @@
+"""Requests of many clients share the encoder's batches.
+
+:class:`BatchingEncoder` is an encoder in front of an encoder: every thread that labels an image
+calls it as it would call the real one, and a thread of its own puts the views of all callers into
+full batches. The classifier knows nothing of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias, TypeVar
+
+import numpy as np
+
+from crossalign.crops import Pixels
+from crossalign.encoders.base import Embeddings, Encoder, ModelCard, Preprocess, check_pixels
+from crossalign.errors import EncoderError
+
+
+@dataclass(slots=True, eq=False)
+class _Call:
+    """One caller's views on their way through one or several batches."""
+
+    pixels: Pixels
+    rows: Embeddings
+    arrived: float
+    taken: int = 0
+    filled: int = 0
+    error: BaseException | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+
+
+_Part: TypeAlias = tuple[_Call, int, int]
+Result = TypeVar("Result")
+
+
+class BatchingEncoder:
+    """Merges concurrent calls of many threads into full batches of one encoder.
+
+    Views are served in the order in which they came, so nobody waits for ever. A batch goes off
+    when it is full, when everybody who said they would bring views (:meth:`expecting`) has done so,
+    or when its first views have waited for ``batch_seconds``. A batch that the encoder fails on is
+    encoded again caller by caller, so that only those who really fail get the error.
+
+    Args:
+        encoder: The encoder that does the work.
+        batch_views: Views in a full batch; 0 hands every call on as it is.
+        batch_seconds: Longest time to wait for others.
+        on_batch: Called after each batch with its number of views and the seconds it took.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        batch_views: int = 8,
+        batch_seconds: float = 0.005,
+        on_batch: Callable[[int, float], None] | None = None,
+    ) -> None:
+        self._encoder = encoder
+        self._batch_views = batch_views
+        self._batch_seconds = batch_seconds
+        self._on_batch = on_batch
+        self._calls: deque[_Call] = deque()
+        self._coming = 0
+        self._closed = False
+        self._changed = threading.Condition()
+        # Texts are encoded a call at a time: one client's thousand descriptions must not take
+        # every processor from the images of all others.
+        self._texts = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="crossalign-batches", daemon=True)
+        self._thread.start()
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the encoder that does the work."""
+        return self._encoder.card
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """The preprocessing of the encoder that does the work."""
+        return self._encoder.preprocess
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Announce that this thread will bring views, so that a batch may wait for them.
+
+        Where nobody else is expected, views never wait: a lone client pays nothing for batching.
+        """
+        with self._changed:
+            self._coming += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._coming -= 1
+                self._changed.notify()
+
+    def encode_images(self, pixels: Pixels) -> Embeddings:
+        """Embed pictures, together with those of other threads.
+
+        Args:
+            pixels: uint8 RGB, shape (n, S, S, 3).
+
+        Returns:
+            float32, shape (n, D), rows of unit length.
+
+        Raises:
+            EncoderError: If the pixels have another dtype or shape, or this encoder is closed.
+        """
+        check_pixels(pixels, self.preprocess.size)
+        if not self._batch_views:
+            return self._timed(lambda: self._encoder.encode_images(pixels), len(pixels))
+        rows = np.empty((len(pixels), self.card.dim), np.float32)
+        if not len(pixels):
+            return rows
+        call = _Call(pixels, rows, time.monotonic())
+        with self._changed:
+            if self._closed:
+                raise EncoderError("the service is stopping; nothing more is encoded.")
+            self._calls.append(call)
+            self._changed.notify()
+        call.done.wait()
+        if call.error is not None:
+            raise call.error
+        return rows
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Embed texts, one call at a time.
+
+        Args:
+            texts: Any number of texts.
+
+        Returns:
+            float32, shape (m, D), rows of unit length.
+        """
+        with self._texts:
+            return self._encoder.encode_texts(texts)
+
+    def close(self) -> None:
+        """Encode what is still waiting, then stop. Later calls raise."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while parts := self._next_batch():
+            views = sum(stop - first for _, first, stop in parts)
+            self._timed(functools.partial(self._encode, parts), views)
+
+    def _timed(self, encode: Callable[[], Result], views: int) -> Result:
+        start = time.monotonic()
+        result = encode()
+        if self._on_batch is not None:
+            self._on_batch(views, time.monotonic() - start)
+        return result
+
+    def _next_batch(self) -> list[_Part]:
+        """Wait for a batch that may go off; empty once this encoder is closed."""
+        with self._changed:
+            while not self._calls:
+                if self._closed:
+                    return []
+                self._changed.wait()
+            deadline = self._calls[0].arrived + self._batch_seconds
+            while self._may_wait() and (left := deadline - time.monotonic()) > 0:
+                self._changed.wait(left)
+            return self._take()
+
+    def _may_wait(self) -> bool:
+        waiting = sum(len(call.pixels) - call.taken for call in self._calls)
+        return not self._closed and waiting < self._batch_views and len(self._calls) < self._coming
+
+    def _take(self) -> list[_Part]:
+        parts: list[_Part] = []
+        room = self._batch_views
+        while self._calls and room:
+            call = self._calls[0]
+            first = call.taken
+            call.taken = min(len(call.pixels), first + room)
+            parts.append((call, first, call.taken))
+            room -= call.taken - first
+            if call.taken == len(call.pixels):
+                self._calls.popleft()
+        return parts
+
+    def _encode(self, parts: list[_Part]) -> None:
+        try:
+            self._fill(parts)
+        except Exception as error:  # handed to its callers, whose requests it belongs to
+            if len(parts) > 1:
+                for part in parts:
+                    self._encode([part])
+                return
+            call, first, stop = parts[0]
+            call.error = error
+            call.filled += stop - first
+        for call, _, _ in parts:
+            if call.filled == len(call.pixels):
+                call.done.set()
+
+    def _fill(self, parts: list[_Part]) -> None:
+        pixels = [call.pixels[first:stop] for call, first, stop in parts]
+        rows = self._encoder.encode_images(
+            pixels[0] if len(pixels) == 1 else np.concatenate(pixels)
+        )
+        wanted = (sum(map(len, pixels)), self.card.dim)
+        if rows.shape != wanted:
+            raise EncoderError(
+                f"expected embeddings of shape {wanted}; {self.card.name} gave {rows.shape}."
+            )
+        start = 0
+        for call, first, stop in parts:
+            call.rows[first:stop] = rows[start : start + stop - first]
+            call.filled += stop - first
+            start += stop - first

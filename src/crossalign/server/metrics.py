@@ -1,0 +1,69 @@
+"""What the service counts, in the Prometheus format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """Counters of one service; each has a registry of its own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "crossalign_requests",
+            "Requests answered, by route, method and status.",
+            ("route", "method", "status"),
+            registry=self._registry,
+        )
+        self.seconds = Histogram(
+            "crossalign_request_seconds",
+            "From the head of a request to the end of its answer, by route.",
+            ("route",),
+            buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+            registry=self._registry,
+        )
+        self.batch_views = Histogram(
+            "crossalign_batch_views",
+            "Views in each batch of the encoder.",
+            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+            registry=self._registry,
+        )
+        self.encoder_seconds = Counter(
+            "crossalign_encoder_seconds",
+            "Time that the encoder spent on images.",
+            registry=self._registry,
+        )
+        self.lookups = Counter(
+            "crossalign_class_lookups",
+            "Classes that came with a request, by whether they were encoded already.",
+            ("known",),
+            registry=self._registry,
+        )
+
+    def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """Show a number that is read when somebody asks.
+
+        Args:
+            name: Name of the gauge.
+            what: What it shows.
+            value: Gives the number.
+        """
+        Gauge(name, what, registry=self._registry).set_function(value)
+
+    def batch(self, views: int, seconds: float) -> None:
+        """Count a batch of the encoder."""
+        self.batch_views.observe(views)
+        self.encoder_seconds.inc(seconds)
+
+    def lookup(self, known: bool) -> None:
+        """Count a look into the memory of classes."""
+        self.lookups.labels("yes" if known else "no").inc()
+
+    def text(self) -> bytes:
+        """Write all of them out."""
+        return generate_latest(self._registry)

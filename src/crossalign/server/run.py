@@ -1,0 +1,85 @@
+"""Running the service."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+
+import uvicorn
+from fastapi import FastAPI
+
+from crossalign.encoders.base import Encoder
+from crossalign.errors import ServerError
+from crossalign.server.app import create_app
+from crossalign.server.logs import configure
+from crossalign.server.settings import TOKEN_VARIABLE, Settings, is_loopback
+
+log = logging.getLogger("crossalign.server")
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+
+def serve(
+    encoder: Encoder,
+    settings: Settings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    log_level: str = "info",
+) -> None:
+    """Serve until a signal ends it; requests in flight are answered first.
+
+    Args:
+        encoder: The encoder.
+        settings: Limits and habits. Where the service is bound to loopback it answers to
+            ``localhost``, ``127.0.0.1`` and ``[::1]`` beside the allowed hosts, and to no other
+            name, so that no web page can reach it through a name of its own.
+        host: Address to bind to.
+        port: Port to bind to; 0 takes a free one.
+        log_level: ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
+
+    Raises:
+        ServerError: If the port cannot be had.
+    """
+    configure(log_level)
+    server = make_server(create_app(encoder, settings), settings, host=host, port=port)
+    if not is_loopback(host) and settings.token is None:
+        log.warning(
+            "bound to %s without a token: everybody who reaches this address can use the service. "
+            "Set %s or give --token-file.",
+            host,
+            TOKEN_VARIABLE,
+        )
+    with contextlib.suppress(SystemExit):  # how uvicorn says that it cannot start
+        server.run()
+    if not server.started:
+        raise ServerError(
+            f"cannot listen on {host}, port {port}; it is in use or not ours. Choose another with "
+            "--port."
+        )
+
+
+def make_server(app: FastAPI, settings: Settings, *, host: str, port: int) -> uvicorn.Server:
+    """Make the HTTP server of an application, without starting it.
+
+    Args:
+        app: The application.
+        settings: How long requests in flight get when it stops.
+        host: Address to bind to.
+        port: Port to bind to.
+
+    Returns:
+        The server.
+    """
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,  # the guard writes its own, which nobody can forge
+            server_header=False,
+            timeout_graceful_shutdown=round(settings.shutdown_seconds),
+            ws="none",
+        )
+    )

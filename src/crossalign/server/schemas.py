@@ -1,0 +1,313 @@
+"""What requests and answers look like, as data; the OpenAPI description is made of these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
+from pydantic_core import PydanticCustomError
+
+from crossalign.server.class_sets import NAME_PATTERN
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN, examples=["pets"])]
+Text = Annotated[str, Field(min_length=1)]
+Classes = Annotated[
+    list[Text],
+    Field(min_length=1, description="Class names.", examples=[["cat", "dog"]]),
+]
+Descriptions = Annotated[
+    dict[Text, Annotated[list[Text], Field(min_length=1)]],
+    Field(
+        min_length=1,
+        description="Class names with the sentences that describe them.",
+        examples=[{"cat": ["pointed ears"], "dog": ["floppy ears"]}],
+    ),
+]
+
+MAX_EXPLAINED = 10
+"""Most classes that one request may have explained."""
+
+
+class Strict(BaseModel):
+    """A request: a field that we do not know is a mistake, not to be passed over in silence.
+
+    A field is there or it is not; null is neither.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_null(cls, values: Any) -> Any:
+        nulls = [name for name, value in dict(values).items() if value is None]
+        if nulls:
+            raise PydanticCustomError("null", f"{nulls[0]!r} is null; leave it out")
+        return values
+
+
+class LabelFields(Strict):
+    """How to label an image; give exactly one of classes, descriptions and class_set."""
+
+    classes: Classes | None = None
+    descriptions: Descriptions | None = None
+    class_set: Annotated[
+        Name | None, Field(description="Name of a class set that the service keeps.")
+    ] = None
+    method: Annotated[str | None, Field(description="Name of a method, see /v1/models.")] = None
+    crops: Annotated[
+        Annotated[StrictInt, Field(ge=1)] | Literal["auto"] | None,
+        Field(description="Crops, for methods that take any; auto stops as soon as it is sure."),
+    ] = None
+    seed: Annotated[
+        StrictInt, Field(ge=0, lt=2**63, description="For random crops and random words.")
+    ] = 0
+    top: Annotated[
+        StrictInt | None, Field(ge=1, description="Classes to rank; all by default.")
+    ] = None
+
+
+class ExplainFields(LabelFields):
+    """How to label an image, and which classes to explain: those of labels, or the best ones."""
+
+    labels: Annotated[
+        list[str] | None,
+        Field(min_length=1, max_length=MAX_EXPLAINED, description="Classes to explain."),
+    ] = None
+    best: Annotated[
+        StrictInt,
+        Field(
+            ge=1,
+            le=MAX_EXPLAINED,
+            description="Without labels, how many classes to explain, the best first.",
+        ),
+    ] = 2
+
+
+class ImageField(Strict):
+    """An image inside JSON."""
+
+    image: Annotated[
+        str,
+        Field(
+            min_length=1,
+            description="The bytes of an image file, in base64. A URL is never fetched.",
+            json_schema_extra={"contentEncoding": "base64"},
+        ),
+    ]
+
+
+class ClassifyRequest(LabelFields, ImageField):
+    """An image to label."""
+
+
+class ExplainRequest(ExplainFields, ImageField):
+    """An image to label and explain."""
+
+
+class NewClassSet(Strict):
+    """Classes to keep under a name; give either classes or descriptions."""
+
+    name: Name
+    classes: Classes | None = None
+    descriptions: Descriptions | None = None
+
+
+class Ranked(BaseModel):
+    """A class and its score; scores rank the classes and are not probabilities."""
+
+    label: str
+    score: float
+
+
+class Cost(BaseModel):
+    """What an answer took."""
+
+    views: Annotated[int, Field(description="Views encoded: the whole image and its crops.")]
+    seconds: Annotated[float, Field(description="From bytes to scores, once at work.")]
+    class_seconds: Annotated[
+        float, Field(description="To encode the classes; next to nothing where they are known.")
+    ]
+
+
+class Classified(BaseModel):
+    """The label of an image."""
+
+    label: str
+    score: float
+    ranked: Annotated[list[Ranked], Field(description="The best first.")]
+    size: Annotated[list[int], Field(description="Width and height of the upright image, pixels.")]
+    encoder: str
+    method: str
+    crops: Annotated[int, Field(description="Crops taken; 0 for methods of the whole image.")]
+    seed: int
+    cost: Cost
+
+
+class ClassExplained(BaseModel):
+    """The score of one class, taken apart: all terms add up to it."""
+
+    label: str
+    score: float
+    descriptions: list[str]
+    description_weights: Annotated[list[float], Field(description="v, adding up to 1.")]
+    terms: Annotated[
+        list[list[float]],
+        Field(description="What crop i meeting description j adds to the score, a row a crop."),
+    ]
+
+
+class Explained(Classified):
+    """The label of an image and what it rests on."""
+
+    boxes: Annotated[
+        list[list[int]],
+        Field(description="Crops (left, top, right, bottom), pixels of the upright image."),
+    ]
+    crop_weights: Annotated[list[float], Field(description="w, adding up to 1.")]
+    explanations: Annotated[list[ClassExplained], Field(description="In the order asked for.")]
+
+
+class ClassSetInfo(BaseModel):
+    """A class set in the list."""
+
+    name: str
+    classes: Annotated[int, Field(description="Number of classes.")]
+    descriptions: Annotated[int, Field(description="Number of descriptions.")]
+    fixed: Annotated[bool, Field(description="It came with the package; it cannot be deleted.")]
+
+
+class ClassSetDetail(BaseModel):
+    """A class set in full."""
+
+    name: str
+    fixed: bool
+    classes: Annotated[
+        dict[str, list[str]], Field(description="Descriptions of each class, in class order.")
+    ]
+
+
+class ClassSetList(BaseModel):
+    """All class sets."""
+
+    class_sets: list[ClassSetInfo]
+
+
+class ModelInfo(BaseModel):
+    """The encoder that this service has loaded."""
+
+    name: str
+    revision: str
+    dim: int
+    image_size: int
+    context_length: int
+    licence: str
+    bytes: int
+
+
+class MethodInfo(BaseModel):
+    """A method by name."""
+
+    name: str
+    crops: Annotated[bool, Field(description="Whether it looks at crops.")]
+    descriptions: Annotated[
+        Literal["required", "used", "unused"],
+        Field(description="What becomes of descriptions; where unused, names alone will do."),
+    ]
+    source: str
+
+
+class Limits(BaseModel):
+    """What a request may ask for."""
+
+    body_bytes: int
+    pixels: int
+    classes: int
+    texts: int
+    text_characters: int
+    crops: int
+
+
+class Models(BaseModel):
+    """What the service offers."""
+
+    models: list[ModelInfo]
+    methods: list[MethodInfo]
+    default_method: str
+    default_crops: int
+    limits: Limits
+
+
+class Health(BaseModel):
+    """The service is up."""
+
+    status: Literal["ok"]
+    version: str
+
+
+class ErrorBody(BaseModel):
+    """What went wrong."""
+
+    code: Annotated[str, Field(description="For programs; it never changes.")]
+    message: Annotated[str, Field(description="For people: expected, got, what to do.")]
+    request_id: Annotated[str | None, Field(description="Names the line in the service's log.")]
+
+
+class Error(BaseModel):
+    """Every answer that is not a success."""
+
+    error: ErrorBody
+
+
+def json_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a JSON body.
+
+    Args:
+        model: A request.
+
+    Returns:
+        A JSON schema.
+    """
+    schema = model.model_json_schema()
+    properties = {name: _without_null(value) for name, value in schema["properties"].items()}
+    return {**schema, "properties": properties, "oneOf": _one_of(properties)}
+
+
+def form_schema(fields: type[BaseModel]) -> dict[str, Any]:
+    """Describe a form with an image.
+
+    Args:
+        fields: The fields beside the image.
+
+    Returns:
+        A JSON schema.
+    """
+    properties = json_schema(fields)["properties"]
+    properties["descriptions"] = {
+        "type": "string",
+        "description": "JSON {class: [description, ...]}, as text or as a file.",
+    }
+    for schema in properties.values():
+        schema.pop("minItems", None)  # a form cannot even say that a list is empty
+    image = {"type": "string", "format": "binary", "description": "An image file."}
+    return {
+        "type": "object",
+        "properties": {"image": image, **properties},
+        "required": ["image"],
+        "additionalProperties": False,
+        "oneOf": _one_of(properties),
+    }
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
+    kept = {key: value for key, value in schema.items() if key not in ("anyOf", "title")}
+    if kept.get("default", ...) is None:
+        del kept["default"]
+    one = kinds[0] if len(kinds) == 1 else {"anyOf": kinds} if kinds else {}
+    return {**one, **kept}
+
+
+def _one_of(properties: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of the ways to give classes exactly one."""
+    ways = ("classes", "descriptions", "class_set")
+    return [{"required": [way]} for way in ways if way in properties]

@@ -1,0 +1,95 @@
+"""The commands on real photos with the built-in model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from crossalign.cli import main
+from crossalign.demo import photo_folder
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name, source in (("cat", "chelsea.png"), ("coffee", "coffee.png")):
+        folder = tmp_path / "photos" / name
+        folder.mkdir(parents=True)
+        image = Image.open(photo_folder() / source).convert("RGB")
+        image.resize((200, 130)).save(folder / "a.jpg")
+    return tmp_path / "photos"
+
+
+def run(*words: object) -> int:
+    with pytest.raises(SystemExit) as end:
+        main([str(word) for word in words])
+    return int(end.value.code or 0)
+
+
+def test_evaluate_and_check(photos, tmp_path, capsys):
+    out = tmp_path / "out"
+    common = ("--crops", 2, "--method", "clip", "--method", "wca")
+    assert run("evaluate", photos, *common, "--out", out) == 0
+    shown = capsys.readouterr()
+    assert "100.0" in shown.out
+    assert "may be noise" in shown.err
+    assert run("evaluate", "--check", out / "receipt.json") == 0
+    assert "the evaluation repeats" in capsys.readouterr().out
+    assert run("evaluate", "--check", out, "--seed", 3) == 1
+    assert "seed: 1 run(s) from seed 0, now 1 from seed 3" in capsys.readouterr().out
+    receipt = json.loads((out / "receipt.json").read_text())
+    assert receipt["request"]["crops"] == 2
+
+
+def test_zeros_on_the_command_line_count(photos, tmp_path):
+    words = ("evaluate", photos, "--method", "wca", "--crops", 1, "--crop-scale", 0, "--out")
+    assert run(*words, tmp_path / "out", "--description-weighting", "max") == 0
+    receipt = json.loads((tmp_path / "out" / "receipt.json").read_text())
+    assert receipt["methods"]["wca"]["crop_scale"] == 0
+    assert receipt["methods"]["wca"]["description_weighting"] == "max"
+
+
+def test_mistakes_end_in_one_line(photos, tmp_path, capsys):
+    for words, message in (
+        (("evaluate",), "no data set"),
+        (("evaluate", tmp_path / "nowhere"), "there is no"),
+        (("evaluate", "imagenet", "--root", tmp_path), "To be had from"),
+        (("evaluate", photos, "--method", "nonsense"), "unknown method"),
+        (("evaluate", photos, "--protocol", "odd"), "unknown protocol"),
+        (("evaluate", "--check", tmp_path), "expected a receipt"),
+        (("ablate", photos, "--factor", "odd"), "unknown factor"),
+        (("ablate", photos, "--method", "clip"), "takes no crops"),
+        (("cost", tmp_path / "nowhere"), "there is no"),
+    ):
+        assert run(*words) == 2, words
+        assert message in " ".join(capsys.readouterr().err.split()), words
+
+
+def test_broken_photos_end_in_exit_code_one(photos, tmp_path, capsys):
+    (photos / "cat" / "b.jpg").write_bytes(b"broken")
+    assert run("evaluate", photos, "--method", "clip", "--out", tmp_path / "out") == 1
+    assert "1 images could not be read" in capsys.readouterr().err
+
+
+def test_ablate_and_cost(photos, tmp_path, capsys):
+    words = ("ablate", photos, "--crops", 2, "--factor", "parts", "--out", tmp_path / "out")
+    assert run(*words) == 0
+    assert "whole image" in capsys.readouterr().out
+    assert run("cost", photos, "--crops", 2, "--images", 1, "--method", "wca", "--json") == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [row["method"] for row in rows] == ["clip", "wca"]
+
+
+@pytest.mark.parametrize("command", ["evaluate", "ablate", "cost"])
+def test_help_is_instant_and_whole(command):
+    code = (
+        "import sys\nfrom crossalign.cli import main\n"
+        f"try: main(['{command}', '--help'])\nexcept SystemExit: pass\n"
+        "assert not {'numpy', 'PIL', 'pyarrow', 'scipy'} & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "DATASET" in done.stdout

@@ -1,0 +1,476 @@
+"""Evaluations as a user runs them: results, resumption, receipts and what they tell apart."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from crossalign import METHODS, CropSpec, EvaluationError
+from crossalign.evaluation import Request, check, compare, evaluate
+from crossalign.evaluation import run as run_module
+from crossalign.evaluation.journal import Journal
+from crossalign.evaluation.reported import architecture, cells, matching
+from crossalign.evaluation.runs import Outcome
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "predictions.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def request(photos: Path, **changes) -> Request:
+    fields = {"models": ("fake:a",), "methods": ("clip", "wca"), "crops": 5, "runs": 2}
+    return Request(str(photos), **{**fields, **changes})
+
+
+# ----------------------------------------------------------------------------------------- results
+
+
+def test_an_evaluation_writes_what_it_promises(photos, encoders, tmp_path):
+    content = evaluate(request(photos), tmp_path / "out", parquet=True, command=["a", "command"])
+    rows = rows_of(tmp_path / "out")
+    assert len(rows) == 12 + 2 * 12  # clip has no chance in it and runs once
+    clip, wca = content["results"]
+    for method, entry in (("clip", clip), ("wca", wca)):
+        mine = [row for row in rows if row["method"] == method]
+        hits = [row["class"] == row["predicted"] for row in mine]
+        assert entry["top1"]["mean"] == pytest.approx(np.mean(hits))
+        assert entry["top5"]["mean"] == 1.0  # of three classes
+        assert entry["top1"]["low"] <= entry["top1"]["mean"] <= entry["top1"]["high"]
+    assert clip["top1"]["sd"] is None
+    assert wca["top1"]["runs"] == 2
+    assert (clip["crops"], wca["crops"]) == (0, 5)
+    assert clip["top1"]["mean"] == 0.75  # the hard ones are wrong
+    assert clip["confusions"] == [
+        ["blue wall", "red wall", 1],
+        ["green wall", "blue wall", 1],
+        ["red wall", "green wall", 1],
+    ]
+    (comparison,) = content["comparisons"]
+    assert comparison["first"] == ["fake:a", "clip"]
+    assert not comparison["significant"]
+    table = parquet.read_table(tmp_path / "out" / "predictions.parquet").to_pylist()
+    assert [row["predicted"] for row in table] == [row["predicted"] for row in rows]
+    for name in ("report.md", "report.html"):
+        page = (tmp_path / "out" / name).read_text()
+        assert "75.0" in page
+        assert "fresh crops" in page
+    assert "<script" not in page
+    for plot in ("top1", "risk", "reliability"):
+        assert (tmp_path / "out" / "plots" / f"{plot}.svg").read_text().startswith("<svg")
+    assert json.loads((tmp_path / "out" / "results.json").read_text()) == content
+
+
+def test_the_receipt_says_how_the_numbers_came_to_be(photos, encoders, tmp_path):
+    evaluate(request(photos), tmp_path / "out", command=["crossalign", "evaluate", "x"])
+    receipt = json.loads((tmp_path / "out" / "receipt.json").read_text())
+    assert receipt["command"] == ["crossalign", "evaluate", "x"]
+    assert receipt["versions"]["numpy"] == np.__version__
+    assert receipt["machine"]["cores"] == os.cpu_count()
+    assert receipt["encoders"]["fake:a"]["preprocess"]["size"] == 8
+    assert receipt["methods"]["wca"]["crops"]["count"] == 5
+    assert receipt["dataset"]["classes"][0] == ["blue_wall", "blue wall"]
+    assert receipt["protocol"]["seeds"] == [0, 1]
+    assert receipt["dataset"]["images"] == 12
+    assert all(entry["computed"] == 12 for entry in receipt["passes"])
+
+
+def test_twice_with_one_seed_gives_the_same_predictions(photos, encoders, tmp_path):
+    for name in ("one", "two"):
+        evaluate(request(photos), tmp_path / name)
+    one, two = ((tmp_path / n / "predictions.csv").read_bytes() for n in ("one", "two"))
+    assert one == two
+    evaluate(request(photos, seed=1), tmp_path / "three")
+    assert (tmp_path / "three" / "predictions.csv").read_bytes() != one
+
+
+def test_fresh_seeds_cut_anew_and_agree_with_single_runs(photos, encoders, tmp_path):
+    evaluate(request(photos, methods=("wca",), runs=3), tmp_path / "all")
+    rows = rows_of(tmp_path / "all")
+    assert {(row["run"], row["seed"]) for row in rows} == {("0", "0"), ("1", "1"), ("2", "2")}
+    evaluate(request(photos, methods=("wca",), runs=1, seed=2), tmp_path / "last")
+    alone = [row["score"] for row in rows_of(tmp_path / "last")]
+    assert alone == [row["score"] for row in rows if row["seed"] == "2"]
+
+
+def test_the_published_protocol_encodes_one_pool(photos, encoders, tmp_path):
+    asked = request(photos, methods=("wca",), protocol="published", pool=7, runs=4)
+    content = evaluate(asked, tmp_path / "out")
+    (entry,) = content["results"]
+    assert entry["top1"]["runs"] == 4
+    assert entry["crops"] == 5
+    receipt = json.loads((tmp_path / "out" / "receipt.json").read_text())
+    assert receipt["methods"]["wca"]["crops"]["count"] == 7
+    assert receipt["methods"]["wca"]["crops"]["side"] == [0.1, 0.9]
+    assert sum(encoders[-1].image_batches) == 12 * 8  # once, however many runs
+    assert len(rows_of(tmp_path / "out")) == 48
+    assert "leaves out the chance in the pool" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_methods_share_embeddings_through_the_store(photos, encoders, tmp_path):
+    flat = METHODS["wca"].__class__("flat", "descriptions", crops=CropSpec(count=5))
+    evaluate(request(photos, methods=("clip", "wca", flat), runs=1), tmp_path / "out")
+    assert sum(encoders[-1].image_batches) == 12 * 6
+
+
+def test_descriptions_are_matched_by_name(photos, encoders, tmp_path):
+    texts = {f"{colour.title()}_Wall": [f"a {colour} wall"] for colour in ("red", "green", "blue")}
+    (tmp_path / "texts.json").write_text(json.dumps({**texts, "other": ["x"]}))
+    path = str(tmp_path / "texts.json")
+    content = evaluate(
+        request(photos, methods=("cupl", "clip-d"), descriptions=path, descriptors=path),
+        tmp_path / "out",
+    )
+    assert [row["texts"] for row in content["results"]] == ["descriptions", "descriptors"]
+    del texts["Red_Wall"]
+    (tmp_path / "texts.json").write_text(json.dumps(texts))
+    with pytest.raises(EvaluationError, match="none for 'red wall'"):
+        evaluate(request(photos, methods=("cupl",), descriptions=path), tmp_path / "b")
+    with pytest.raises(EvaluationError, match="--descriptors FILE"):
+        evaluate(request(photos, methods=("clip-d",)), tmp_path / "c")
+
+
+def test_classes_of_one_name_tie_and_the_first_wins(photos, encoders, tmp_path):
+    lines = "folder,class_name\nred_wall,red\ngreen_wall,green\nblue_wall,Red\n"
+    (tmp_path / "names.csv").write_text(lines)
+    asked = request(photos, methods=("clip",), names=str(tmp_path / "names.csv"))
+    content = evaluate(asked, tmp_path / "out")
+    assert content["dataset"]["shared_names"] == 1
+    assert "can never be predicted" in (tmp_path / "out" / "report.md").read_text()
+    predicted = {row["predicted"] for row in rows_of(tmp_path / "out")}
+    assert predicted == {"green", "Red"}  # blue_wall comes first among the folders
+
+
+def test_broken_images_are_left_out_and_named(photos, encoders, tmp_path):
+    (photos / "red_wall" / "0.png").write_bytes(b"not a picture")
+    content = evaluate(request(photos), tmp_path / "out")
+    assert {row["failed"] for row in content["results"]} == {1}
+    assert content["results"][0]["images"] == 11
+    broken = [row for row in rows_of(tmp_path / "out") if row["error"]]
+    assert {row["image"] for row in broken} == {"red_wall/0.png"}
+    for path in photos.rglob("*.png"):
+        path.write_bytes(b"not a picture")
+    with pytest.raises(EvaluationError, match="every one failed"):
+        evaluate(request(photos), tmp_path / "none")
+
+
+def test_a_few_images_of_each_class(photos, encoders, tmp_path):
+    content = evaluate(request(photos, per_class=2), tmp_path / "out")
+    assert content["dataset"]["images"] == 6
+    assert {row["class"] for row in rows_of(tmp_path / "out")} == {
+        "red wall",
+        "green wall",
+        "blue wall",
+    }
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"protocol": "odd"},
+        {"runs": 0},
+        {"seed": -1},
+        {"methods": ()},
+        {"methods": ("wca", "wca")},
+        {"temperature": 0.0},
+    ],
+)
+def test_unusable_requests_are_refused(photos, changes):
+    with pytest.raises(EvaluationError, match=r"expected|unknown"):
+        request(photos, **changes)
+
+
+def test_requests_survive_json(photos):
+    method = METHODS["wca"].__class__("mine", "templates", CropSpec(4), templates=("a {}.",))
+    asked = request(photos, methods=("clip", method), side=(0.2, 0.4))
+    assert Request.from_json(json.loads(json.dumps(asked.to_json()))) == asked
+    with pytest.raises(EvaluationError, match="unknown settings of an evaluation: colour"):
+        Request.from_json({"dataset": "x", "colour": 1})
+
+
+# -------------------------------------------------------------------------------------- resumption
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(
+    photos, encoders, tmp_path, monkeypatch
+):
+    whole = evaluate(request(photos), tmp_path / "whole")
+    stop = {"after": 7}
+
+    class Stopping(Journal):
+        def append(self, outcome: Outcome) -> None:
+            stop["after"] -= 1
+            if stop["after"] < 0:
+                raise KeyboardInterrupt
+            super().append(outcome)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "Journal", Stopping)
+        with pytest.raises(KeyboardInterrupt):
+            evaluate(request(photos), tmp_path / "part")
+    journals = list((tmp_path / "part" / "journal").iterdir())
+    with max(journals, key=lambda path: path.stat().st_mtime_ns).open("ab") as file:
+        file.write(b'{"k":"half a li')  # as a killed process leaves it
+    assert evaluate(request(photos), tmp_path / "part") == whole
+    receipt = json.loads((tmp_path / "part" / "receipt.json").read_text())
+    assert [entry["computed"] for entry in receipt["passes"]] == [5, 12, 12]
+
+
+def test_resuming_computes_only_the_rest(photos, encoders, tmp_path):
+    out = tmp_path / "out"
+    whole = evaluate(request(photos), out)
+    predictions = (out / "predictions.csv").read_bytes()
+    for journal in (out / "journal").iterdir():
+        lines = journal.read_bytes().splitlines(keepends=True)
+        journal.write_bytes(b"".join(lines[:8]) + lines[8][:20])
+    seen = []
+    again = evaluate(request(photos), out, on_progress=lambda *step: seen.append(step))
+    assert again == whole
+    assert (out / "predictions.csv").read_bytes() == predictions
+    receipt = json.loads((out / "receipt.json").read_text())
+    assert {entry["computed"] for entry in receipt["passes"]} == {5}
+    assert len(seen) == 3 * 5
+    assert sum(encoders[-1].image_batches) == 0  # the store had the rest
+    evaluate(request(photos), out)
+    assert encoders[-1].text_calls == []
+
+
+def test_a_journal_of_other_images_is_begun_anew(photos, encoders, tmp_path):
+    evaluate(request(photos), tmp_path / "out")
+    (photos / "blue_wall" / "0.png").rename(photos / "blue_wall" / "00.png")
+    evaluate(request(photos), tmp_path / "out")
+    images = [row["image"] for row in rows_of(tmp_path / "out") if row["method"] == "clip"]
+    assert len(images) == 12
+    assert "blue_wall/00.png" in images
+
+
+def test_an_image_that_changed_is_computed_again(photos, encoders, tmp_path, picture):
+    asked = request(photos, methods=("clip",))
+    evaluate(asked, tmp_path / "out")
+    picture("green", 77).save(photos / "red_wall" / "1.png")
+    evaluate(asked, tmp_path / "out")
+    row = next(row for row in rows_of(tmp_path / "out") if row["image"] == "red_wall/1.png")
+    assert row["predicted"] == "green wall"
+    assert sum(encoders[-1].image_batches) == 1  # the store knows the others
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = {path!r}
+import conftest
+from crossalign.encoders import registry
+from crossalign.evaluation import Request, evaluate
+
+class Slow(conftest.FakeEncoder):
+    def encode_images(self, pixels):
+        time.sleep(0.02)
+        return super().encode_images(pixels)
+
+registry._SCHEMES["fake"] = registry.Scheme("fake:<anything>", lambda rest: Slow())
+evaluate(Request({photos!r}, models=("fake:a",), methods=("clip", "wca"), crops=5, runs=2),
+         Path({out!r}))
+print("done")
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_killed_at_random_moments_it_ends_with_the_same_predictions(photos, tmp_path, picture):
+    for number in range(4, 40):
+        picture("red", 100 + number).save(photos / "red_wall" / f"{number}.png")
+    here = str(Path(__file__).parents[1])
+
+    def run(out: str, after: float | None) -> bool:
+        code = KILLED.format(path=[here], photos=str(photos), out=out)
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        try:
+            process.wait(after)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+        return b"done" in process.communicate()[0]
+
+    assert run(str(tmp_path / "whole"), 60)
+    rng = np.random.default_rng(int(os.environ.get("CROSSALIGN_KILL_SEED", "0")))
+    kills = int(os.environ.get("CROSSALIGN_KILLS", "3"))
+    for _ in range(kills):
+        run(str(tmp_path / "killed"), float(rng.uniform(0.6, 1.6)))
+        for journal in (tmp_path / "killed" / "journal").glob("*.jsonl"):
+            lines = journal.read_bytes().split(b"\n")[:-1]
+            assert all(isinstance(json.loads(line), dict) for line in lines)
+    assert run(str(tmp_path / "killed"), 60)
+    names = ("encoder", "method", "run", "image", "predicted", "rank", "content")
+    whole, killed = (
+        [[row[name] for name in names] for row in rows_of(tmp_path / name)]
+        for name in ("whole", "killed")
+    )
+    assert killed == whole
+
+
+def test_memory_does_not_grow_with_the_data_set(encoders, tmp_path, picture):
+    for name, count in (("few", 30), ("many", 300)):
+        folder = tmp_path / name / "red_wall"
+        folder.mkdir(parents=True)
+        (tmp_path / name / "green_wall").mkdir()
+        picture("green", 1).save(tmp_path / name / "green_wall" / "0.png")
+        for number in range(count):
+            picture("red", number).save(folder / f"{number:04d}.png")
+
+    def peak(name: str) -> int:
+        asked = request(tmp_path / name, methods=("wca",), runs=1)
+        tracemalloc.start()
+        evaluate(asked, tmp_path / f"out-{name}")
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    peak("few")
+    grown = peak("many") - peak("few")
+    # Only names of files and a few numbers an image stay, not its pixels (3.6 KB) or embeddings.
+    assert grown < 270 * 1500
+
+
+# ---------------------------------------------------------------------------------------- receipts
+
+
+def test_a_receipt_checks_on_an_unchanged_set(photos, encoders, tmp_path):
+    evaluate(request(photos), tmp_path / "out")
+    before = sum(sum(encoder.image_batches) for encoder in encoders)
+    assert check(tmp_path / "out") == []
+    again = sum(sum(encoder.image_batches) for encoder in encoders)
+    assert again == 2 * before  # it was computed again, and not read from the store
+
+
+def causes(differences) -> set[str]:
+    return {difference.cause for difference in differences}
+
+
+def test_each_cause_is_named(photos, encoders, tmp_path):
+    texts = {f"{colour} wall": [f"{colour}", f"a {colour} wall"] for colour in ("red", "green")}
+    texts["blue wall"] = ["blue"]
+    path = tmp_path / "texts.json"
+    path.write_text(json.dumps(texts))
+    out = tmp_path / "out"
+    evaluate(request(photos, methods=("clip", "cupl", "wca"), descriptions=str(path)), out)
+    assert check(out) == []
+
+    seed = check(out, changes={"seed": 5})
+    assert "seed" in causes(seed)
+    assert "from seed 5" in str(seed[0])
+
+    dtype = check(out, changes={"dtype": "bf16"})
+    assert causes(dtype) == {"encoder dtype"}
+    assert "bf16" in str(dtype[0])
+    assert causes(check(out, changes={"models": ("fake:b",)})) == {"encoder"}
+
+    path.write_text(json.dumps({**texts, "blue wall": ["blue", "the sky"]}))
+    changed = check(out)
+    assert {"descriptions of cupl", "descriptions of wca"} <= causes(changed)
+    assert "other texts for: blue wall" in str(changed[0])
+    path.write_text(json.dumps(texts))
+
+    original = (photos / "red_wall" / "1.png").read_bytes()
+    Image.new("RGB", (40, 30), "blue").save(photos / "red_wall" / "1.png")
+    image = check(out)
+    assert causes(image) == {"images", "predictions"}
+    assert "changed: red_wall/1.png" in str(image[0])
+    (photos / "red_wall" / "1.png").write_bytes(original)
+
+    names = "folder,class_name\nred_wall,red wall\ngreen_wall,green wall\nblue_wall,azure wall\n"
+    (tmp_path / "names.csv").write_text(names)
+    listed = check(
+        out,
+        changes={
+            "names": str(tmp_path / "names.csv"),
+            "descriptions": None,
+            "methods": ["clip", "cupl", "wca"],
+        },
+    )
+    assert "'blue wall' is now 'azure wall'" in str(listed[0])
+    assert listed[0].cause == "class list"
+    assert check(out) == []
+
+
+def test_images_that_come_and_go_are_named(photos, encoders, tmp_path, picture):
+    evaluate(request(photos), tmp_path / "out")
+    picture("red", 50).save(photos / "red_wall" / "9.png")
+    (photos / "green_wall" / "0.png").unlink()
+    (difference,) = check(tmp_path / "out")
+    assert difference.cause == "images"
+    assert "no longer there: green_wall/0.png" in difference.detail
+    assert "new: red_wall/9.png" in difference.detail
+    (photos / "white_wall").mkdir()
+    picture("white", 51).save(photos / "white_wall" / "0.png")
+    assert "new: white_wall" in str(check(tmp_path / "out")[0])
+
+
+def test_files_named_otherwise_are_told_from_other_images(photos, encoders, tmp_path):
+    evaluate(request(photos), tmp_path / "one")
+    evaluate(request(photos), tmp_path / "two")
+    assert compare(tmp_path / "one", tmp_path / "two" / "receipt.json") == []
+    receipt = tmp_path / "two" / "receipt.json"
+    content = json.loads(receipt.read_text())
+    content["versions"]["numpy"] = "0.1"
+    receipt.write_text(json.dumps(content))
+    assert compare(tmp_path / "one", tmp_path / "two") == []  # it repeats, in other versions
+    rows = rows_of(tmp_path / "two")
+    rows[0]["predicted"] = "another wall"
+    with (tmp_path / "two" / "predictions.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    found = compare(tmp_path / "one", tmp_path / "two")
+    assert [difference.cause for difference in found] == ["versions", "predictions"]
+    assert "numpy" in str(found[0])
+    assert "1 of 36 differ, of them: blue_wall/0.png" in str(found[1])
+    receipt.write_text("{}")
+    with pytest.raises(EvaluationError, match="expected a receipt"):
+        check(receipt)
+    with pytest.raises(EvaluationError, match="expected a receipt"):
+        check(tmp_path / "nowhere")
+
+
+# --------------------------------------------------------------------------------- published cells
+
+
+def test_published_numbers_are_those_of_the_tables():
+    found = {(cell.encoder, cell.dataset, cell.method): cell.top1 for cell in cells()}
+    assert len(found) == len(cells()) == 46
+    assert found["ViT-B/32", "imagenet", "wca"] == 66.84
+    assert found["ViT-L/14", "places365", "wca"] == 42.23
+    assert found["ViT-B/16", "imagenet-sketch", "wca"] == 50.18
+    assert all(cell.source for cell in cells())
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("hf:openai/clip-vit-base-patch32", "ViT-B/32"),
+        ("onnx:Xenova/clip-vit-large-patch14", "ViT-L/14"),
+        ("open_clip:ViT-B-16/openai", "ViT-B/16"),
+        ("open_clip:ViT-B-16-quickgelu/openai", "ViT-B/16"),
+        ("open_clip:ViT-B-16/laion400m_e32", None),
+        ("hf:openai/clip-vit-large-patch14-336", None),
+        ("builtin", None),
+    ],
+)
+def test_encoders_with_the_papers_weights(model, name):
+    assert architecture(model) == name
+
+
+def test_a_cell_needs_data_set_split_encoder_and_method():
+    model = "hf:openai/clip-vit-base-patch32"
+    assert matching("pets", "test", "test", model, "wca").top1 == 89.89
+    assert matching("pets", "trainval", "test", model, "wca") is None
+    assert matching("pets", "test", "test", model, "waffle") is None
+    assert matching("pets", "test", "test", "builtin", "wca") is None

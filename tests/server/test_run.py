@@ -1,0 +1,152 @@
+"""``crossalign serve``: how it starts, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from crossalign import cli
+from crossalign.encoders import registry
+from crossalign.server import run as runner
+from crossalign.server.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Give the loggers back as they were."""
+    names = ("crossalign", "uvicorn", "py.warnings")
+    before = [(logger, dict(vars(logger))) for logger in map(logging.getLogger, names)]
+    yield
+    logging.captureWarnings(False)
+    for logger, values in before:
+        vars(logger).update(values)
+
+
+class Recorded:
+    """A server that is never started, or one that cannot be."""
+
+    def __init__(self, started: bool) -> None:
+        self.started = started
+        self.calls: list[dict[str, Any]] = []
+
+    def make(self, app: Any, settings: Settings, **address: Any) -> Recorded:
+        self.calls.append({"app": app, "settings": settings, **address})
+        return self
+
+    def run(self) -> None:
+        service = self.calls[-1]["app"].state.service
+        service.close()
+        if not self.started:
+            raise SystemExit(3)
+
+
+@pytest.fixture
+def serve(
+    monkeypatch: pytest.MonkeyPatch, make_encoder: Any, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Any]:
+    fake = registry.Scheme(usage="fake", loader=lambda rest: make_encoder())
+    monkeypatch.setitem(registry._SCHEMES, "fake", fake)
+    monkeypatch.delenv("CROSSALIGN_TOKEN", raising=False)
+
+    def run(*words: object, started: bool = True) -> tuple[int, str, list[dict[str, Any]]]:
+        recorded = Recorded(started)
+        monkeypatch.setattr(runner, "make_server", recorded.make)
+        with pytest.raises(SystemExit) as caught:
+            cli.main(["serve", "--model", "fake", *map(str, words)])
+        return caught.value.code or 0, capfd.readouterr().err, recorded.calls
+
+    return run
+
+
+def test_it_is_bound_to_this_machine_alone(serve: Callable[..., Any]) -> None:
+    code, err, (call,) = serve()
+    assert code == 0
+    assert (call["host"], call["port"]) == ("127.0.0.1", 8000)
+    assert call["settings"].allowed_hosts == ("localhost", "127.0.0.1", "[::1]")
+    assert "without a token" not in err
+
+
+def test_elsewhere_it_warns_unless_there_is_a_token(
+    serve: Callable[..., Any], tmp_path: Path
+) -> None:
+    _, err, (call,) = serve("--host", "0.0.0.0")
+    assert "bound to 0.0.0.0 without a token" in err
+    assert call["settings"].allowed_hosts == ()
+    (tmp_path / "token").write_text("0123456789abcdef")
+    _, err, (call,) = serve(
+        "--host", "0.0.0.0", "--token-file", tmp_path / "token", "--allowed-host", "labels.example"
+    )
+    assert "without a token" not in err
+    assert call["settings"].token == "0123456789abcdef"
+    assert "labels.example" in call["settings"].allowed_hosts
+
+
+def test_options_reach_the_settings(serve: Callable[..., Any], tmp_path: Path) -> None:
+    words = "--method cupl --crops 7 --workers 3 --queue 5 --batch-views 9 --batch-ms 2"
+    limits = "--max-body-mb 1.5 --max-megapixels 2 --max-crops 8 --port 8080"
+    _, _, (call,) = serve(*words.split(), *limits.split(), "--class-sets", tmp_path)
+    assert call["port"] == 8080
+    assert call["settings"] == Settings(
+        method="cupl",
+        crops=7,
+        workers=3,
+        queue=5,
+        batch_views=9,
+        batch_seconds=0.002,
+        max_body_bytes=1_500_000,
+        max_pixels=2_000_000,
+        max_crops=8,
+        class_sets=tmp_path,
+        allowed_hosts=("localhost", "127.0.0.1", "[::1]"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--method", "magic"], "unknown method 'magic'"),
+        (["--workers", "0"], "expected workers as a whole number"),
+        (["--token-file", "missing"], "missing: expected a file that holds a token"),
+        (["--port", "99999"], "port"),
+        (["--log-level", "loud"], "log-level"),
+    ],
+)
+def test_a_mistake_ends_in_one_line(
+    serve: Callable[..., Any], words: list[str], message: str
+) -> None:
+    code, err, calls = serve(*words)
+    assert code == 2
+    assert message in err
+    assert "Traceback" not in err
+    assert calls == []
+
+
+def test_a_port_that_is_taken(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    make = runner.make_server
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        monkeypatch.setattr(Recorded, "make", lambda self, *given, **named: make(*given, **named))
+        code, err, _ = serve("--port", port)
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1, port {port}" in err
+    assert "Traceback" not in err
+
+
+def test_without_the_extra_it_says_how_to_get_it(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "uvicorn" else find(name)
+    )
+    code, err, _ = serve()
+    assert code == 2
+    assert "pip install 'crossalign[server]'" in err

@@ -14,12 +14,12 @@ from __future__ import annotations
 import argparse
 import csv
 import dataclasses
-import math
 import sys
 import time
 from pathlib import Path
 
 from crossalign import METHODS, Classifier, CropSpec, DescriptionSet, load_encoder
+from crossalign.calibration import wilson
 from crossalign.sentences import descriptor_sentences
 
 FLAT = dataclasses.replace(METHODS["wca"], name="wca-flat", crop_scale=0.0, description_scale=0.0)
@@ -137,18 +137,6 @@ def texts_for(method: str, photos: PhotoSet) -> tuple[DescriptionSet, str] | Non
     return names, {"label": "label prompt", "templates": "template ensemble"}.get(
         kind, "random words"
     )
-
-
-def wilson(right: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's interval for a share."""
-    share = right / total
-    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = (
-        z
-        * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-        / (1 + z * z / total)
-    )
-    return centre - half, centre + half
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from crossalign.calibration import wilson as wilson_interval
 from crossalign.errors import EvaluationError
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -20,8 +21,6 @@ Labels: TypeAlias = npt.NDArray[np.int64]
 
 LEVEL = 0.95
 """Level of every interval."""
-
-_Z = 1.959963984540054  # the normal quantile of that level
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,15 +130,9 @@ def wilson(right: float, total: int) -> Interval:
     """
     if total < 1 or not 0 <= right <= total:
         raise EvaluationError(f"expected 0 to {total} successes of at least one; got {right}.")
-    share, square = right / total, _Z * _Z
-    centre = (share + square / (2 * total)) / (1 + square / total)
-    half = (
-        _Z
-        / (1 + square / total)
-        * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
-    )
+    share, (low, high) = right / total, wilson_interval(right, total)
     # Rounding must not push an end past the share itself.
-    return Interval(share, min(share, max(0.0, centre - half)), max(share, min(1.0, centre + half)))
+    return Interval(share, min(share, low), max(share, high))
 
 
 def per_class_mean(labels: npt.ArrayLike, right: npt.ArrayLike) -> float:

@@ -315,7 +315,7 @@ def _plots(rows: list[dict[str, Any]]) -> list[Plot]:
     return [
         Plot("top1", "Top-1 accuracy with intervals", dots_svg(top1, title="Top-1 accuracy",
              x="per cent, with 95 % intervals")),
-        Plot("risk", "Risk and coverage", lines_svg(curves, title="Mistakes among the most "
+        Plot("risk", "Risk and coverage", lines_svg(curves, title="Mistakes among the "
              "surest images", x="coverage: share of images kept", y="share of mistakes")),
         Plot("reliability", "Reliability", lines_svg(reliability, title="Accuracy at each "
              "confidence", x="confidence", y="accuracy", diagonal=True),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,11 @@ import pytest
 from PIL import Image
 
 from crossalign.encoders import ModelCard, Preprocess
+
+# A runner in the background may ignore Ctrl-C, and what it starts inherits that: the commands whose
+# interruption is tested would never hear of it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis.settings.register_profile("crossalign", deadline=None)

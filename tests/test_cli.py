@@ -335,7 +335,7 @@ def test_class_names_are_printed_as_they_are(
 
 USAGE_ERRORS = [
     pytest.param([], "Usage", id="nothing"),
-    pytest.param(["label"], "No such command", id="unknown command"),
+    pytest.param(["guess"], "No such command", id="unknown command"),
     pytest.param(["classify"], "IMAGE", id="no image and no class"),
     pytest.param(["classify", *COLOURS], "IMAGE", id="no image"),
     pytest.param(["classify", "red.png"], "no classes", id="no classes"),

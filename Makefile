@@ -50,7 +50,8 @@ bench: $(DEV) $(TORCH)  ## Run the benchmarks that need no labelled photos, and 
 	$(BIN)/python benchmarks/relabel.py --json $(RESULTS)/relabel.json
 	$(BIN)/python benchmarks/serve.py --json $(RESULTS)/serve.json
 	.venv-torch/bin/python benchmarks/encoders.py --json $(RESULTS)/encoders.json
-	.venv-torch/bin/python benchmarks/pipeline.py --json $(RESULTS)/pipeline.json
+	.venv-torch/bin/python benchmarks/pipeline.py --only vit --json $(RESULTS)/pipeline.json
+	$(BIN)/python benchmarks/pipeline.py --only builtin --json $(RESULTS)/pipeline_builtin.json
 	$(BIN)/python benchmarks/page.py
 
 env: $(DEV)  ## Make the environment for development

@@ -17,6 +17,7 @@ from crossalign.cli._options import byte_count
 if TYPE_CHECKING:
     from crossalign.adaptive import Adaptive
     from crossalign.classifier import Classifier
+    from crossalign.descriptions import DescriptionSet
     from crossalign.encoders import Encoder
     from crossalign.parity import Parity
     from crossalign.predictions import Prediction
@@ -92,6 +93,34 @@ def store_given(folder: Path | None, size: str | None) -> Store | None:
             raise typer.BadParameter("--store-size goes with --store DIR")
         return None
     return Store(folder, max_bytes=None if size is None else byte_count(size))
+
+
+def classifier_given(
+    classes: DescriptionSet,
+    encoder: Encoder,
+    *,
+    method: str,
+    crops: str | None,
+    risk: float | None,
+    seed: int,
+    bank: bool,
+    store: Path | None,
+    store_size: str | None,
+    draft: bool,
+) -> Classifier:
+    """Make the classifier that the options common to several commands ask for."""
+    from crossalign.classifier import Classifier
+
+    return Classifier(
+        classes,
+        encoder=encoder,
+        method=method,
+        crops=crops_given(crops, risk),
+        seed=seed,
+        bank=bank,
+        store=store_given(store, store_size),
+        draft=draft,
+    )
 
 
 def say_undescribed(classifier: Classifier) -> None:

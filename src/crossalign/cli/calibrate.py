@@ -27,10 +27,9 @@ from crossalign.cli._options import (
 from crossalign.cli._shared import (
     check_writable,
     classes_given,
-    crops_given,
+    classifier_given,
     encoder_named,
     predict,
-    store_given,
 )
 
 
@@ -67,20 +66,21 @@ def calibrate(
     import numpy as np
 
     from crossalign.calibration import calibrate as learn
-    from crossalign.classifier import Classifier
     from crossalign.labeling.decisions import scoring_settings
     from crossalign.labeling.labelled import labelled_photos
     from crossalign.labeling.plots import summary, write_reliability
 
     check_writable(out)
-    classifier = Classifier(
+    classifier = classifier_given(
         classes_given(class_, classes),
-        encoder=encoder_named(model, dtype=dtype, device=device, engine=engine),
+        encoder_named(model, dtype=dtype, device=device, engine=engine),
         method=method,
-        crops=crops_given(crops, risk),
+        crops=crops,
+        risk=risk,
         seed=seed,
         bank=bank,
-        store=store_given(store, store_size),
+        store=store,
+        store_size=store_size,
         draft=draft,
     )
     labelled = labelled_photos(photos, classifier.classes)

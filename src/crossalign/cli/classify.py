@@ -25,12 +25,11 @@ from crossalign.cli._options import (
 )
 from crossalign.cli._shared import (
     classes_given,
-    crops_given,
+    classifier_given,
     encoder_named,
     predict,
     print_line,
     say_undescribed,
-    store_given,
 )
 
 if TYPE_CHECKING:
@@ -64,18 +63,18 @@ def classify(
     Classes given by name alone are described by the bank of descriptions that ships with the
     package, where it knows them (methods cupl and wca), and by templates otherwise.
     """
-    from crossalign.classifier import Classifier
-
     chosen = classes_given(class_, classes)
     encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
-    classifier = Classifier(
+    classifier = classifier_given(
         chosen,
-        encoder=encoder,
+        encoder,
         method=method,
-        crops=crops_given(crops, risk),
+        crops=crops,
+        risk=risk,
         seed=seed,
         bank=bank,
-        store=store_given(store, store_size),
+        store=store,
+        store_size=store_size,
         draft=draft,
     )
     if bank:

@@ -28,11 +28,10 @@ from crossalign.cli._options import (
 from crossalign.cli._shared import (
     check_writable,
     classes_given,
-    crops_given,
+    classifier_given,
     encoder_named,
     predict,
     say_undescribed,
-    store_given,
 )
 
 if TYPE_CHECKING:
@@ -80,7 +79,6 @@ def explain(
     draft: Draft = False,
 ) -> int:
     """Show why: which regions and words decided, and how sure the label is."""
-    from crossalign.classifier import Classifier
     from crossalign.report import Entry
 
     kind = out.suffix.lower()
@@ -97,14 +95,16 @@ def explain(
             raise typer.BadParameter(f"{name!r} is not one of the classes")
     check_writable(out)
     encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
-    classifier = Classifier(
+    classifier = classifier_given(
         chosen,
-        encoder=encoder,
+        encoder,
         method=method,
-        crops=crops_given(crops, risk),
+        crops=crops,
+        risk=risk,
         seed=seed,
         bank=bank,
-        store=store_given(store, store_size),
+        store=store,
+        store_size=store_size,
         draft=draft,
     )
     if bank:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -300,11 +301,13 @@ def test_killed_at_random_moments_it_ends_with_the_same_predictions(photos, tmp_
             process.send_signal(signal.SIGKILL)
         return b"done" in process.communicate()[0]
 
+    start = time.monotonic()
     assert run(str(tmp_path / "whole"), 60)
+    whole_time = time.monotonic() - start
     rng = np.random.default_rng(int(os.environ.get("CROSSALIGN_KILL_SEED", "0")))
     kills = int(os.environ.get("CROSSALIGN_KILLS", "3"))
     for _ in range(kills):
-        run(str(tmp_path / "killed"), float(rng.uniform(0.6, 1.6)))
+        run(str(tmp_path / "killed"), float(rng.uniform(0.3, 0.8)) * whole_time)
         for journal in (tmp_path / "killed" / "journal").glob("*.jsonl"):
             lines = journal.read_bytes().split(b"\n")[:-1]
             assert all(isinstance(json.loads(line), dict) for line in lines)

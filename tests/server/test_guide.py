@@ -96,7 +96,7 @@ def test_the_options_shown_are_there() -> None:
     used = {word for line in started for word in shlex.split(line) if word.startswith("--")}
     assert used <= shown
     known = set(re.findall(r"--[a-z-]{3,}", help_of(main)))
-    foreign = {"--requests", "--classes", "--rm"}  # of the benchmark, of classify, of podman
+    foreign = {"--requests", "--rounds", "--classes", "--rm"}  # of the benchmark, of classify, of podman
     assert shown - foreign <= known
 
 

@@ -20,7 +20,7 @@ from crossalign._progress import PassProgress
 from crossalign.evaluation import Request, ablate, evaluate
 from crossalign.evaluation.ablation import verdict
 from crossalign.evaluation.cost import measure, table
-from crossalign.evaluation.report import Table, markdown_table, percent
+from crossalign.evaluation.report import Table, crops_shown, markdown_table, percent
 from crossalign.evaluation.run import prepare
 
 BASELINE = "clip"
@@ -124,7 +124,7 @@ def section(name: str, content: dict, varied: dict) -> list[str]:
             (
                 row["method"],
                 row["texts"],
-                str(row["crops"] or "whole image"),
+                crops_shown(row),
                 percent(row["top1"]),
                 f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
                 "" if compared is None else f"{100 * compared['difference']:+.1f}",

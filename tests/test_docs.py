@@ -32,7 +32,7 @@ PAGES = (
     "docs/guide.md",
     "docs/labelling.md",
     "docs/models.md",
-    "docs/reproducing.md",
+    "docs/reproduce.md",
     "docs/speed.md",
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)

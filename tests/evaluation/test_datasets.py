@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 import tracemalloc
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -393,6 +394,34 @@ def test_names_of_all_of_imagenet_fit_a_subset(tmp_path):
     write(tmp_path / "names.txt", *(f"name {n}" for n in range(1000)))
     given = load_dataset("imagenet-r", tmp_path, names=tmp_path / "names.txt", partial=True)
     assert given.class_names == ("name 4", "name 900")
+
+
+def test_published_lists_of_imagenet_s_names_go_by_name(tmp_path, shared):
+    published = json.loads((shared / "prompts" / "imagenet" / "clip-d.json").read_text())
+    assert list(imagenet_names("clip-d").values()) == list(published)
+    clip, clip_d = imagenet_names("clip"), imagenet_names("clip-d")
+    assert list(clip) == list(clip_d) == WNIDS
+    doubled = [name for name, count in Counter(clip.values()).items() if count > 1]
+    assert doubled == ["missile", "sunglasses"]
+    differ = {clip_d[wnid]: clip[wnid] for wnid in WNIDS if clip[wnid] != clip_d[wnid]}
+    assert differ == {"projectile": "missile", "sunglass": "sunglasses"}
+
+    subset("r", "")(tmp_path)
+    given = load_dataset("imagenet-r", tmp_path, names="clip", partial=True)
+    assert given.class_names == (clip[WNIDS[4]], clip[WNIDS[900]])
+    plain = load_dataset(tmp_path, names="crossalign")
+    assert plain.class_names == (imagenet_names()[WNIDS[4]], imagenet_names()[WNIDS[900]])
+
+
+def test_a_list_that_is_not_there_or_does_not_fit(tmp_path):
+    subset("r", "")(tmp_path)
+    with pytest.raises(EvaluationError, match=r"crossalign, clip, clip-d; got 'openai'"):
+        load_dataset("imagenet-r", tmp_path, names="openai", partial=True)
+    with pytest.raises(EvaluationError, match="lists of ImageNet's names"):
+        imagenet_names("openai")
+    (tmp_path / "hens").mkdir()
+    with pytest.raises(EvaluationError, match=r"names 'clip'.*there is none for 'hens'"):
+        load_dataset(tmp_path, names="clip")
 
 
 def test_files_of_names(tmp_path):

@@ -17,11 +17,11 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from crossalign import METHODS, CropSpec, EvaluationError
+from crossalign import METHODS, Adaptive, Classifier, CropSpec, EvaluationError
 from crossalign.evaluation import Request, check, compare, evaluate
 from crossalign.evaluation import run as run_module
 from crossalign.evaluation.journal import Journal
-from crossalign.evaluation.reported import architecture, cells, matching
+from crossalign.evaluation.reported import architecture, cells, matching, read_cells
 from crossalign.evaluation.runs import Outcome
 
 
@@ -119,6 +119,38 @@ def test_the_published_protocol_encodes_one_pool(photos, encoders, tmp_path):
     assert "leaves out the chance in the pool" in (tmp_path / "out" / "report.md").read_text()
 
 
+def test_adaptive_crops_are_counted_image_by_image(photos, encoders, tmp_path):
+    asked = request(photos, methods=("clip", "wca"), crops="auto", risk=0.2, runs=2)
+    content = evaluate(asked, tmp_path / "out")
+    clip, wca = content["results"]
+    assert (clip["crops"], clip["crops_taken"]) == (0, 0)
+    rows = [row for row in rows_of(tmp_path / "out") if row["method"] == "wca"]
+    taken = [int(row["crops"]) for row in rows]
+    assert wca["crops"] == Adaptive().maximum
+    assert wca["crops_taken"] == pytest.approx(np.mean(taken))
+    assert min(taken) < 60
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert f"{wca['crops_taken']:.1f} of 60" in page
+    assert "at a risk of 0.2" in page
+
+    classifier = Classifier(
+        ["blue wall", "green wall", "red wall"],
+        encoder=encoders[-1],
+        crops=Adaptive(risk=0.2),
+        seed=1,
+    )
+    again = next(row for row in rows if (row["image"], row["seed"]) == ("red_wall/1.png", "1"))
+    prediction = classifier(photos / "red_wall" / "1.png")
+    assert (prediction.label, prediction.crops) == (again["predicted"], int(again["crops"]))
+
+    evaluate(asked, tmp_path / "out")  # all of it is in the journal
+    assert rows_of(tmp_path / "out")[-len(rows) :] == rows
+    causes = [found.cause for found in check(tmp_path / "out", changes={"risk": 0.01})]
+    assert "risk" in causes
+    found = check(tmp_path / "out", changes={"crops": 60, "risk": None})
+    assert "crops" in [difference.cause for difference in found]
+
+
 def test_methods_share_embeddings_through_the_store(photos, encoders, tmp_path):
     flat = METHODS["wca"].__class__("flat", "descriptions", crops=CropSpec(count=5))
     evaluate(request(photos, methods=("clip", "wca", flat), runs=1), tmp_path / "out")
@@ -185,10 +217,13 @@ def test_a_few_images_of_each_class(photos, encoders, tmp_path):
         {"methods": ()},
         {"methods": ("wca", "wca")},
         {"temperature": 0.0},
+        {"crops": "many"},
+        {"crops": "auto", "protocol": "published"},
+        {"risk": 0.1},
     ],
 )
 def test_unusable_requests_are_refused(photos, changes):
-    with pytest.raises(EvaluationError, match=r"expected|unknown"):
+    with pytest.raises(EvaluationError, match=r"expected|unknown|goes with"):
         request(photos, **changes)
 
 
@@ -471,9 +506,26 @@ def test_encoders_with_the_papers_weights(model, name):
     assert architecture(model) == name
 
 
+def test_another_table_of_published_numbers(tmp_path):
+    table = tmp_path / "more.csv"
+    table.write_text("dataset,encoder,method,top1,source\npets,ViT-B/32,bifta,90.5,A paper\n")
+    (cell,) = read_cells(table)
+    model = "hf:openai/clip-vit-base-patch32"
+    assert matching("pets", "test", "test", model, "bifta", known=(cell, *cells())) == [cell]
+    for text in ("", "dataset,encoder\npets,ViT-B/32\n", "dataset,encoder,method,top1,source\n"):
+        table.write_text(text)
+        with pytest.raises(EvaluationError, match="published numbers"):
+            read_cells(table)
+    table.write_text("dataset,encoder,method,top1,source\npets,ViT-B/32,wca,high,A paper\n")
+    with pytest.raises(EvaluationError, match="high"):
+        read_cells(table)
+    with pytest.raises(EvaluationError, match="No such file"):
+        read_cells(tmp_path / "nowhere.csv")
+
+
 def test_a_cell_needs_data_set_split_encoder_and_method():
     model = "hf:openai/clip-vit-base-patch32"
-    assert matching("pets", "test", "test", model, "wca").top1 == 89.89
-    assert matching("pets", "trainval", "test", model, "wca") is None
-    assert matching("pets", "test", "test", model, "waffle") is None
-    assert matching("pets", "test", "test", "builtin", "wca") is None
+    assert [cell.top1 for cell in matching("pets", "test", "test", model, "wca")] == [89.89]
+    assert matching("pets", "trainval", "test", model, "wca") == []
+    assert matching("pets", "test", "test", model, "waffle") == []
+    assert matching("pets", "test", "test", "builtin", "wca") == []

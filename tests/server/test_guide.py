@@ -96,7 +96,8 @@ def test_the_options_shown_are_there() -> None:
     used = {word for line in started for word in shlex.split(line) if word.startswith("--")}
     assert used <= shown
     known = set(re.findall(r"--[a-z-]{3,}", help_of(main)))
-    foreign = {"--requests", "--rounds", "--classes", "--rm"}  # of the benchmark, of classify, of podman
+    # Of the benchmark, of classify, of podman.
+    foreign = {"--requests", "--rounds", "--classes", "--rm"}
     assert shown - foreign <= known
 
 

@@ -23,7 +23,9 @@ Split: TypeAlias = Annotated[str | None, typer.Option(help="Which part; the usua
 NamesFile: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="FILE", help="Class names in place of the data set's own: .txt, .csv or .json."
+        metavar="FILE",
+        help="Class names in place of the data set's own: a .txt, .csv or .json file, or a list of "
+        "ImageNet's names: crossalign, clip or clip-d.",
     ),
 ]
 Partial: TypeAlias = Annotated[

@@ -10,7 +10,7 @@ import typer
 
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Device, Dtype
+from crossalign.cli._options import Crops, Device, Dtype, Risk
 from crossalign.cli._shared import print_table
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ def evaluate(
     descriptions: options.Descriptions = None,
     descriptors: options.Descriptors = None,
     no_bank: options.NoBank = False,
-    crops: options.Crops = None,
+    crops: Crops = None,
+    risk: Risk = None,
     side: options.Side = None,
     crop_scale: Annotated[float | None, typer.Option(help="Crop scale S_c.")] = None,
     description_scale: Annotated[float | None, typer.Option(help="Description scale S_d.")] = None,
@@ -63,6 +64,14 @@ def evaluate(
         ),
     ] = None,
     store: options.StoreFolder = None,
+    reported: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Published numbers to compare with, beside the ones known: .csv with "
+            "dataset,encoder,method,top1,source.",
+        ),
+    ] = None,
     parquet: Annotated[
         bool, typer.Option("--parquet", help="Write predictions.parquet too.")
     ] = False,
@@ -90,7 +99,8 @@ def evaluate(
         descriptions=descriptions,
         descriptors=descriptors,
         no_bank=no_bank,
-        crops=crops,
+        crops=int(crops) if crops is not None and crops.isdecimal() else crops,
+        risk=risk,
         side=side,
         crop_scale=crop_scale,
         description_scale=description_scale,
@@ -104,10 +114,12 @@ def evaluate(
     )
     if check is not None:
         return _check(check, fields, out, store)
-    return _evaluate(options.request_of(fields), out or _DEFAULT_OUT, store, parquet)
+    return _evaluate(options.request_of(fields), out or _DEFAULT_OUT, store, reported, parquet)
 
 
-def _evaluate(request: Request, out: Path, store: Path | None, parquet: bool) -> int:
+def _evaluate(
+    request: Request, out: Path, store: Path | None, reported: Path | None, parquet: bool
+) -> int:
     from crossalign._progress import PassProgress
     from crossalign.evaluation import evaluate as run
     from crossalign.evaluation.report import percent
@@ -117,6 +129,7 @@ def _evaluate(request: Request, out: Path, store: Path | None, parquet: bool) ->
             request,
             out,
             store=store,
+            reported=reported,
             command=["crossalign", *sys.argv[1:]],
             parquet=parquet,
             on_progress=shown,

@@ -208,6 +208,8 @@ def ablate(
     if len(request.methods) != 1 or len(request.models) != 1:
         raise EvaluationError("expected one method and one encoder to ablate; got several.")
     base = get_method(request.methods[0])
+    if request.adaptive is not None:
+        raise EvaluationError("expected a number of crops to ablate from; got 'auto'.")
     if request.crops is not None:
         base = dataclasses.replace(base, crops=_spec(base, count=request.crops))
     if request.side is not None:

@@ -157,7 +157,7 @@ def _seeds(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference
         )
     if one["name"] != two["name"]:
         yield Difference("protocol", f"was {one['name']}, now {two['name']}")
-    for name in ("temperature", "crops", "per_class"):
+    for name in ("temperature", "crops", "risk", "per_class"):
         if before["request"].get(name) != after["request"].get(name):
             yield Difference(
                 name, f"was {before['request'].get(name)}, now {after['request'].get(name)}"

@@ -7,7 +7,7 @@ import datetime as dt
 import json
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
 from crossalign.evaluation.differences import Difference, compare
-from crossalign.evaluation.reported import matching
+from crossalign.evaluation.reported import Cell, cells, matching, read_cells
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
 from crossalign.evaluation.run import (
@@ -29,10 +29,11 @@ from crossalign.evaluation.run import (
     scoreboard,
     walk,
 )
+from crossalign.methods import Method
 from crossalign.store import Store
 
 COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
-           "confidence", "margin", "content", "error")  # fmt: skip
+           "confidence", "margin", "crops", "content", "error")  # fmt: skip
 _ROWS_PER_GROUP = 10_000
 
 
@@ -41,6 +42,7 @@ def evaluate(
     out: Path,
     *,
     store: Store | Path | None = None,
+    reported: Path | None = None,
     command: Iterable[str] = (),
     parquet: bool = False,
     on_progress: OnProgress | None = None,
@@ -55,6 +57,8 @@ def evaluate(
         out: Folder for ``results.json``, ``predictions.csv``, ``report.md``, ``report.html``,
             ``receipt.json``, the journals, and, unless another is given, the store.
         store: Where embeddings are kept and found again.
+        reported: A table of published numbers to compare with, beside the ones known, see
+            :func:`crossalign.evaluation.reported.read_cells`.
         command: The command line, for the receipt.
         parquet: Write ``predictions.parquet`` too.
         on_progress: Called as images are done.
@@ -68,6 +72,7 @@ def evaluate(
     """
     if parquet:
         _pyarrow()
+    known = cells() if reported is None else (*read_cells(reported), *cells())
     started = _now()
     setup = prepare(request)
     try:
@@ -86,7 +91,7 @@ def evaluate(
     finally:
         if not isinstance(store, Store):
             kept.close()
-    content = _results(setup, walks)
+    content = _results(setup, walks, known)
     predictions = out / receipts.PREDICTIONS
     _write_whole(predictions, lambda path: _write_csv(setup, walks, path))
     if parquet:
@@ -142,7 +147,7 @@ def check(
         return compare(receipt, folder)
 
 
-def _results(setup: Setup, walks: list[Walk]) -> dict[str, Any]:
+def _results(setup: Setup, walks: list[Walk], known: Sequence[Cell]) -> dict[str, Any]:
     """Put together what results.json holds."""
     request, dataset = setup.request, setup.dataset
     groups: dict[tuple[str, str], list[Walk]] = {}
@@ -158,6 +163,7 @@ def _results(setup: Setup, walks: list[Walk]) -> dict[str, Any]:
                 "method": method,
                 "texts": members[0].texts.origin,
                 "crops": crops_in_run(members[0].step.method, request),
+                "crops_taken": _taken(board, members[0].step.method, request),
                 **summarise(board, setup.roster),
             }
         )
@@ -174,8 +180,15 @@ def _results(setup: Setup, walks: list[Walk]) -> dict[str, Any]:
         "temperature": request.temperature,
         "results": rows,
         "comparisons": comparisons(boards, request.seed),
-        "reported": _reported(setup, rows),
+        "reported": _reported(setup, rows, known),
     }
+
+
+def _taken(board: Scoreboard, method: Method, request: Request) -> float:
+    """Give the mean number of crops of an image."""
+    if request.adaptive is None or method.crops is None:
+        return float(crops_in_run(method, request))
+    return float(board.crops[:, board.usable].mean())
 
 
 def _about_runs(request: Request) -> str:
@@ -188,30 +201,35 @@ def _about_runs(request: Request) -> str:
             "pool itself."
         )
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
-    return f"{seeds}, fresh crops of every image for each."
+    rule = request.adaptive
+    auto = (
+        ""
+        if rule is None
+        else f" As many crops as an image's decision needs, at most {rule.maximum}, at a risk of "
+        f"{rule.risk:g} that all of them would say otherwise."
+    )
+    return f"{seeds}, fresh crops of every image for each.{auto}"
 
 
-def _reported(setup: Setup, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _reported(
+    setup: Setup, rows: list[dict[str, Any]], known: Sequence[Cell]
+) -> list[dict[str, Any]]:
     dataset, request = setup.dataset, setup.request
     expected = DATASETS[dataset.name].expected
     if not expected or request.partial or request.per_class is not None:
         return []
-    found = []
-    for row in rows:
-        cell = matching(
-            dataset.name, dataset.split, next(iter(expected)), row["encoder"], row["method"]
-        )
-        if cell is not None:
-            found.append(
-                {
-                    "encoder": row["encoder"],
-                    "method": row["method"],
-                    "source": f"{cell.source}, {cell.encoder}",
-                    "reported": cell.top1,
-                    "here": 100 * row["top1"]["mean"],
-                }
-            )
-    return found
+    place = (dataset.name, dataset.split, next(iter(expected)))
+    return [
+        {
+            "encoder": row["encoder"],
+            "method": row["method"],
+            "source": f"{cell.source}, {cell.encoder}",
+            "reported": cell.top1,
+            "here": 100 * row["top1"]["mean"],
+        }
+        for row in rows
+        for cell in matching(*place, row["encoder"], row["method"], known=known)
+    ]
 
 
 def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
@@ -220,6 +238,7 @@ def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
     numbers: dict[tuple[str, str], int] = {}
     for one in walks:
         step = one.step
+        fixed = crops_in_run(step.method, setup.request)
         start = numbers.get((step.model, step.method.name), 0)
         numbers[step.model, step.method.name] = start + step.runs
         for outcome in one.journal:
@@ -227,7 +246,7 @@ def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
                 head = (step.model, step.method.name, start + run, step.seed, outcome.key,
                         names[outcome.label])  # fmt: skip
                 if outcome.error is not None:
-                    yield (*head, None, None, None, None, None, outcome.content, outcome.error)
+                    yield (*head, *[None] * 6, outcome.content, outcome.error)
                     continue
                 yield (
                     *head,
@@ -236,6 +255,7 @@ def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
                     outcome.score[run],
                     outcome.confidence[run],
                     outcome.margin[run],
+                    fixed if outcome.crops is None else outcome.crops,
                     outcome.content,
                     None,
                 )
@@ -251,7 +271,7 @@ def _write_csv(setup: Setup, walks: list[Walk], path: Path) -> None:
 def _write_parquet(setup: Setup, walks: list[Walk], path: Path) -> None:
     arrow, parquet = _pyarrow()
     kinds = dict.fromkeys(COLUMNS, arrow.string())
-    kinds.update(dict.fromkeys(("run", "seed", "rank"), arrow.int64()))
+    kinds.update(dict.fromkeys(("run", "seed", "rank", "crops"), arrow.int64()))
     kinds.update(dict.fromkeys(("score", "confidence", "margin"), arrow.float64()))
     schema = arrow.schema(kinds.items())
     with parquet.ParquetWriter(path, schema) as writer:

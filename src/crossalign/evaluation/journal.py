@@ -20,7 +20,7 @@ from crossalign.evaluation.runs import Outcome
 _SHORT = {
     "key": "k", "label": "l", "content": "d", "predicted": "p", "rank": "r", "confidence": "c",
     "margin": "m", "score": "s", "error": "e",
-    "stamp": "t",
+    "stamp": "t", "crops": "n",
 }  # fmt: skip
 
 

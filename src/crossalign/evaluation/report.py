@@ -193,6 +193,22 @@ def percent(spread: dict[str, Any]) -> str:
     return text if spread["sd"] is None else f"{text} ± {100 * spread['sd']:.2f}"
 
 
+def crops_shown(row: dict[str, Any]) -> str:
+    """Write how many crops were taken of an image.
+
+    Args:
+        row: A result with ``crops``, the most, and ``crops_taken``, the mean.
+
+    Returns:
+        ``whole image``, ``60``, or ``9.4 of 60`` where it was as many as needed.
+    """
+    if not row["crops"]:
+        return "whole image"
+    if row["crops_taken"] == row["crops"]:
+        return str(row["crops"])
+    return f"{row['crops_taken']:.1f} of {row['crops']}"
+
+
 def evaluation_page(content: dict[str, Any]) -> Page:
     """Lay out the results of an evaluation.
 
@@ -237,7 +253,7 @@ def _accuracies(rows: list[dict[str, Any]]) -> Table:
             row["encoder"],
             row["method"],
             row["texts"],
-            str(row["crops"] or "whole image"),
+            crops_shown(row),
             percent(row["top1"]),
             f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
             percent(row["top5"]),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import csv
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
+
+from crossalign.errors import EvaluationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Cell:
 
 @functools.cache
 def cells() -> tuple[Cell, ...]:
-    """Read the published numbers.
+    """Give the published numbers that this package knows.
 
     Returns:
         All of them.
@@ -39,6 +43,34 @@ def cells() -> tuple[Cell, ...]:
         56.91
     """
     text = resources.files("crossalign.evaluation").joinpath("data/reported.csv").read_text("utf-8")
+    return _read(text)
+
+
+def read_cells(path: Path) -> tuple[Cell, ...]:
+    """Read another table of published numbers.
+
+    Args:
+        path: A CSV file with the columns of :class:`Cell`: ``dataset,encoder,method,top1,source``.
+
+    Returns:
+        Its numbers.
+
+    Raises:
+        EvaluationError: If it cannot be read or holds something else.
+    """
+    try:
+        found = _read(path.read_text("utf-8-sig"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise EvaluationError(
+            f"{path}: expected a table of published numbers, a .csv file with the columns "
+            f"dataset,encoder,method,top1,source and top1 in per cent; it cannot be read ({error})."
+        ) from error
+    if not found:
+        raise EvaluationError(f"{path}: expected published numbers; the table is empty.")
+    return found
+
+
+def _read(text: str) -> tuple[Cell, ...]:
     return tuple(
         Cell(row["dataset"], row["encoder"], row["method"], float(row["top1"]), row["source"])
         for row in csv.DictReader(text.splitlines())
@@ -75,8 +107,16 @@ def architecture(model: str) -> str | None:
     return None
 
 
-def matching(dataset: str, split: str, usual: str, model: str, method: str) -> Cell | None:
-    """Find the published number that a run repeats.
+def matching(
+    dataset: str,
+    split: str,
+    usual: str,
+    model: str,
+    method: str,
+    *,
+    known: Sequence[Cell] | None = None,
+) -> list[Cell]:
+    """Find the published numbers that a run repeats.
 
     Args:
         dataset: Name of the data set.
@@ -84,14 +124,16 @@ def matching(dataset: str, split: str, usual: str, model: str, method: str) -> C
         usual: The split that the papers use.
         model: Name of the encoder.
         method: Name of the method.
+        known: Published numbers; those of :func:`cells` by default.
 
     Returns:
-        The number; None if there is none for this run.
+        The numbers, none or one of each table.
     """
     encoder = architecture(model)
     if encoder is None or split != usual:
-        return None
-    for cell in cells():
-        if (cell.dataset, cell.encoder, cell.method) == (dataset, encoder, method):
-            return cell
-    return None
+        return []
+    return [
+        cell
+        for cell in (cells() if known is None else known)
+        if (cell.dataset, cell.encoder, cell.method) == (dataset, encoder, method)
+    ]

@@ -7,8 +7,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
+from crossalign.adaptive import Adaptive
 from crossalign.crops import PUBLISHED_SIDE, CropSpec
 from crossalign.errors import EvaluationError
 from crossalign.methods import Method, get_method
@@ -59,7 +60,8 @@ class Request:
         dataset: Name of a data set, or the path of one.
         root: Folder of a named data set.
         split: Which part of it; the usual one by default.
-        names: File with class names in place of the data set's own.
+        names: File with class names in place of the data set's own, or one of the lists of
+            ImageNet's, see ``crossalign.evaluation.datasets.NAME_LISTS``.
         partial: Take what is there of a published data set.
         per_class: Most images of a class, the first ones; all by default.
         models: Names of encoders.
@@ -69,7 +71,9 @@ class Request:
         descriptions: File with sentences about each class, ``{class: [sentence, ...]}``.
         descriptors: File with short descriptors of each class, for ``clip-d``.
         bank: Where there is no file, describe the classes that :mod:`crossalign.bank` knows.
-        crops: Crops in a run; the method's own number by default.
+        crops: Crops in a run; the method's own number by default. ``"auto"`` takes as many of each
+            image as its decision needs, see :class:`crossalign.Adaptive`.
+        risk: Of ``crops="auto"``: accepted probability that all crops would say otherwise.
         side: Range of the crop side as a share of the short side; the protocol's or the method's by
             default.
         crop_scale: S_c of the methods that weigh crops.
@@ -100,7 +104,8 @@ class Request:
     descriptions: str | None = None
     descriptors: str | None = None
     bank: bool = True
-    crops: int | None = None
+    crops: int | Literal["auto"] | None = None
+    risk: float | None = None
     side: tuple[float, float] | None = None
     crop_scale: float | None = None
     description_scale: float | None = None
@@ -116,6 +121,15 @@ class Request:
         if self.protocol not in PROTOCOLS:
             raise EvaluationError(
                 f"unknown protocol {self.protocol!r}; choose one of {', '.join(PROTOCOLS)}."
+            )
+        if isinstance(self.crops, str) and self.crops != "auto":
+            raise EvaluationError(f"expected crops as a number, or auto; got {self.crops!r}.")
+        if self.adaptive is None and self.risk is not None:
+            raise EvaluationError("a risk goes with crops='auto'; a number of crops has none.")
+        if self.adaptive is not None and PROTOCOLS[self.protocol].resamples:
+            raise EvaluationError(
+                f"the protocol {self.protocol!r} resamples a fixed number of crops; crops='auto' "
+                "goes with fresh crops."
             )
         if not self.models or not self.methods:
             raise EvaluationError("expected at least one encoder and one method; got none.")
@@ -134,6 +148,13 @@ class Request:
                 raise EvaluationError(
                     f"expected every {what} once; {', '.join(sorted(doubles))} stands there twice."
                 )
+
+    @property
+    def adaptive(self) -> Adaptive | None:
+        """When crops of an image are enough; None where their number is given."""
+        if self.crops != "auto":
+            return None
+        return Adaptive() if self.risk is None else Adaptive(risk=self.risk)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values that JSON can hold.
@@ -177,6 +198,8 @@ class Request:
                 low, high = plain["side"]
                 plain["side"] = (float(low), float(high))
             return cls(**plain)
+        except EvaluationError:
+            raise
         except (TypeError, ValueError) as error:
             raise EvaluationError(f"unusable settings of an evaluation ({error}).") from error
 
@@ -243,15 +266,24 @@ def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Me
         protocol = PROTOCOLS[request.protocol]
         spec = method.crops
         side = request.side or protocol.side or spec.side
-        count = spec.count if request.crops is None else request.crops
+        count = spec.count if request.crops is None else _most_crops(request)
+        if request.adaptive is not None and method.crop_weighting != "softmax":
+            raise EvaluationError(
+                f"crops='auto' knows softmax weights alone; method {method.name!r} weighs crops by "
+                f"{method.crop_weighting!r}. Leave it out, or give a number of crops."
+            )
         if protocol.resamples:
             count = request.pool or protocol.pool or count
         changes["crops"] = dataclasses.replace(spec, side=side, count=count, seed=request.seed)
     return dataclasses.replace(method, **changes)
 
 
+def _most_crops(request: Request) -> Any:
+    return request.crops if request.adaptive is None else request.adaptive.maximum
+
+
 def crops_in_run(method: Method, request: Request) -> int:
-    """Say how many crops enter one score.
+    """Say how many crops enter one score, or may.
 
     Args:
         method: A method of the request, settled or not.
@@ -263,7 +295,7 @@ def crops_in_run(method: Method, request: Request) -> int:
     if method.crops is None:
         return 0
     if request.crops is not None:
-        return request.crops
+        return int(_most_crops(request))
     if not PROTOCOLS[request.protocol].resamples:
         return method.crops.count
     for given in request.methods:

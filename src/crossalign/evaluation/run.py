@@ -200,6 +200,7 @@ def walk(
         classes,
         encoder=encoder,
         method=step.method,
+        crops=request.adaptive,
         seed=step.seed,
         bank=request.bank,
         store=store,
@@ -290,7 +291,8 @@ def _outcomes(
             scores = _resampled(prediction, indices, vectors, step.method)
         wide = scores[:, roster.column]
         outcome = judge(key, label, evidence.digest.hex(), wide, request.temperature)
-        yield dataclasses.replace(outcome, stamp=stamp)
+        taken = prediction.crops if request.adaptive is not None else None
+        yield dataclasses.replace(outcome, stamp=stamp, crops=taken)
 
 
 def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Method) -> Any:
@@ -304,6 +306,7 @@ def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Metho
 def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
     """Say what the outcomes of a pass depend on beside the images."""
     request, dataset = setup.request, setup.dataset
+    rule = request.adaptive
     return {
         "format": 1,
         "dataset": [dataset.name, dataset.split, request.per_class],
@@ -316,6 +319,7 @@ def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
         "seed": step.seed,
         "runs": step.runs,
         "temperature": request.temperature,
+        **({} if rule is None else {"adaptive": dataclasses.asdict(rule)}),
     }
 
 
@@ -335,6 +339,7 @@ class Scoreboard:
         rank: Shape (R, n).
         confidence: Shape (R, n).
         margin: Lead over the runner-up, shape (R, n).
+        crops: How many crops were taken, shape (R, n); -1 where it is the same for every image.
     """
 
     labels: Any
@@ -343,6 +348,7 @@ class Scoreboard:
     rank: Any
     confidence: Any
     margin: Any
+    crops: Any
 
     @property
     def right(self) -> Any:
@@ -363,7 +369,7 @@ def scoreboard(walks: list[Walk]) -> Scoreboard:
     labels, usable = parts[0][:2]
     for other in parts[1:]:
         usable = usable & other[1]
-    runs = (np.concatenate([part[place] for part in parts]) for place in (2, 3, 4, 5))
+    runs = (np.concatenate([part[place] for part in parts]) for place in range(2, 7))
     return Scoreboard(labels, usable, *runs)
 
 
@@ -372,6 +378,7 @@ def _arrays(journal: Journal, runs: int) -> tuple[Any, ...]:
     labels, usable = np.zeros(count, np.int64), np.zeros(count, np.bool_)
     predicted, rank = np.zeros((runs, count), np.int32), np.full((runs, count), -1, np.int32)
     confidence, margin = np.zeros((2, runs, count), np.float32)
+    crops = np.full((runs, count), -1, np.int32)
     for place, outcome in enumerate(journal):
         labels[place] = outcome.label
         if outcome.error is None:
@@ -380,4 +387,5 @@ def _arrays(journal: Journal, runs: int) -> tuple[Any, ...]:
             rank[:, place] = outcome.rank
             confidence[:, place] = outcome.confidence
             margin[:, place] = outcome.margin
-    return labels, usable, predicted, rank, confidence, margin
+            crops[:, place] = -1 if outcome.crops is None else outcome.crops
+    return labels, usable, predicted, rank, confidence, margin, crops

@@ -94,6 +94,7 @@ class Outcome:
         score: Of the best class in each run.
         error: Why it could not be used, in words.
         stamp: Size and time of its file, by which a changed file is noticed without reading it.
+        crops: How many crops were taken of it; None where it is the same for every image.
     """
 
     key: str
@@ -106,6 +107,7 @@ class Outcome:
     score: tuple[float, ...] = ()
     error: str | None = None
     stamp: str = ""
+    crops: int | None = None
 
 
 def judge(

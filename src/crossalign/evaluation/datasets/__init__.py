@@ -15,11 +15,12 @@ from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.archives import PARQUET, TARS
 from crossalign.evaluation.datasets.base import Ask, Dataset, Example, Names, Reader, read_names
 from crossalign.evaluation.datasets.folders import FOLDERS
-from crossalign.evaluation.datasets.imagenet import IMAGENETS, imagenet_names
+from crossalign.evaluation.datasets.imagenet import IMAGENETS, NAME_LISTS, imagenet_names
 from crossalign.evaluation.datasets.published import PUBLISHED
 
 __all__ = [
     "DATASETS",
+    "NAME_LISTS",
     "Dataset",
     "Example",
     "Names",
@@ -50,8 +51,9 @@ def load_dataset(
             of class folders, of parquet files or of tar shards.
         root: Folder of the data set.
         split: Which part of it; the usual one by default.
-        names: A file with class names to use in prompts in place of the data set's own: ``.txt``,
-            ``.csv`` or ``.json``, see :func:`read_names`.
+        names: Class names to use in prompts in place of the data set's own: a ``.txt``, ``.csv`` or
+            ``.json`` file, see :func:`read_names`, or one of the ``NAME_LISTS`` of ImageNet, for
+            any data set with its WordNet ids.
         partial: Take what is there of a published data set, however many images that is.
 
     Returns:
@@ -73,7 +75,7 @@ def load_dataset(
         [('green/a.png', 0), ('red/a.png', 1)]
         >>> folder.cleanup()
     """
-    given = None if names is None else read_names(Path(names))
+    given = None if names is None else _names(names)
     if root is not None:
         reader = _reader(str(name))
         return reader.read(reader, Ask(Path(root), split, given, partial))
@@ -87,6 +89,18 @@ def load_dataset(
         )
     reader = _by_content(path)
     return reader.read(reader, Ask(path, split, given, partial))
+
+
+def _names(given: str | os.PathLike[str]) -> Names:
+    if str(given) in NAME_LISTS:
+        by_id = imagenet_names(str(given))
+        return Names(tuple(by_id.values()), by_id, f"names '{given}'")
+    if not Path(given).suffix and not Path(given).exists():
+        raise EvaluationError(
+            "expected class names in a .txt, .csv or .json file, or one of the lists of ImageNet's "
+            f"names, {', '.join(NAME_LISTS)}; got '{given}'."
+        )
+    return read_names(Path(given))
 
 
 def _reader(name: str) -> Reader:

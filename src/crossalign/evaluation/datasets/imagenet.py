@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import functools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
-from crossalign.errors import MissingExtraError
+from crossalign.errors import EvaluationError, MissingExtraError
 from crossalign.evaluation.datasets.base import (
     Ask,
     Dataset,
@@ -26,19 +27,39 @@ from crossalign.evaluation.datasets.base import (
 _WNID = re.compile(r"n\d{8}")
 
 
+NAME_LISTS = MappingProxyType({"crossalign": "class_name", "clip": "clip", "clip-d": "clip-d"})
+"""Lists of names for the classes of ILSVRC 2012 by name, with their columns. ``crossalign`` is this
+project's, ``clip`` the one published with CLIP (Radford et al., 2021), in which *missile* and
+*sunglasses* stand twice and which the WCA code uses for sentences, ``clip-d`` that of the published
+descriptors (Menon and Vondrick, 2023), which differs in those two. Read-only."""
+
+
 @functools.cache
-def imagenet_names() -> dict[str, str]:
-    """Name the 1000 classes of ILSVRC 2012 as this project does: one everyday name each.
+def imagenet_names(which: str = "crossalign") -> Mapping[str, str]:
+    """Name the 1000 classes of ILSVRC 2012.
+
+    Args:
+        which: One of ``NAME_LISTS``. No two names of this project's own list are alike.
 
     Returns:
-        WordNet ids to names, in the standard order of the classes. No two names are alike.
+        WordNet ids to names, in the standard order of the classes. Read-only.
+
+    Raises:
+        EvaluationError: If there is no such list.
 
     Example:
-        >>> list(imagenet_names().items())[0]
-        ('n01440764', 'tench')
+        >>> imagenet_names()["n04008634"], imagenet_names("clip")["n04008634"]
+        ('projectile', 'missile')
     """
+    if which not in NAME_LISTS:
+        raise EvaluationError(
+            f"expected one of the lists of ImageNet's names, {', '.join(NAME_LISTS)}; "
+            f"got {which!r}."
+        )
     text = resources.files("crossalign.evaluation").joinpath("data/imagenet.csv").read_text("utf-8")
-    return {row["folder"]: row["class_name"] for row in csv.DictReader(text.splitlines())}
+    column = NAME_LISTS[which]
+    rows = csv.DictReader(text.splitlines())
+    return MappingProxyType({row["folder"]: row[column] for row in rows})
 
 
 def _imagenet(reader: Reader, ask: Ask, split: str, ids: list[str], pairs: Listed) -> Dataset:

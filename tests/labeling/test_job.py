@@ -12,11 +12,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import threading
 import time
 import tracemalloc
+import zipfile
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
@@ -119,6 +122,49 @@ def test_a_finished_job_does_nothing_and_new_images_are_added(photos, make, make
     assert len(rows_of(out)) == 13, "the row of the image that went stays"
 
 
+@pytest.mark.parametrize("kind", ["folder", "tar", "zip", "parquet"])
+def test_an_image_that_changed_is_labelled_again(photos, make, make_encoder, picture, kind):
+    out = photos.parent / "l.csv"
+    (photos / "005.png").write_bytes(b"not yet a picture")
+    source = packed(photos, kind)
+    outcome = run_job(open_source(source), out, make())
+    assert outcome.failed == 1
+    before = rows_of(out)
+    picture("red", 77).save(photos / "001.png")  # was green
+    picture("blue", 78).save(photos / "005.png")
+    encoder, notes = make_encoder(), []
+    outcome = run_job(
+        open_source(packed(photos, kind)), out, make(encoder=encoder), on_note=notes.append
+    )
+    assert (outcome.labelled, outcome.failed) == (2, 0)
+    assert "2 images have changed since; they are labelled again" in notes
+    after = rows_of(out)
+    differ = [place for place, pair in enumerate(zip(before, after, strict=True))
+              if pair[0] != pair[1]]  # fmt: skip
+    assert differ == [1, 5]
+    assert (after[1]["label"], after[5]["label"]) == ("red", "blue")
+    assert run_job(open_source(source), out, make()).labelled == 0
+
+
+def packed(photos: Path, kind: str) -> Path:
+    """The photos as a source of a kind, made anew."""
+    files = sorted(photos.glob("*.png"))
+    path = photos.parent / f"packed.{kind}"
+    if kind == "folder":
+        return photos
+    if kind == "tar":
+        with tarfile.open(path, "w") as archive:
+            for file in files:
+                archive.add(file, file.name)
+    elif kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in files:
+                archive.write(file, file.name)
+    else:
+        parquet.write_table(pa.table({"image": [file.read_bytes() for file in files]}), path)
+    return path
+
+
 def test_an_image_that_is_listed_twice_counts_once(photos, make):
     (photos / "list.txt").write_text("001.png\n000.png\n001.png\n001.png\n")
     notes = []
@@ -175,11 +221,17 @@ def test_changed_settings_are_refused_by_name_and_nothing_is_lost(photos, make, 
 
 
 def test_errors_are_tried_again_when_asked(photos, make, picture):
-    (photos / "004.png").write_bytes(b"")
+    # What was wrong need not be the file: here it is what a link leads to.
+    picture("green", 4).save(photos.parent / "elsewhere.png")
+    (photos / "004.png").unlink()
+    (photos / "004.png").symlink_to(photos.parent / "elsewhere.png")
+    (photos.parent / "elsewhere.png").rename(photos.parent / "away.png")
     out = photos.parent / "l.csv"
     assert run_job(open_source(photos), out, make()).failed == 1
-    picture("green", 4).save(photos / "004.png")
-    assert run_job(open_source(photos), out, make()).failed == 1
+    assert run_job(open_source(photos), out, make()).labelled == 0
+    outcome = run_job(open_source(photos), out, make(), retry_errors=True)
+    assert (outcome.labelled, outcome.failed) == (1, 1)
+    (photos.parent / "away.png").rename(photos.parent / "elsewhere.png")
     outcome = run_job(open_source(photos), out, make(), retry_errors=True)
     assert (outcome.labelled, outcome.failed) == (1, 0)
     assert rows_of(out)[4]["label"] == "green"

@@ -247,11 +247,11 @@ def _list(
 ) -> Listing | None:
     """Take stock of the source; None if the job was asked to stop meanwhile."""
 
-    def entries() -> Iterator[tuple[str, str]]:
+    def entries() -> Iterator[tuple[str, str, str]]:
         for entry in source.entries():
             if stop.is_set():
                 raise _StoppedListing
-            yield entry.id, entry.path
+            yield entry.id, entry.path, entry.stamp
 
     try:
         listing = job.list(entries())
@@ -268,6 +268,8 @@ def _list(
         on_note(
             f"{listing.gone} images of earlier runs are no longer in {source.name}; their rows stay"
         )
+    if listing.changed:
+        on_note(f"{listing.changed} images have changed since; they are labelled again")
     return listing
 
 

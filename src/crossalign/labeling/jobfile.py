@@ -20,6 +20,7 @@ from crossalign.errors import LabelingError
 from crossalign.labeling.decisions import Row
 
 TODO, DONE, FAILED = 0, 1, 2
+_CHANGED = 3  # within the transaction that takes stock
 
 _FORMAT = 1
 _APPLICATION = 0x58414C4A  # marks the file as ours
@@ -27,7 +28,8 @@ _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (
     number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, path BLOB NOT NULL,
-    position INTEGER NOT NULL, listing INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0,
+    position INTEGER NOT NULL, listing INTEGER NOT NULL, stamp TEXT NOT NULL,
+    state INTEGER NOT NULL DEFAULT 0,
     label TEXT, decision TEXT, sure REAL, hash BLOB, sketch BLOB, row TEXT
 );
 CREATE INDEX items_by_state ON items (state, position)
@@ -57,11 +59,13 @@ class Listing:
         images: Different images.
         repeated: Entries that were there before.
         gone: Images of earlier runs that are no longer in the source.
+        changed: Images that are not what they were when they were labelled, and will be again.
     """
 
     images: int
     repeated: int
     gone: int
+    changed: int = 0
 
 
 class JobFile:
@@ -156,11 +160,11 @@ class JobFile:
             rows.execute("DELETE FROM settings")
             rows.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
 
-    def list(self, entries: Iterable[tuple[str, str]]) -> Listing:
-        """Take stock of the source; finished rows stay as they are.
+    def list(self, entries: Iterable[tuple[str, str, str]]) -> Listing:
+        """Take stock of the source; finished rows of images that did not change stay as they are.
 
         Args:
-            entries: Identity and path of each entry, in order.
+            entries: Identity, path and stamp of each entry, in order.
 
         Returns:
             What was found.
@@ -168,18 +172,22 @@ class JobFile:
         (last,) = self._rows.execute("SELECT COALESCE(MAX(listing), 0) FROM items").fetchone()
         total = 0
 
-        def numbered() -> Iterator[tuple[bytes, bytes, int, int]]:
+        def numbered() -> Iterator[tuple[bytes, bytes, int, int, str]]:
             nonlocal total
-            for total, (identity, path) in enumerate(entries, start=1):
-                yield _raw(identity), _raw(path), total, last + 1
+            for total, (identity, path, stamp) in enumerate(entries, start=1):
+                yield _raw(identity), _raw(path), total, last + 1, stamp
 
         with self._change() as rows:
             rows.executemany(
-                "INSERT INTO items (id, path, position, listing) VALUES (?, ?, ?, ?) "
+                "INSERT INTO items (id, path, position, listing, stamp) VALUES (?, ?, ?, ?, ?) "  # noqa: S608
                 "ON CONFLICT (id) DO UPDATE SET path = excluded.path, position = excluded.position,"
-                " listing = excluded.listing WHERE listing < excluded.listing",
+                f" state = CASE WHEN state = {TODO} OR stamp = excluded.stamp THEN state"
+                f" ELSE {_CHANGED} END, stamp = excluded.stamp, listing = excluded.listing "
+                "WHERE listing < excluded.listing",
                 numbered(),
             )
+            query = "UPDATE items SET state = ? WHERE state = ?"
+            changed = rows.execute(query, (TODO, _CHANGED)).rowcount
             query = "SELECT COUNT(*) FROM items WHERE listing = ?"
             (images,) = rows.execute(query, (last + 1,)).fetchone()
             if images:  # an empty source is a mistake, and takes nothing away
@@ -187,7 +195,7 @@ class JobFile:
             (gone,) = rows.execute(
                 "SELECT COUNT(*) FROM items WHERE listing <= ?", (last,)
             ).fetchone()
-        return Listing(images, total - images, gone)
+        return Listing(images, total - images, gone, changed)
 
     def is_todo(self, identity: str) -> bool:
         """Tell whether an image is still to be labelled.

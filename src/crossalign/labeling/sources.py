@@ -13,6 +13,7 @@ import io
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +55,14 @@ class Entry:
         path: What tables and messages call it: a path where it is a file.
         load: Gives the path or the bytes; to be called before the next entry is asked for. Raises
             ImageError.
+        stamp: By which a changed image is noticed without reading it: size and time of a file, size
+            and checksum in an archive; empty if there is none.
     """
 
     id: str
     path: str
     load: Callable[[], str | NamedBytes]
+    stamp: str = ""
 
 
 Entries: TypeAlias = Callable[[], Iterator[Entry]]
@@ -146,7 +150,11 @@ def _walk(folder: Path, below: str) -> Iterator[Entry]:
 
 
 def _on_disk(identity: str, path: str) -> Entry:
-    return Entry(identity, path, lambda: path)
+    try:
+        status = os.stat(path)  # noqa: PTH116 - a Path for each of millions takes longer
+    except (OSError, ValueError):
+        return Entry(identity, path, lambda: path)  # loading it says why
+    return Entry(identity, path, lambda: path, f"{status.st_size} {status.st_mtime_ns}")
 
 
 def _failed(identity: str, path: str, message: str) -> Entry:
@@ -267,7 +275,7 @@ def _cell(path: Path, place: str, value: Any) -> Entry:
     shown = f"{path.parent / place}"
     if not isinstance(data, bytes):
         return _failed(place, shown, f"{shown}: expected an image, got an empty cell")
-    return Entry(place, shown, lambda: NamedBytes(data, shown))
+    return Entry(place, shown, lambda: NamedBytes(data, shown), f"{len(data)} {zlib.crc32(data)}")
 
 
 def _opened(path: Path, newline: str | None = None) -> TextIO:
@@ -291,16 +299,16 @@ _DAMAGED = (
 
 
 def _archive(
-    members: Callable[[Path], Iterator[tuple[str, Callable[[], bytes]]]],
+    members: Callable[[Path], Iterator[tuple[str, Callable[[], bytes], str]]],
 ) -> Callable[[Path, str, str | None], Source]:
     """Make a reader of archives from what gives their members."""
 
     def reader(path: Path, identity: str, _column: str | None) -> Source:
         def entries() -> Iterator[Entry]:
             try:
-                for name, read in members(path):
+                for name, read, stamp in members(path):
                     if Path(name).suffix.lower() in IMAGE_ENDINGS and not _is_hidden(name):
-                        yield _member(f"{identity}/{name}", f"{path}/{name}", read)
+                        yield _member(f"{identity}/{name}", f"{path}/{name}", read, stamp)
             except _DAMAGED as error:
                 # What came before the damage is labelled; the rest is a row of the table.
                 yield _failed(
@@ -319,30 +327,32 @@ def _is_hidden(name: str) -> bool:
     return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
 
 
-def _member(identity: str, path: str, read: Callable[[], bytes]) -> Entry:
+def _member(identity: str, path: str, read: Callable[[], bytes], stamp: str) -> Entry:
     def load() -> NamedBytes:
         try:
             return NamedBytes(read(), path)
         except (*_DAMAGED, RuntimeError) as error:  # RuntimeError: a password
             raise ImageError(f"{path}: cannot be read from the archive ({error})") from error
 
-    return Entry(identity, path, load)
+    return Entry(identity, path, load, stamp)
 
 
-def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes], str]]:
     with tarfile.open(path) as archive:
         for member in archive:
             if member.isfile():
-                yield member.name, lambda: _content(archive.extractfile(member))  # noqa: B023
+                read = lambda: _content(archive.extractfile(member))  # noqa: E731, B023
+                yield member.name, read, f"{member.size} {member.mtime}"
             # Else it remembers every member that it has passed.
             archive.members = []  # type: ignore[attr-defined]
 
 
-def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:
+def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes], str]]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if not member.is_dir():
-                yield member.filename, lambda: archive.read(member)  # noqa: B023
+                read = lambda: archive.read(member)  # noqa: E731, B023
+                yield member.filename, read, f"{member.file_size} {member.CRC}"
 
 
 def _content(stream: Any) -> bytes:

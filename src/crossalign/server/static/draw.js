@@ -45,3 +45,9 @@ export function signedBar(share) {
 }
 
 export const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+
+// A name inside a sentence; the whole of it stands elsewhere.
+export function short(label, most = 40) {
+  const letters = [...label];
+  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : label;
+}

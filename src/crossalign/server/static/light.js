@@ -90,7 +90,7 @@ export function lightBox(canvas, [left, top, right, bottom], [width, height]) {
 // Frames around boxes, each with what is written in its corner.
 export function frame(place, marked, [width, height]) {
   const frames = marked.map(({ box: [left, top, right, bottom], mark }) => {
-    const one = make("span", { className: "frame" }, ...(mark ? [make("b", {}, mark)] : []));
+    const one = make("span", { className: "frame" }, ...(mark ? [make("span", { className: "mark" }, mark)] : []));
     const share = (value, whole) => `${(100 * value) / whole}%`;
     one.style.left = share(left, width);
     one.style.top = share(top, height);

@@ -1,13 +1,13 @@
 // The page: a photo, a question, and what came back.
 
 import { explain, get, setToken } from "./api.js";
-import { $, bar, make, name, number } from "./draw.js";
+import { $, bar, make, name, number, short } from "./draw.js";
 import { showPhoto, takePhotos } from "./photo.js";
 import { accept, askWhatThereIs, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
 import { hide, show } from "./why.js";
 
 const SHOWN = 5;
-const RANKED = 20;
+const RANKED = 15;
 const COSTS = 6;
 const STEADY = 0.95;
 
@@ -38,6 +38,7 @@ async function usePhoto(file, classes = null) {
 }
 
 function forget() {
+  document.body.classList.remove("busy");
   answer = null;
   hide();
   $("verdict").hidden = true;
@@ -62,12 +63,13 @@ async function label({ settle = false } = {}) {
     return;
   }
   tried = true;
+  const inForm = $("classes-part").contains(document.activeElement);
   const got = await ask(asked);
   if (!got) return;
   answer = got;
   showCost();
   await showChoice(pair);
-  if (settle) settleDown();
+  if (settle) settleDown(inForm);
 }
 
 // Send a question about the photo; nothing where another took its place or it failed.
@@ -103,8 +105,7 @@ $("ask").addEventListener("submit", (event) => {
 onSettings(() => tried && label());
 
 // Bring the answer into sight, and the keyboard to it if it was where the form is now folded.
-function settleDown() {
-  const inForm = $("classes-part").contains(document.activeElement);
+function settleDown(inForm) {
   summarise();
   fold();
   if (inForm) $("results").focus({ preventScroll: true });
@@ -136,7 +137,7 @@ async function showChoice(chosen) {
 function showAnswer([first, second]) {
   const [best, next] = answer.ranked;
   const { views, seconds, class_seconds: classSeconds } = answer.cost;
-  const lead = next ? `Leads ${next.label} by ${(best.score - next.score).toFixed(3)}. ` : "";
+  const lead = next ? `Leads ${short(next.label)} by ${(best.score - next.score).toFixed(3)}. ` : "";
   const reading = classSeconds >= 0.05 ? `, ${time(classSeconds)} more to read the classes` : "";
   say(`${lead}${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}${reading}.`);
   $("verdict").replaceChildren(name(best.label), " ", number(best.score.toFixed(3)), ...steadiness());
@@ -156,31 +157,33 @@ function percent(share) {
 }
 
 function steadiness() {
-  const sure = answer.stability;
+  const sure = answer.crops && answer.stability;
   if (!sure) return [];
   const steady = sure.agreement >= STEADY;
   return [" ", make("span", { className: steady ? "tag" : "tag shaky" }, steady ? "steady" : "close call")];
 }
 
 function showSure() {
-  const sure = answer.stability;
+  const sure = answer.crops && answer.stability;
   $("sure").hidden = !sure;
   if (!sure) return;
   const flip = sure.flip
-    ? `It takes leaving out ${sure.flip.crops.length} of ${answer.crops} crops to get ${sure.flip.becomes}.`
+    ? `It takes leaving out ${sure.flip.crops.length} of ${answer.crops} crops to get ${short(sure.flip.becomes)}.`
     : `No choice among these ${answer.crops} crops gives another label.`;
-  $("sure").textContent = `How sure: with other crops it stays ${sure.label} in ${percent(sure.agreement)} of draws. ${flip}`;
+  $("sure").textContent = `How sure: with other crops it stays ${short(sure.label)} in ${percent(sure.agreement)} of draws. ${flip}`;
 }
 
 function showRanked(first, second) {
   const most = Math.max(...answer.ranked.map((one) => one.score), 1e-9);
-  const sides = { [second]: "second", [first]: "first" };
-  const items = answer.ranked.slice(0, RANKED).map(({ label, score }) =>
-    make("li", { className: sides[label] ?? "" }, name(label), number(score.toFixed(3)), bar(score / most)),
-  );
-  $("ranked").replaceChildren(...items.slice(0, SHOWN));
-  $("ranked-below").replaceChildren(...items.slice(SHOWN));
-  $("more-ranked").hidden = items.length <= SHOWN;
+  const sides = new Map([[second, "second"], [first, "first"]]);
+  const item = ({ label, score }) =>
+    make("li", { className: sides.get(label) ?? "" }, name(label), number(score.toFixed(3)), bar(score / most));
+  // The best, and the two that are compared wherever they stand.
+  const leading = answer.ranked.filter(({ label }, place) => place < SHOWN || sides.has(label));
+  const below = answer.ranked.filter((one) => !leading.includes(one)).slice(0, RANKED);
+  $("ranked").replaceChildren(...leading.map(item));
+  $("ranked-below").replaceChildren(...below.map(item));
+  $("more-ranked").hidden = !below.length;
 }
 
 function showCost() {

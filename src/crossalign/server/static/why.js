@@ -1,6 +1,6 @@
 // Why: descriptions and regions of one or two classes, each lighting the other up.
 
-import { $, bar, make, name, number, signed, signedBar } from "./draw.js";
+import { $, bar, make, name, number, short, signed, signedBar } from "./draw.js";
 import { column, contrast, deviation, distinctRegions, largestFirst, mean, shares, standingOut, sum } from "./evidence.js";
 import { clear, covering, frame, lightBox, lightDifference, lightUp, usual, whereabouts } from "./light.js";
 
@@ -119,8 +119,8 @@ function lightTheDifference() {
   frame($("frames"), [], answer.size);
   $("stage").classList.add("grey");
   lightDifference($("light"), answer.boxes, values, answer.size, unit);
-  const ahead = values.filter((value) => value > 0).length;
-  $("hint").textContent = `${ahead} of ${values.length} crops are nearer to ${first.label} (blue), ${values.length - ahead} to ${second.label} (orange).`;
+  const most = largestFirst(values)[0];
+  $("hint").textContent = `Blue is nearer to ${short(first.label)}, orange to ${short(second.label)}; ${short(first.label)} gains most ${where(most)}.`;
 }
 
 function point(event) {
@@ -166,10 +166,10 @@ function showLead() {
   const spread = spreadOfLead();
   const lead = `${Math.abs(difference).toFixed(3)}${spread === null ? "" : ` ± ${spread.toFixed(3)}`}`;
   const ahead = crops.filter((value) => value > 0).length;
-  const votes = answer.crops ? ` ${ahead} of ${crops.length} crops are for ${first.label}.` : "";
+  const votes = answer.crops ? ` ${ahead} of ${crops.length} crops are for ${short(first.label)}.` : "";
   $("lead").textContent = second
-    ? `${first.label} ${difference >= 0 ? "leads" : "trails"} ${second.label} by ${lead}.${votes}`
-    : `${first.label} has a score of ${first.score.toFixed(3)}.`;
+    ? `${short(first.label)} ${difference >= 0 ? "leads" : "trails"} ${short(second.label)} by ${lead}.${votes}`
+    : `${short(first.label)} has a score of ${first.score.toFixed(3)}.`;
 }
 
 function spreadOfLead() {
@@ -190,7 +190,7 @@ function showRegions() {
     const button = make(
       "button",
       { type: "button", className: added >= 0 ? "first" : "second" },
-      make("b", { className: "mark" }, String(rank + 1)),
+      make("span", { className: "mark" }, String(rank + 1)),
       make("span", { className: words ? "name" : "name quiet", dir: "auto" }, text),
       number(signed(added)),
     );
@@ -199,14 +199,13 @@ function showRegions() {
   });
   $("regions").replaceChildren(...items);
   $("difference").hidden = shown.length < 2;
-  if (shown.length > 1) $("difference").textContent = `Where ${shown[0].label} (blue) and ${shown[1].label} (orange) gain`;
 }
 
 function showWords() {
   const [first, second] = shown;
   const most = Math.max(...evidence.words.flat().map(Math.abs), 1e-9);
   $("words-note").textContent = second
-    ? `Blue, to the right, speaks for ${first.label}; orange, to the left, for ${second.label}. What one class says and the photo does not show speaks for the other.`
+    ? `Blue, to the right, speaks for ${short(first.label)}; orange, to the left, for ${short(second.label)}. What one class says and the photo does not show speaks for the other.`
     : "What each description adds to the score.";
   const columns = shown.map((one, side) => {
     const added = evidence.words[side];
@@ -215,7 +214,7 @@ function showWords() {
       const items = places.map((index) => make("li", {}, line(one, index, added[index], most)));
       return make("ul", { className: "words lines" }, ...items);
     };
-    const title = make("h3", { dir: "auto" }, second ? `What ${one.label} says` : `Words of ${one.label}`);
+    const title = make("h3", { dir: "auto" }, `What ${short(one.label)} says`);
     const section = make("section", {}, title, lines(order.slice(0, WORDS)));
     const rest = order.slice(WORDS);
     if (rest.length) {

@@ -217,7 +217,7 @@ def test_a_photo_gets_its_label(page: Page, how: str) -> None:
     page.give(how, photo())  # with classes on the page it is labelled at once
     assert page.labels() == ["cat", "dog"]
     assert page.text("#verdict").startswith("cat")
-    assert page.text("#status").startswith("Leads dog by 0.")
+    assert page.text("#status").startswith("cat leads dog by 0.")
     assert "13 views in" in page.text("#status")
     assert page.one("#picture").get_attribute("alt") == "Your photo, photo.png"
     assert page.complaints() == []
@@ -463,7 +463,7 @@ def test_what_the_service_refuses_is_said_in_its_words(page: Page) -> None:
     page.give("drop", b"<html>404</html>", "page.png")
     page.until(lambda: "got an HTML page" in page.text("#error"))
     page.give("drop", b"x" * 2_000_001)
-    page.until(lambda: "at most 2000000 bytes" in page.text("#error"))
+    page.until(lambda: "at most 2.0 MB" in page.text("#error"))
     page.shot("error")
     page.give("drop", photo())  # and after all that it goes on
     assert page.labels() == ["cat", "dog"]

@@ -3,7 +3,7 @@
 import { explain, get, setToken } from "./api.js";
 import { $, bar, make, name, number, short } from "./draw.js";
 import { showPhoto, takePhotos } from "./photo.js";
-import { accept, askWhatThereIs, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
+import { accept, askWhatThereIs, checkSize, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
 import { hide, show } from "./why.js";
 
 const SHOWN = 5;
@@ -80,6 +80,7 @@ async function ask(asked) {
   document.body.classList.add("busy");
   say("Looking …");
   try {
+    checkSize(photo);
     const got = await explain(photo, asked, (seconds) =>
       say(`The service is busy; asking again in ${seconds} s …`),
     );
@@ -137,9 +138,9 @@ async function showChoice(chosen) {
 function showAnswer([first, second]) {
   const [best, next] = answer.ranked;
   const { views, seconds, class_seconds: classSeconds } = answer.cost;
-  const lead = next ? `Leads ${short(next.label)} by ${(best.score - next.score).toFixed(3)}. ` : "";
+  const lead = next ? ` leads ${short(next.label)} by ${(best.score - next.score).toFixed(3)}` : "";
   const reading = classSeconds >= 0.05 ? `, ${time(classSeconds)} more to read the classes` : "";
-  say(`${lead}${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}${reading}.`);
+  say(`${short(best.label)}${lead}. ${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}${reading}.`);
   $("verdict").replaceChildren(name(best.label), " ", number(best.score.toFixed(3)), ...steadiness());
   $("verdict").hidden = false;
   showSure();
@@ -222,10 +223,12 @@ function say(text) {
   $("status").textContent = text;
 }
 
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 function fail(error) {
   if (error?.code === "token") return askForToken(error);
   $("error").hidden = error === null;
-  $("error").textContent = error === null ? "" : error.message;
+  $("error").textContent = error === null ? "" : sentence(error.message);
   if (error) $("error").scrollIntoView({ block: "nearest" });
 }
 

@@ -25,6 +25,16 @@ export function readQuestion() {
   return { ...asked, ...given };
 }
 
+// Throws an error where a photo is larger than the service takes.
+export function checkSize(photo) {
+  const most = offer?.limits.body_bytes ?? Infinity;
+  if (photo.size <= most) return;
+  const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+  throw new Error(
+    `The photo has ${megabytes(photo.size)} MB; this service takes at most ${megabytes(most)} MB. Shrink it: 1000 pixels a side are plenty.`,
+  );
+}
+
 class LonelyClass extends Error {
   constructor(only) {
     super(`“${only}” is one class: alone it wins whatever the photo shows.`);

@@ -7,6 +7,9 @@ import { clear, covering, frame, lightBox, lightDifference, lightUp, usual, wher
 const REGIONS = 4;
 const WORDS = 6; // shown at once of each class
 const WORDS_LIT = 3;
+const INVITATION = matchMedia("(hover: none)").matches
+  ? "Tap words, a region or a place on the photo."
+  : "Point at words, at a region or at a place on the photo, or move there with Tab.";
 const ALIKE = 0.5; // words whose answers deviate less, measured by the usual, light nothing up
 
 let answer = null;
@@ -63,7 +66,7 @@ function dark() {
   $("stage").classList.remove("grey");
   frame($("frames"), regions.map((crop, rank) => ({ box: box(crop), mark: String(rank + 1) })), answer.size);
   $("hint").textContent = answer.crops
-    ? "Point at words, at a region or at a place on the photo, or move there with Tab."
+    ? INVITATION
     : "This method looks at the photo as a whole: there are no regions to light up.";
 }
 

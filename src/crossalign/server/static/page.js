@@ -158,14 +158,14 @@ function percent(share) {
 }
 
 function steadiness() {
-  const sure = answer.crops && answer.stability;
+  const sure = answer.stability;
   if (!sure) return [];
   const steady = sure.agreement >= STEADY;
   return [" ", make("span", { className: steady ? "tag" : "tag shaky" }, steady ? "steady" : "close call")];
 }
 
 function showSure() {
-  const sure = answer.crops && answer.stability;
+  const sure = answer.stability;
   $("sure").hidden = !sure;
   if (!sure) return;
   const flip = sure.flip

@@ -8,14 +8,16 @@ const EXPLAINED = 5;
 const NONE = "none: the classes above";
 
 let offer = null; // what the service says it has
-let ownCrops = false; // the slider was moved: it no longer follows the method
+let ownCrops = false; // the slider was moved: it no longer follows each method's own number
 let alone = null; // the one class that somebody wants all the same
 
 export const hasClasses = () => Boolean($("classes").value.trim() || $("class-set").value);
 
 // What the form asks for. Throws an error where its classes cannot be read, and shows why.
 export function readQuestion() {
-  const asked = { crops: $("auto").checked ? "auto" : Number($("crops").value), best: EXPLAINED };
+  const asked = { best: EXPLAINED };
+  if ($("auto").checked && !$("auto").disabled) asked.crops = "auto";
+  else if (ownCrops) asked.crops = Number($("crops").value);
   if ($("method").value) asked.method = $("method").value;
   const set = $("class-set").value;
   if (set) return { ...asked, class_set: set };
@@ -125,10 +127,11 @@ const method = () => offer?.methods.find(({ name }) => name === $("method").valu
 // Bring the settings in line with one another.
 function showSettings() {
   const chosen = method();
-  if (chosen?.crops && !ownCrops) $("crops").value = chosen.default_crops ?? offer.default_crops;
-  $("auto").disabled = chosen ? !chosen.crops : false;
-  $("crops").disabled = $("auto").disabled || $("auto").checked;
-  $("crops-shown").textContent = $("auto").disabled ? "none" : $("auto").checked ? "as needed" : $("crops").value;
+  if (chosen?.crops && !ownCrops) $("crops").value = chosen.crops;
+  const [whole, auto] = [chosen?.crops === 0, chosen?.auto && $("auto").checked];
+  $("auto").disabled = chosen ? !chosen.auto : false;
+  $("crops").disabled = whole || auto;
+  $("crops-shown").textContent = whole ? "none" : auto ? "as needed" : $("crops").value;
   $("classes").disabled = $("class-set").value !== "";
 }
 

@@ -7,9 +7,6 @@ import { clear, covering, frame, lightBox, lightDifference, lightUp, usual, wher
 const REGIONS = 4;
 const WORDS = 6; // shown at once of each class
 const WORDS_LIT = 3;
-const INVITATION = matchMedia("(hover: none)").matches
-  ? "Tap words, a region or a place on the photo."
-  : "Point at words, at a region or at a place on the photo, or move there with Tab.";
 const ALIKE = 0.5; // words whose answers deviate less, measured by the usual, light nothing up
 
 let answer = null;
@@ -66,7 +63,7 @@ function dark() {
   $("stage").classList.remove("grey");
   frame($("frames"), regions.map((crop, rank) => ({ box: box(crop), mark: String(rank + 1) })), answer.size);
   $("hint").textContent = answer.crops
-    ? INVITATION
+    ? "Point at words, a region or a place on the photo, and what goes with it lights up."
     : "This method looks at the photo as a whole: there are no regions to light up.";
 }
 
@@ -173,6 +170,9 @@ function showLead() {
   $("lead").textContent = second
     ? `${short(first.label)} ${difference >= 0 ? "leads" : "trails"} ${short(second.label)} by ${lead}.${votes}`
     : `${short(first.label)} has a score of ${first.score.toFixed(3)}.`;
+  const whole = shown.map((one) => `${short(one.label)} ${one.whole_score.toFixed(3)}`);
+  $("whole").hidden = !answer.crops;
+  $("whole").textContent = `Without crops, from the whole photo alone: ${whole.join(", ")}.`;
 }
 
 function spreadOfLead() {

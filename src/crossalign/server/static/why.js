@@ -57,11 +57,16 @@ function mark(words) {
   }
 }
 
-function dark() {
+// The photo with its numbered frames, nothing lit.
+function bare() {
   clear($("light"));
-  mark([]);
   $("stage").classList.remove("grey");
   frame($("frames"), regions.map((crop, rank) => ({ box: box(crop), mark: String(rank + 1) })), answer.size);
+}
+
+function dark() {
+  bare();
+  mark([]);
   $("hint").textContent = answer.crops
     ? "Point at words, a region or a place on the photo, and what goes with it lights up."
     : "This method looks at the photo as a whole: there are no regions to light up.";
@@ -82,6 +87,7 @@ function lightWords(explanation, index) {
   const unit = usual(answer.explanations.flatMap((one) => one.descriptions.map((_, at) => column(one.similarity, at))));
   const best = largestFirst(values)[0];
   const alike = deviation(values) < ALIKE * unit;
+  bare();
   mark([]);
   lightUp($("light"), answer.boxes, values, answer.size, unit);
   frame($("frames"), alike ? [] : [{ box: box(best) }], answer.size);
@@ -91,6 +97,7 @@ function lightWords(explanation, index) {
 }
 
 function lightRegion(crop, rank) {
+  bare();
   lightBox($("light"), box(crop), answer.size);
   frame($("frames"), [{ box: box(crop), mark: String(rank + 1) }], answer.size);
   markWhatStandsOut([crop], `Region ${rank + 1}, ${where(crop)}`);
@@ -130,7 +137,7 @@ function point(event) {
   const y = ((event.clientY - picture.top) / picture.height) * answer.size[1];
   const crops = covering(answer.boxes, x, y);
   if (!crops.length) return;
-  clear($("light"));
+  bare();
   markWhatStandsOut(crops, "This place");
 }
 
@@ -241,8 +248,11 @@ function line(explanation, index, added, most) {
 }
 
 lights($("difference"), lightTheDifference);
+$("stage").addEventListener("pointerdown", point);
 $("stage").addEventListener("pointermove", point);
-$("stage").addEventListener("pointerleave", () => answer && rest());
+$("stage").addEventListener("pointerleave", ({ pointerType }) => {
+  if (answer && pointerType !== "touch") rest(); // a finger that is lifted has not gone elsewhere
+});
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") release();
 });

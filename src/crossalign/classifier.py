@@ -120,6 +120,7 @@ class Classifier:
         self._descriptions = DescriptionSet.of(classes)
         self._method, self._adaptive = _with_crops(get_method(method), crops, seed)
         self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
+        self._seed, self._bank = seed or 0, bank
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
         default_workers = min(4, os.cpu_count() or 1)
@@ -188,6 +189,32 @@ class Classifier:
             if self._class_side is None:
                 self._class_side = self._encode_classes(on_progress)
             return self._class_side
+
+    def with_classes(
+        self, classes: DescriptionSet | Mapping[str, Iterable[str]] | Iterable[str]
+    ) -> Classifier:
+        """Make a classifier that differs in its classes alone.
+
+        Args:
+            classes: As in the constructor.
+
+        Returns:
+            The other classifier: the same as one made anew with all other arguments of this one.
+
+        Raises:
+            DescriptionError: If the classes or their texts cannot be used.
+
+        Example:
+            >>> pets = Classifier(["cat", "dog"], crops=4, bank=False)
+            >>> pets.with_classes(["rose", "tulip"])
+            Classifier(2 classes, ensemble templates; builtin; wca, 4 random crops)
+        """
+        descriptions = DescriptionSet.of(classes)
+        texts = class_texts(self._method, descriptions, self._seed, bank=self._bank)
+        other = copy.copy(self)
+        other._descriptions, other._texts = descriptions, texts
+        other._lock, other._class_side = threading.Lock(), None
+        return other
 
     def with_crops(self, crops: Crops | None = None, seed: int | None = None) -> Classifier:
         """Make a classifier that differs in its crops alone and shares the encoded classes.
@@ -290,20 +317,7 @@ class Classifier:
             >>> sorted(found[0]), round(sum(one["score"] for one in found), 6)
             (['label', 'score'], 1.0)
         """
-
-        def make(names: Sequence[str]) -> Classifier:
-            return Classifier(
-                names,
-                encoder=self._encoder,
-                method=self._method,
-                batch_size=self._batch_size,
-                workers=self._workers,
-                max_pixels=self._opener.max_pixels,
-                store=self._store,
-                draft=self.draft,
-            )
-
-        return Pipeline(self, make, temperature)
+        return Pipeline(self, self.with_classes, temperature)
 
     def __repr__(self) -> str:
         spec = self._method.crops
@@ -527,9 +541,13 @@ def _with_crops(
     method: Method, crops: Crops | None, seed: int | None
 ) -> tuple[Method, Adaptive | None]:
     """Give a method the crops that were asked for, and the rule that says when to stop, if any."""
-    rule = Adaptive() if crops == "auto" else crops if isinstance(crops, Adaptive) else None
     # Crops that a method has no use for are checked all the same.
     spec = method.crops or CropSpec()
+    rule = crops if isinstance(crops, Adaptive) else None
+    if crops == "auto":
+        rule = Adaptive.of(spec.count)
+    elif isinstance(crops, str):
+        raise CropError(f"expected crops as a number, a CropSpec or 'auto'; got {crops!r}.")
     if isinstance(crops, CropSpec):
         spec = crops
     else:

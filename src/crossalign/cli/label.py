@@ -27,6 +27,7 @@ from crossalign.cli._options import (
 from crossalign.cli._shared import (
     classes_given,
     crops_given,
+    method_given,
     print_table,
     say_undescribed,
     store_given,
@@ -147,7 +148,7 @@ def label(
         model=model,
         model_options=tuple((name, value) for name, value in options.items() if value),
         method=method,
-        crops=crops_given(crops, risk),
+        crops=crops_given(crops, risk, method_given(method)),
         seed=seed,
         bank=bank,
         draft=draft,

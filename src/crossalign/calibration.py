@@ -136,7 +136,7 @@ class Calibration:
         wrong = [name for name in self.settings if self.settings[name] != settings.get(name)]
         if wrong:
             raise CalibrationError(
-                f"this calibration was made with another {', another '.join(wrong)}, so its "
+                f"this calibration was made with other settings ({', '.join(wrong)}), so its "
                 "confidences would be wrong here. Calibrate again with these settings, or use "
                 "those of the calibration."
             )

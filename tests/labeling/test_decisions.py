@@ -167,7 +167,7 @@ def test_background_texts_from_a_file(tmp_path):
     path = tmp_path / "background.txt"
     path.write_text("# else\na sofa\n\na bowl of soup\n")
     assert load_background(path) == ("a sofa", "a bowl of soup")
-    with pytest.raises(LabelingError, match="got the ending '.json'"):
+    with pytest.raises(LabelingError, match=r"got the ending '\.json'"):
         load_background(tmp_path / "b.json")
     with pytest.raises(LabelingError, match="there is none"):
         load_background(tmp_path / "none.txt")

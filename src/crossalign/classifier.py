@@ -13,7 +13,6 @@ from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from crossalign import alignment
 from crossalign._description_checks import as_items, clean
@@ -27,7 +26,7 @@ from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
-from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
+from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.pipeline import Pipeline
 from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
@@ -280,7 +279,7 @@ class Classifier:
         Raises:
             ImageError: If a single image was given in place of several.
         """
-        if _is_one_image(images):
+        if is_one_image(images):
             raise ImageError(
                 f"expected several images (a list or another iterable); got one, "
                 f"{source_name(images)}. Call the classifier itself with a single image, or put it "
@@ -597,12 +596,6 @@ def _encode_texts(
     if on_progress is not None:
         on_progress(len(unique), len(unique))
     return np.stack([known[text] for text in texts])
-
-
-def _is_one_image(images: object) -> bool:
-    """Tell a single image from several: some of what load_image takes can be iterated over."""
-    single = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
-    return isinstance(images, single) or hasattr(images, "read") or hasattr(images, "__array__")
 
 
 def _positive(name: str, value: Any) -> int:

@@ -224,8 +224,9 @@ class ZeroShotClassifier:
         Returns:
             Share of right labels, 0 to 1.
         """
-        right = [str(a) == str(b) for a, b in zip(self.predict(X), y, strict=True)]
-        return float(np.average(right, weights=sample_weight))
+        right = np.array([str(a) == str(b) for a, b in zip(self.predict(X), y, strict=True)], float)
+        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        return float(np.average(right, weights=weights))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
         """Give the settings, as they were given.

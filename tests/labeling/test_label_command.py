@@ -143,6 +143,25 @@ def test_calibrate_and_label_with_it(run, folder):
     assert found.settings
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "there is no nowhere: expected a folder of class folders"),
+        (["photos", "--plot", "p.txt"], "a plot that ends in .svg or .html"),
+        (["photos", "--plot", "photos/red/0.png/p.svg"], "cannot write to"),
+        (["photos", "--precision", "1.5"], "a precision above 0 and up to 1"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_told_before_the_work(
+    run, folder, monkeypatch, words, message
+):
+    monkeypatch.setattr("crossalign.cli.calibrate.predict", None)
+    code, _, err = run("calibrate", *words, "--out", "c.json", *WORDS)
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())
+    assert not Path("c.json").exists()
+
+
 def test_a_calibration_of_named_classes_goes_with_none_of_these(run, folder):
     """Classes by name, of which the bank knows some: the background must not change their texts."""
     names = [word for name in ("red", "pug", "keeshond") for word in ("-c", name)]

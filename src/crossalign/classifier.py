@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from crossalign import alignment
+from crossalign._description_checks import as_items, clean
 from crossalign._rounds import in_rounds
 from crossalign._stream import Encoded, Planner, all_views, encode_stream
 from crossalign._views import Opener
@@ -26,7 +26,7 @@ from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
-from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
+from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.pipeline import Pipeline
 from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
@@ -50,6 +50,7 @@ class ClassSide:
         offsets: int64, shape (C + 1,); class c owns rows ``offsets[c]:offsets[c + 1]``.
         vectors: Pooled class vectors, float32, shape (C, D).
         texts: The texts of each class that count, after refinement.
+        background: Embeddings of the background texts, float32, shape (B, D).
     """
 
     labels: Embeddings
@@ -57,6 +58,7 @@ class ClassSide:
     offsets: npt.NDArray[np.int64]
     vectors: Embeddings
     texts: tuple[tuple[str, ...], ...] = ()
+    background: Embeddings | None = None
 
 
 class Classifier:
@@ -86,9 +88,12 @@ class Classifier:
         draft: Decode large JPEGs at a half or less of their size, where even the smallest crop
             still has twice the encoder's side. Several times faster for photos of many megapixels;
             embeddings differ a little, and so do the random crops, as with another seed.
+        background: Texts that stand for whatever is none of the classes. They are encoded word for
+            word, and predictions hold their scores; nothing else about a prediction changes.
 
     Raises:
-        DescriptionError: If the classes are not usable, or not by this method.
+        DescriptionError: If the classes are not usable, or not by this method, or a background text
+            is not.
         EncoderError: If the encoder is not known or not on this machine.
         MethodError: If the method is unknown, or a setting is out of range.
         CropError: If the crops are out of range.
@@ -116,11 +121,16 @@ class Classifier:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         store: Store | str | os.PathLike[str] | None = None,
         draft: bool = False,
+        background: Iterable[str] = (),
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
         self._method, self._adaptive = _with_crops(get_method(method), crops, seed)
         self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._seed, self._bank = seed or 0, bank
+        self._background = tuple(
+            clean(text, "a background text", f"at position {place}")
+            for place, text in as_items(background, "background texts")
+        )
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
         default_workers = min(4, os.cpu_count() or 1)
@@ -155,6 +165,11 @@ class Classifier:
     def undescribed(self) -> tuple[str, ...]:
         """Classes that the bank was asked for and does not know; templates stand in for them."""
         return self._texts.undescribed
+
+    @property
+    def background(self) -> tuple[str, ...]:
+        """Texts that stand for whatever is none of the classes."""
+        return self._background
 
     @property
     def encoder(self) -> Encoder:
@@ -291,7 +306,7 @@ class Classifier:
         Raises:
             ImageError: If a single image was given in place of several.
         """
-        if _is_one_image(images):
+        if is_one_image(images):
             raise ImageError(
                 f"expected several images (a list or another iterable); got one, "
                 f"{source_name(images)}. Call the classifier itself with a single image, or put it "
@@ -349,7 +364,13 @@ class Classifier:
             )
             for index, (start, stop) in enumerate(itertools.pairwise(offsets.tolist()))
         ]
-        return ClassSide(labels, descriptions, offsets, np.stack(rows), groups)
+        # In a call of its own: in one batch, texts may change each other's last bits.
+        beside = (
+            _encode_texts(self._encoder, self._background, self._store, None)
+            if self._background
+            else None
+        )
+        return ClassSide(labels, descriptions, offsets, np.stack(rows), groups, beside)
 
     def _description_weights(self, index: int, labels: Embeddings, texts: Embeddings) -> Any:
         method = self._method
@@ -400,7 +421,9 @@ class Classifier:
             return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
         image, parts = _sides(encoded.embeddings)
         vector = alignment.pool(self.crop_weights(image, parts), parts, self._method.form)
-        scores = alignment.scores(vector, self.prepare().vectors)
+        side = self.prepare()
+        scores = alignment.scores(vector, side.vectors)
+        beside = None if side.background is None else alignment.scores(vector, side.background)
         best = int(np.argmax(scores))
         return Prediction(
             image=name,
@@ -408,6 +431,7 @@ class Classifier:
             label=self.classes[best],
             score=float(scores[best]),
             scores=scores,
+            background=beside,
             _evidence=Evidence(
                 source=encoded.source if isinstance(encoded.source, str | os.PathLike) else None,
                 size=views.size,
@@ -590,12 +614,6 @@ def _encode_texts(
     if on_progress is not None:
         on_progress(len(unique), len(unique))
     return np.stack([known[text] for text in texts])
-
-
-def _is_one_image(images: object) -> bool:
-    """Tell a single image from several: some of what load_image takes can be iterated over."""
-    single = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
-    return isinstance(images, single) or hasattr(images, "read") or hasattr(images, "__array__")
 
 
 def _positive(name: str, value: Any) -> int:

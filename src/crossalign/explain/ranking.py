@@ -18,8 +18,8 @@ Box: TypeAlias = tuple[int, int, int, int]
 
 
 LEAST_LIFT = 0.5
-"""By how many standard deviations a description's cosine with a crop must be above its mean over
-all crops to be shown beside that crop."""
+"""By how many standard deviations over the crops a description must be answered better in a crop
+than in the whole photo, and than in the mean crop, to be shown beside that crop."""
 
 LIKE_THE_PHOTO = "like the whole photo"
 """What stands beside a crop in which no description stands out."""
@@ -36,7 +36,8 @@ class Standout:
         description: Its number among the descriptions of its class.
         text: The description.
         similarity: s, its cosine with the crop.
-        lift: By how much that is above its mean cosine over all crops.
+        lift: By how much that is above its cosine with the whole photo or its mean cosine over all
+            crops, whichever is larger.
     """
 
     description: int
@@ -120,15 +121,16 @@ class Pair:
 def standout(explanation: Explanation, crop: int) -> Standout | None:
     """Say which words to show beside a crop, if any.
 
-    Every crop has some description that it answers best, and where the crops of a photo are much
-    alike that says nothing about the crop. With ``m_j`` and ``d_j`` the mean and the standard
-    deviation of the cosines of description j over all crops, each crop counting once, j stands out
-    in crop i where
+    Every crop answers some description best, and where it looks much like the whole photo, which
+    one that is says nothing about the crop. With s_j the cosine of the whole photo with description
+    j, and m_j and d_j the mean and the standard deviation of s_ij over all crops, each crop
+    counting once, description j stands out in crop i where
 
-    ``s_ij - m_j > LEAST_LIFT d_j``
+    ``s_ij - max(m_j, s_j) > LEAST_LIFT d_j``  and  ``s_ij >= mean of s_ik over all k``:
 
-    and of these the one of the highest cosine is chosen. A crop in which none stands out is like
-    the whole photo, as far as these descriptions can tell.
+    the crop answers it better than the photo and its crops do by more than crops differ anyway, and
+    no worse than it answers the class as a whole. Of these the one of the highest cosine is chosen.
+    A crop in which none stands out is like the whole photo, as far as these descriptions can tell.
 
     Args:
         explanation: The score, taken apart.
@@ -143,15 +145,18 @@ def standout(explanation: Explanation, crop: int) -> Standout | None:
     similarity = explanation.similarity.astype(np.float64)
     if not 0 <= crop < len(similarity):
         raise CrossalignError(f"expected a crop from 0 to {len(similarity) - 1}; got {crop!r}.")
-    lifts = similarity[crop] - similarity.mean(axis=0)
-    stands_out = lifts > np.maximum(LEAST_LIFT * similarity.std(axis=0), _ROUNDING)
+    here = similarity[crop]
+    usual = np.maximum(similarity.mean(axis=0), explanation.whole_similarity)
+    lifts = here - usual
+    least = np.maximum(LEAST_LIFT * similarity.std(axis=0), _ROUNDING)
+    stands_out = (lifts > least) & (here >= here.mean() - _ROUNDING)
     if not stands_out.any():
         return None
-    best = int(np.argmax(np.where(stands_out, similarity[crop], -np.inf)))
+    best = int(np.argmax(np.where(stands_out, here, -np.inf)))
     return Standout(
         description=best,
         text=explanation.descriptions[best],
-        similarity=float(similarity[crop, best]),
+        similarity=float(here[best]),
         lift=float(lifts[best]),
     )
 

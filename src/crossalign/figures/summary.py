@@ -247,12 +247,12 @@ def region_note(region: Region) -> str:
         >>> from crossalign.explain import Standout
         >>> words = Standout(description=0, text="a tail", similarity=0.31, lift=0.02)
         >>> region_note(Region(0, (0, 0, 9, 9), 0.5, 0.1, "cat", words))
-        'cosine 0.310, 0.020 above its mean over the crops'
+        "cosine 0.310, at least 0.020 above the whole photo's"
     """
     words = region.words
     if words is None:
         return ""
-    return f"cosine {words.similarity:.3f}, {words.lift:.3f} above its mean over the crops"
+    return f"cosine {words.similarity:.3f}, at least {words.lift:.3f} above the whole photo's"
 
 
 def _decisive(explanation: Explanation, both: Contrast | None, words: list[Words]) -> Chart:

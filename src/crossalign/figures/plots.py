@@ -256,7 +256,7 @@ def card(image: Image.Image, summary: Summary) -> Figure:
     head = _headlines(summary, width - 2 * margin)
     chart_heads = [_HEADING * len(_title_lines(chart.title, narrow)) for chart in charts]
     chart_rows = [_needed(_rows(chart, narrow)) * _LINE for chart in charts]
-    tops = [0.3 + sum(size * _LEADING / 72.0 for _, size, _ in head) + above]
+    tops = [0.3 + sum(size * _LEADING / 72.0 for _, size, _ in head) + 0.15 + above]
     tops.append(tops[0] + photo + below + _HEADING)
     ends = [sum(pair) for pair in zip(chart_heads, chart_rows, strict=True)]
     height = tops[1] + max(ends) + margin

@@ -176,8 +176,8 @@ def card_svg(image: Image.Image, summary: Summary) -> str:
         _keys(summary, half),
         _chart(summary.classes, half),
     ]
+    left.append(_chart(summary.decisive, half))
     right = [*shown, _chart(summary.meeting, half)]
-    (right if summary.contrast is None else left).insert(3, _chart(summary.decisive, half))
     body, top = _stacked(said, gap, 18, 2)
     bottoms = []
     for x, column in ((gap, left), (gap + half + gap, right)):
@@ -214,7 +214,7 @@ def _keys(summary: Summary, width: float) -> Block:
     parts, y = [_text(0, 14, "Regions: their words, and what they add to the score", "head")], 22.0
     for rank, region in enumerate(summary.regions):
         words, deep = _paragraph(region.text, width - 30 - _NUMBER, lines=3)
-        note, more = _paragraph(region_note(region), width - 30 - _NUMBER, "quiet", lines=2)
+        note, more = _paragraph(region_note(region), width - 30, "quiet", lines=2)
         parts.append(
             f'<rect x="0" y="{y + 1:.0f}" width="20" height="20" rx="3" '
             f'fill="{REGION_COLOURS[rank]}"/>'
@@ -264,8 +264,8 @@ def _chart(chart: Chart, width: float) -> Block:
     y += deep
     for group, bars in chart.groups:
         heading, deep = _paragraph(group, width, "quiet", lines=4)
-        parts.append(_moved(heading, 0, y + 6))
-        y += deep + 6 if group else 0.0
+        parts.append(_moved(heading, 0, y + 10))
+        y += deep + 11 if group else 0.0
         for bar in bars:
             words, deep = _paragraph(bar.text, width, lines=2)
             parts.append(_moved(words, 0, y))
@@ -284,7 +284,7 @@ def _chart(chart: Chart, width: float) -> Block:
                     f'<line class="zero" x1="{zero:.1f}" x2="{zero:.1f}" y1="{top - 2:.0f}" '
                     f'y2="{y - 4:.0f}"/>'
                 )
-            y += 2
+            y += 4
     return "".join(parts), y
 
 

@@ -450,12 +450,20 @@ def _ems(width: float, size: float = _SMALL) -> float:
 def _width(axes: Axes) -> float:
     """Width of axes in inches; of those that a layout will enlarge, no less than that later."""
     figure = axes.get_figure(root=True)
-    return 5.0 if figure is None else float(axes.get_position().width * figure.get_figwidth())
+    return (
+        5.0
+        if figure is None
+        else float(axes.get_position(original=True).width * figure.get_figwidth())
+    )
 
 
 def _height(axes: Axes) -> float:
     figure = axes.get_figure(root=True)
-    return 4.0 if figure is None else float(axes.get_position().height * figure.get_figheight())
+    return (
+        4.0
+        if figure is None
+        else float(axes.get_position(original=True).height * figure.get_figheight())
+    )
 
 
 def _column(count: int, margin: float, gap: float) -> float:

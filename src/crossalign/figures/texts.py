@@ -10,15 +10,15 @@ from collections.abc import Iterator
 _WIDTHS = {
     letter: width
     for width, letters in {
-        0.3: "'IJijl",
-        0.35: " ,./:;\\|",
+        0.3: "'ijl",
+        0.35: "IJ ,./:;\\|",
         0.4: "()-[]ft",
         0.5: '!r"*_`',
         0.6: "?cszFLkvxy",
         0.65: "$0123456789EPSTYabdeghnopqu{}",
         0.75: "ABCKRVXZNU",
         0.85: "&DGHOQ#+<=>^w~",
-        1.0: "M%@Wm\u2026\u2014\u00d7\u00b1",
+        1.0: "M%@Wm",
     }.items()
     for letter in letters
 }
@@ -103,8 +103,7 @@ def _letter_width(letter: str) -> float:
     if unicodedata.combining(letter):
         return 0.0
     base = unicodedata.normalize("NFD", letter)[0]
-    wide = 1.0 if unicodedata.east_asian_width(letter) in "WF" else 0.85
-    return _WIDTHS.get(base, wide)
+    return _WIDTHS.get(base, 1.0)
 
 
 def _pieces(word: str, room: float) -> Iterator[str]:

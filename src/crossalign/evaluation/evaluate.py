@@ -179,7 +179,8 @@ def _results(setup: Setup, walks: list[Walk], known: Sequence[Cell]) -> dict[str
         "about_runs": _about_runs(request),
         "temperature": request.temperature,
         "results": rows,
-        "comparisons": comparisons(boards, request.seed),
+        "baseline": request.baseline,
+        "comparisons": comparisons(boards, request.baseline),
         "reported": _reported(setup, rows, known),
     }
 

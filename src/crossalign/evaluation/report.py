@@ -37,6 +37,7 @@ class Table:
         rows: Cells.
         texts: How many of the first columns hold texts; the rest hold numbers.
         note: What to know about it.
+        link: A file beside the report and what to call it.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     texts: int = 1
     note: str = ""
+    link: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ def markdown(page: Page) -> str:
             lines += [markdown_table(part), ""]
         if part.note:
             lines += [part.note, ""]
+        if isinstance(part, Table) and part.link is not None:
+            lines += [f"[{part.link[1]}]({part.link[0]})", ""]
     return "\n".join(lines)
 
 
@@ -146,6 +150,7 @@ def html(page: Page) -> str:
         f"<h2>{escape(part.title)}</h2>\n"
         + (part.svg if isinstance(part, Plot) else _html_table(part))
         + (f'<p class="note">{escape(part.note)}</p>' if part.note else "")
+        + _html_link(part)
         for part in page.parts
     )
     paragraphs = "\n".join(f"<p>{escape(text)}</p>" for text in page.introduction)
@@ -164,6 +169,13 @@ def html(page: Page) -> str:
 </body>
 </html>
 """
+
+
+def _html_link(part: Table | Plot) -> str:
+    if isinstance(part, Plot) or part.link is None:
+        return ""
+    file, name = map(escape, part.link)
+    return f'<p><a href="{file}">{name}</a></p>'
 
 
 def _html_table(table: Table) -> str:
@@ -230,6 +242,7 @@ def evaluation_page(content: dict[str, Any]) -> Page:
             f"{data['shared_names']} classes share their name with one before them, so they can "
             "never be predicted."
         )
+    introduction += data["notes"]
     failed = max(row["failed"] for row in rows)
     if failed:
         introduction.append(f"{failed} images could not be read and are left out.")
@@ -241,9 +254,11 @@ def evaluation_page(content: dict[str, Any]) -> Page:
     )
     parts: list[Table | Plot] = [_accuracies(rows)]
     parts += [_published(content["reported"])] if content["reported"] else []
-    parts += [_comparisons(content["comparisons"])] if content["comparisons"] else []
+    if content["comparisons"]:
+        parts.append(_comparisons(content["comparisons"], content["baseline"]))
     parts += _plots(rows)
     parts += [_confusions(row) for row in rows if row["confusions"]]
+    parts.append(_made(content["made"]))
     return Page(f"Evaluation on {data['name']}", tuple(introduction), tuple(parts))
 
 
@@ -274,6 +289,7 @@ def _published(rows: list[dict[str, Any]]) -> Table:
             row["encoder"],
             row["method"],
             row["source"],
+            "; ".join(row["departures"]) or "nothing known",
             f"{row['reported']:.2f}",
             f"{row['here']:.2f}",
             f"{row['here'] - row['reported']:+.2f}",
@@ -282,34 +298,81 @@ def _published(rows: list[dict[str, Any]]) -> Table:
     )
     return Table(
         "Beside published numbers",
-        ("encoder", "method", "source", "published", "here", "points"),
+        ("encoder", "method", "source", "what differs", "published", "here", "points"),
         cells,
-        texts=3,
+        texts=4,
+        note="What differs: settings other than those of the published run; a number beside any is "
+        "not a repetition. Files of class names and descriptions are taken for the published ones.",
     )
 
 
-def _comparisons(rows: list[dict[str, Any]]) -> Table:
+def family(baseline: str | None, pairs: int) -> str:
+    """Say which comparisons p values are adjusted for.
+
+    Args:
+        baseline: The method that all others are compared with, if there is one.
+        pairs: How many comparisons there are.
+
+    Returns:
+        Such as ``all 3 pairs of this table``.
+    """
+    if baseline is None:
+        return f"all {pairs} pairs of this table" if pairs > 1 else "this one pair"
+    return f"the {pairs} comparison{'s' * (pairs > 1)} with {baseline} in this table"
+
+
+def comparison_cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """Write the numbers of a comparison.
+
+    Args:
+        row: One of ``comparisons`` in ``results.json``.
+
+    Returns:
+        Cells for the columns ``COMPARISON_HEAD``.
+    """
+    return (
+        f"{100 * row['difference']:+.1f}",
+        f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
+        f"{row['second_better']} / {row['first_better']}",
+        f"{row['p']:.2g}",
+        f"{row['p_adjusted']:.2g}",
+        "yes" if row["significant"] else "no",
+    )
+
+
+COMPARISON_HEAD = ("difference", "[95 %]", "better / worse", "p", "p adjusted", "significant")
+
+COMPARISON_NOTE = (
+    "Images are what chance draws; several runs enter with their mean for each image. Better / "
+    "worse: images on which the second did better or worse than the first. p: paired sign-flip "
+    "test of the mean difference, which with one run each is McNemar's exact test. Adjusted "
+    "(Holm) for {family}; significant: adjusted p below 0.05. The intervals (Agresti and Min) are "
+    "each for one pair alone and not adjusted: one that leaves out 0 beside a \"no\" says that the "
+    "difference would stand had only these two been compared. What is not significant may be noise."
+)
+
+
+def _comparisons(rows: list[dict[str, Any]], baseline: str | None) -> Table:
     cells = tuple(
-        (
-            " ".join(row["first"]),
-            " ".join(row["second"]),
-            f"{100 * row['difference']:+.1f}",
-            f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}",
-            f"{row['only_first']} / {row['only_second']}",
-            f"{row['p']:.3g}",
-            f"{row['p_adjusted']:.3g}",
-            "yes" if row["significant"] else "no",
-        )
-        for row in rows
+        (" ".join(row["first"]), " ".join(row["second"]), *comparison_cells(row)) for row in rows
     )
-    note = (
-        "Difference of the second less the first in points, with the 95 % interval of a paired "
-        "bootstrap over images. McNemar's exact test on the first run; p adjusted for the number "
-        "of pairs (Holm). A difference that is not significant may be noise."
+    note = "Difference of the second less the first in points. " + COMPARISON_NOTE.format(
+        family=family(baseline, len(rows))
     )
-    head = ("first", "second", "difference", "[95 %]", "only first / only second right", "p",
-            "p adjusted", "significant")  # fmt: skip
+    head = ("first", "second", *COMPARISON_HEAD)
     return Table("Comparisons", head, cells, texts=2, note=note)
+
+
+def _made(rows: list[list[str]]) -> Table:
+    return Table(
+        "How this was made",
+        ("what", "how"),
+        tuple((what, how) for what, how in rows),
+        texts=2,
+        note="Everything else it depends on, with digests of images and texts, is in the receipt; "
+        "`crossalign evaluate --check` repeats it.",
+        link=("receipt.json", "receipt.json"),
+    )
 
 
 def _plots(rows: list[dict[str, Any]]) -> list[Plot]:

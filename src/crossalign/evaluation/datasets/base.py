@@ -46,6 +46,7 @@ class Dataset:
             one twice.
         total: Number of images.
         templates: Templates published for this data set; none where the common ones are used.
+        notes: What one should know about how it was read, such as folders that were left out.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     total: int
     _examples: Callable[[], Iterable[Example]] = field(repr=False, compare=False)
     templates: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Example]:
         return iter(self._examples())

@@ -20,7 +20,8 @@ from crossalign._progress import PassProgress
 from crossalign.evaluation import Request, ablate, evaluate
 from crossalign.evaluation.ablation import verdict
 from crossalign.evaluation.cost import measure, table
-from crossalign.evaluation.report import Table, crops_shown, markdown_table, percent
+from crossalign.evaluation.page import Table, markdown_table
+from crossalign.evaluation.report import crops_shown, percent
 from crossalign.evaluation.run import prepare
 
 BASELINE = "clip"

@@ -106,6 +106,6 @@ def test_plots_escape_and_stay_inside():
     svg = dots_svg(rows, title="a < b", x="x")
     assert "<b>" not in svg
     lines = [Series(f"line {n}", ((0, 0.1 * n), (1, 0.2 * n)), marks=True) for n in range(9)]
-    svg = lines_svg(lines, title="t", x="x", y="y", diagonal=True)
+    svg = lines_svg(lines, title="t", x="x", y="y")
     assert svg.count("<polyline") == 9
     assert "nan" not in svg

@@ -18,7 +18,7 @@ from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import classes_for
-from crossalign.evaluation.report import Table
+from crossalign.evaluation.page import Table
 from crossalign.evaluation.run import Setup, examples
 from crossalign.images import content_digest, load_image
 from crossalign.methods import METHODS, Method

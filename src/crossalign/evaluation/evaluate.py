@@ -17,6 +17,7 @@ from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
 from crossalign.evaluation.differences import Difference, compare
 from crossalign.evaluation.made import departures, how_made, published_departures, unused
+from crossalign.evaluation.page import write
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
@@ -106,7 +107,7 @@ def evaluate(
         target = predictions.with_suffix(".parquet")
         _write_whole(target, lambda path: _write_parquet(setup, walks, path))
     write_json(out / "results.json", content)
-    report.write(report.evaluation_page(content), out)
+    write(report.evaluation_page(content), out)
     write_json(
         out / receipts.FILE,
         receipts.make(

@@ -41,16 +41,15 @@ def how_made(setup: Setup, command: Sequence[str]) -> list[list[str]]:
     Returns:
         Pairs of what is said and how it was.
     """
-    request, dataset = setup.request, setup.dataset
+    request = setup.request
     found = [["command", shlex.join(command)]] if command else []
     if request.per_class is not None:
         found.append(["images", f"the first {request.per_class} of each class at most"])
     if request.partial:
         found.append(["images", "what was there (--partial), not the whole published set"])
     found.append(["class names", request.names or "the data set's own"])
-    for what in ("descriptions", "descriptors"):
-        if getattr(request, what) is not None:
-            found.append([what, getattr(request, what)])
+    files = {what: getattr(request, what) for what in ("descriptions", "descriptors")}
+    found += [[what, file] for what, file in files.items() if file is not None]
     if not request.bank:
         found.append(["bank of descriptions", "not used"])
     for model, encoder in setup.encoders.items():

@@ -387,12 +387,26 @@ def image_names(folder: Path) -> list[str]:
     Returns:
         Sorted names below the folder, with ``/`` between folders.
     """
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_ENDINGS
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    return sorted(path.relative_to(folder).as_posix() for path in _images(folder))
+
+
+def has_images(folder: Path) -> bool:
+    """Tell whether there is an image in a folder or below it.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        True at the first one found.
+    """
+    return next(_images(folder), None) is not None
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in IMAGE_ENDINGS and not hidden:
+            yield path
 
 
 def subfolders(folder: Path) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 
 import pytest
 
 from crossalign import METHODS, EvaluationError
 from crossalign.evaluation import FACTORS, Request, ablate, check
-from crossalign.evaluation.cost import STAGES, measure, table, to_json
+from crossalign.evaluation.cost import CLASS_STAGES, STAGES, measure, tables, to_json
 from crossalign.evaluation.plots import Series, dots_svg, lines_svg, ticks
 from crossalign.evaluation.run import prepare
 
@@ -77,16 +78,44 @@ def test_unusable_ablations_are_refused(photos, encoders, tmp_path):
 
 
 def test_costs_are_told_by_stage(photos, encoders):
+    (photos / "blue_wall" / "0.png").write_bytes(b"broken")
     costs = measure(prepare(request(photos, methods=("cupl", "wca"))), images=3)
-    assert [cost.method for cost in costs] == ["clip", "cupl", "wca"]
-    assert [cost.views for cost in costs] == [1, 1, 5]
-    for cost in costs:
+    assert (costs.images, costs.skipped) == (3, ("blue_wall/0.png",))
+    assert [cost.method for cost in costs.methods] == ["clip", "cupl", "wca"]
+    assert [cost.views for cost in costs.methods] == [1, 1, 5]
+    for cost in costs.methods:
         assert tuple(cost.stages) == STAGES
+        assert tuple(cost.class_stages) == CLASS_STAGES
         assert cost.image_seconds == pytest.approx(sum(cost.stages.values()))
-        assert min(cost.stages.values()) > 0
-    assert costs[2].memory["cut"] >= 5 * 8 * 8 * 3  # its own views at least
-    assert table(costs).rows[0][-3] == "1.0"
+        assert cost.class_seconds == pytest.approx(sum(cost.class_stages.values()))
+        assert min(*cost.stages.values(), *cost.class_stages.values()) > 0
+        assert cost.process_bytes is None  # the fake encoder lives in this process alone
+    clip, cupl, wca = costs.methods
+    assert wca.memory["cut"] >= 5 * 8 * 8 * 3  # its own views at least
+    assert clip.class_bytes > 3 * 16 * 4  # label, text and vector of 16 numbers
+    assert cupl.class_bytes > clip.class_bytes + (cupl.texts - 1) * 16 * 4
+    images, classes = tables(costs)
+    assert images.rows[0][-1] == "1.0"
+    assert classes.rows[0][1] == "1.0"
     assert json.loads(json.dumps(to_json(costs)))[2]["views"] == 5
+    for path in photos.rglob("*.png"):
+        path.write_bytes(b"broken")
+    with pytest.raises(EvaluationError, match=r"none \(12 cannot be\)"):
+        measure(prepare(request(photos)), images=1)
+
+
+def test_slow_texts_are_the_text_encoder_s(photos, encoders):
+    setup = prepare(request(photos))
+    (encoder,) = setup.encoders.values()
+    quick = encoder.encode_texts
+
+    def slow(texts):
+        time.sleep(0.03)
+        return quick(texts)
+
+    encoder.encode_texts = slow
+    for cost in measure(setup, images=1).methods:
+        assert cost.class_stages["text encoder"] > max(0.009, cost.class_stages["pooling"])
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,7 @@ def ablate(
         "dataset": content["dataset"],
         "method": base.name,
         "failed": max(row["failed"] for found in rows.values() for row in found["variants"]),
+        "protocol": request.protocol,
         "about_runs": content["about_runs"],
         "factors": rows,
         "made": [*made, [f"method {base.name}", changed or "its own settings"]],
@@ -177,7 +178,8 @@ def page(result: dict[str, Any]) -> Page:
         f"Variants of {result['method']} on {data['name']}: {data['images']} images of "
         f"{data['classes']} classes"
         + (f", of which {failed} could not be read and are left out. " if failed else ". ")
-        + f"{result['about_runs']} Top-1 accuracy in per cent with 95 % intervals (Wilson).",
+        + f"Protocol {result['protocol']}; {result['about_runs']} Top-1 accuracy in per cent with "
+        "95 % intervals (Wilson).",
         *data["notes"],
         (
             "A difference counts as significant where the paired sign-flip test over images (with "
@@ -231,13 +233,15 @@ def verdict(content: dict[str, Any]) -> str:
     """
     sure = [row for row in content["comparisons"] if row["significant"]]
     pairs = len(content["comparisons"])
+    if not sure and pairs == 1:
+        return "The difference is not significant."
     if not sure:
         return f"None of the {pairs} differences is significant."
     listed = "; ".join(
         f"{row['second'][1]} against {row['first'][1]} {100 * row['difference']:+.1f}"
         for row in sorted(sure, key=lambda row: -abs(row["difference"]))[:5]
     )
-    return f"{len(sure)} of {pairs} differences are significant, the largest: {listed} points."
+    return f"Significant: {len(sure)} of {pairs} differences, the largest: {listed} points."
 
 
 def _plot(factor: Factor, rows: list[dict[str, Any]]) -> Plot:

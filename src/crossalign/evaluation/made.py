@@ -53,9 +53,8 @@ def how_made(setup: Setup, command: Sequence[str]) -> list[list[str]]:
     if not request.bank:
         found.append(["bank of descriptions", "not used"])
     for model, encoder in setup.encoders.items():
-        asked = "" if request.dtype is None else f", asked for in {request.dtype}"
-        found.append([f"encoder {model}", f"revision {encoder.card.revision}{asked}"])
-        found.append([f"fingerprint of {model}", fingerprint(encoder)])
+        asked = "" if request.dtype is None else f"; asked for in {request.dtype}"
+        found.append([f"encoder {model}", fingerprint(encoder) + asked])
     for method, given in zip(setup.methods, request.methods, strict=True):
         own = METHODS.get(method.name, get_method(given))
         changed = departures(method, own, request)

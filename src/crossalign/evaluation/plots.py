@@ -194,11 +194,15 @@ def panels_svg(panels: Sequence[Panel], *, title: str, x: str, y: str) -> str:
 
 
 _COLUMNS, _PANEL, _PANEL_STEP = 3, 152, 192
+_NAME = 26  # characters that fit above a panel
 
 
 def _panel(panel: Panel, left: int, top: int, first: bool) -> list[str]:
     across, up = _Axis((0, 1), left, left + _PANEL), _Axis((0, 1), top + _PANEL, top)
-    body = [f'<text x="{left}" y="{top - 8}">{escape(panel.name)}</text>']
+    name = panel.name if len(panel.name) <= _NAME else "…" + panel.name[1 - _NAME :]
+    body = [
+        f'<text x="{left}" y="{top - 8}"><title>{escape(panel.name)}</title>{escape(name)}</text>'
+    ]
     for value in (0, 0.5, 1):
         body.append(
             f'<line class="g" x1="{left}" y1="{up(value):.1f}" x2="{left + _PANEL}" '

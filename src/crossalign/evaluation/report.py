@@ -72,9 +72,9 @@ def evaluation_page(content: dict[str, Any]) -> Page:
     parts += [_published(content["reported"])] if content["reported"] else []
     if content["comparisons"]:
         parts.append(_comparisons(content["comparisons"], content["baseline"]))
+    parts.append(made_table(content["made"], ("receipt.json",)))
     parts += _plots(rows)
     parts += [_confusions(row) for row in rows if row["confusions"]]
-    parts.append(made_table(content["made"], ("receipt.json",)))
     return Page(f"Evaluation on {data['name']}", tuple(introduction), tuple(parts))
 
 
@@ -162,9 +162,9 @@ COMPARISON_NOTE = (
     "Images are what chance draws; several runs enter with their mean for each image. Better / "
     "worse: images on which the second did better or worse than the first. p: paired sign-flip "
     "test of the mean difference, which with one run each is McNemar's exact test. Adjusted "
-    "(Holm) for {family}; significant: adjusted p below 0.05. The intervals (Agresti and Min) are "
-    'each for one pair alone and not adjusted: one that leaves out 0 beside a "no" says that the '
-    "difference would stand had only these two been compared. What is not significant may be noise."
+    "(Holm) for {family}; significant: adjusted p below 0.05. The intervals (Agresti and Min, "
+    "95 % each) are not adjusted for the number of comparisons, so one may leave out 0 beside a "
+    '"no". What is not significant may be noise.'
 )
 
 

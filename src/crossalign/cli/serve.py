@@ -24,7 +24,13 @@ def serve(
     dtype: Dtype = None,
     device: Device = None,
     method: MethodName = "wca",
-    crops: Annotated[int, typer.Option(help="Crops of requests that name no number.")] = 60,
+    crops: Annotated[
+        int | None,
+        typer.Option(
+            help="Crops of requests that name no number.",
+            show_default="each method's own, 60 for wca",
+        ),
+    ] = None,
     token_file: Annotated[
         Path | None,
         typer.Option(

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from crossalign import __version__
 from crossalign.encoders.base import Encoder
-from crossalign.methods import METHODS
+from crossalign.methods import METHODS, Method
 from crossalign.server import metrics, schemas
 from crossalign.server.answers import AsciiJSON, add_handlers
 from crossalign.server.class_sets import NAME_PATTERN, ClassSet
@@ -229,22 +229,29 @@ def _info(found: ClassSet) -> dict[str, Any]:
     }
 
 
-def _offer(service: Service) -> dict[str, Any]:
-    settings = service.settings
+def _method(method: Method, settings: Settings) -> dict[str, Any]:
     use = {"descriptors": "required", "descriptions": "used"}
     return {
+        "name": method.name,
+        "crops": _own_crops(method, settings),
+        "auto": method.crops is not None and method.crop_weighting == "softmax",
+        "descriptions": use.get(method.texts, "unused"),
+        "source": method.source,
+    }
+
+
+def _own_crops(method: Method, settings: Settings) -> int:
+    return 0 if method.crops is None else settings.usual_crops(method.crops.count)
+
+
+def _offer(service: Service) -> dict[str, Any]:
+    settings = service.settings
+    methods = [_method(method, settings) for method in METHODS.values()]
+    return {
         "models": [dataclasses.asdict(service.batches.card)],
-        "methods": [
-            {
-                "name": method.name,
-                "crops": method.crops is not None,
-                "descriptions": use.get(method.texts, "unused"),
-                "source": method.source,
-            }
-            for method in METHODS.values()
-        ],
+        "methods": methods,
         "default_method": settings.method,
-        "default_crops": settings.crops,
+        "default_crops": _own_crops(METHODS[settings.method], settings),
         "limits": {
             "body_bytes": settings.max_body_bytes,
             "pixels": settings.max_pixels,

@@ -56,7 +56,10 @@ class LabelFields(Strict):
     method: Annotated[str | None, Field(description="Name of a method, see /v1/models.")] = None
     crops: Annotated[
         Annotated[StrictInt, Field(ge=1)] | Literal["auto"] | None,
-        Field(description="Crops, for methods that take any; auto stops as soon as it is sure."),
+        Field(
+            description="Crops, for methods that take any; by default the method's own number, see "
+            "/v1/models. auto stops as soon as it is sure."
+        ),
     ] = None
     seed: Annotated[
         StrictInt, Field(ge=0, lt=2**63, description="For random crops and random words.")
@@ -81,6 +84,14 @@ class ExplainFields(LabelFields):
             description="Without labels, how many classes to explain, the best first.",
         ),
     ] = 2
+    against: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            description="Class that the first one explained is compared with; by default the best "
+            "of the others.",
+        ),
+    ] = None
 
 
 class ImageField(Strict):
@@ -143,17 +154,94 @@ class Classified(BaseModel):
     cost: Cost
 
 
+class RegionAdds(BaseModel):
+    """A region and what it adds; of regions that show nearly the same, one is listed."""
+
+    crop: Annotated[int, Field(description="Its place among the boxes.")]
+    adds: Annotated[float, Field(description="To the score, or to the difference of two scores.")]
+    label: Annotated[str, Field(description="The class it speaks for.")]
+    description: Annotated[int, Field(description="Place of the description that stands out here.")]
+    text: Annotated[str, Field(description="That description.")]
+
+
 class ClassExplained(BaseModel):
     """The score of one class, taken apart: all terms add up to it."""
 
     label: str
     score: float
+    whole_score: Annotated[
+        float, Field(description="What it would be with the whole image as the only crop.")
+    ]
     descriptions: list[str]
     description_weights: Annotated[list[float], Field(description="v, adding up to 1.")]
+    similarity: Annotated[
+        list[list[float]],
+        Field(description="Cosine of crop i with description j, a row a crop; of any weight."),
+    ]
+    whole_similarity: Annotated[
+        list[float], Field(description="Cosine of the whole image with each description.")
+    ]
     terms: Annotated[
         list[list[float]],
         Field(description="What crop i meeting description j adds to the score, a row a crop."),
     ]
+    regions: Annotated[list[RegionAdds], Field(description="Those that add most, largest first.")]
+
+
+class DescriptionAdds(BaseModel):
+    """A description and what it adds to the difference of two scores."""
+
+    text: str
+    adds: Annotated[float, Field(description="Above zero it speaks for the first class.")]
+
+
+class Side(BaseModel):
+    """One of two classes that are compared."""
+
+    label: str
+    score: float
+    descriptions: list[DescriptionAdds]
+
+
+class ContrastExplained(BaseModel):
+    """Why one class and not another: crops, and likewise descriptions, add up to the difference."""
+
+    first: Side
+    second: Side
+    difference: Annotated[float, Field(description="The first score less the second.")]
+    by_crop: Annotated[
+        list[float],
+        Field(description="What each crop adds to the difference; below zero for the second."),
+    ]
+    regions: Annotated[list[RegionAdds], Field(description="Those that decide most.")]
+
+
+class FlipExplained(BaseModel):
+    """The fewest crops without which another class is the best."""
+
+    crops: Annotated[list[int], Field(description="Places among the boxes, the weightiest first.")]
+    becomes: Annotated[str, Field(description="The class that is the best without them.")]
+
+
+class StabilityExplained(BaseModel):
+    """How much the label depends on which crops were taken; not how likely it is right."""
+
+    label: Annotated[str, Field(description="The best class.")]
+    rival: Annotated[str, Field(description="What it is compared with.")]
+    margin: Annotated[float, Field(description="By how much it leads.")]
+    standard_error: Annotated[
+        float | None,
+        Field(description="Of the margin, over crops (jackknife); null where it is not defined."),
+    ]
+    agreement: Annotated[
+        float,
+        Field(description="Share of crop sets drawn from these in which the label is the best."),
+    ]
+    resamples: Annotated[int, Field(description="How many crop sets were drawn.")]
+    flips_alone: Annotated[
+        list[int], Field(description="Crops each of which, left out alone, changes the label.")
+    ]
+    flip: Annotated[FlipExplained | None, Field(description="Null if nothing changes the label.")]
 
 
 class Explained(Classified):
@@ -165,6 +253,14 @@ class Explained(Classified):
     ]
     crop_weights: Annotated[list[float], Field(description="w, adding up to 1.")]
     explanations: Annotated[list[ClassExplained], Field(description="In the order asked for.")]
+    contrast: Annotated[
+        ContrastExplained | None,
+        Field(description="The first class explained against another; null with a single class."),
+    ]
+    stability: Annotated[
+        StabilityExplained | None,
+        Field(description="Null with a single class, and for methods of the whole image."),
+    ]
 
 
 class ClassSetInfo(BaseModel):
@@ -208,7 +304,10 @@ class MethodInfo(BaseModel):
     """A method by name."""
 
     name: str
-    crops: Annotated[bool, Field(description="Whether it looks at crops.")]
+    crops: Annotated[
+        int, Field(description="Crops where a request names none; 0 if it takes no crops at all.")
+    ]
+    auto: Annotated[bool, Field(description="Whether it can stop as soon as it is sure.")]
     descriptions: Annotated[
         Literal["required", "used", "unused"],
         Field(description="What becomes of descriptions; where unused, names alone will do."),
@@ -233,7 +332,7 @@ class Models(BaseModel):
     models: list[ModelInfo]
     methods: list[MethodInfo]
     default_method: str
-    default_crops: int
+    default_crops: Annotated[int, Field(description="Those of the default method.")]
     limits: Limits
 
 

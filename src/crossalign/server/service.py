@@ -18,12 +18,13 @@ from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder
 from crossalign.errors import CrossalignError
 from crossalign.images import stored_pixels
-from crossalign.predictions import Explanation, Prediction
+from crossalign.predictions import Prediction
 from crossalign.server.answers import ApiError, AsciiJSON, unprocessable
 from crossalign.server.batching import BatchingEncoder
 from crossalign.server.class_sets import ClassMemory, ClassSets
 from crossalign.server.intake import Body, find_classes, json_fields, understand
 from crossalign.server.metrics import Metrics
+from crossalign.server.reasons import check_labels, reasons
 from crossalign.server.schemas import (
     ClassifyRequest,
     ExplainFields,
@@ -167,15 +168,10 @@ class Service:
     def explain(self, body: Body) -> AsciiJSON:
         """Label an image and take the scores of some classes apart."""
         image, given = understand(body, ExplainRequest, ExplainFields)
-        prediction, answer = self._label(image, given)
-        labels = given.labels or [label for label, _ in prediction.ranked(given.best)]
-        if len(set(labels)) < len(labels):
-            raise unprocessable("labels", "expected different classes to explain; got one twice.")
-        explanations = [prediction.explain(label) for label in labels]
-        first = explanations[0]
-        answer["boxes"] = first.boxes.tolist()
-        answer["crop_weights"] = first.crop_weights.tolist()
-        answer["explanations"] = [_explained(explanation) for explanation in explanations]
+        prediction, answer = self._label(
+            image, given, lambda found: check_labels(given, found.classes)
+        )
+        answer |= reasons(prediction, given, crops=answer["crops"] > 0)
         return AsciiJSON(answer)
 
     def create_class_set(self, body: Body) -> AsciiJSON:
@@ -192,9 +188,16 @@ class Service:
             201,
         )
 
-    def _label(self, image: bytes, given: LabelFields) -> tuple[Prediction, dict[str, Any]]:
+    def _label(
+        self,
+        image: bytes,
+        given: LabelFields,
+        check: Callable[[Classifier], None] | None = None,
+    ) -> tuple[Prediction, dict[str, Any]]:
         start = time.monotonic()
         classifier = self._classifier(given)
+        if check is not None:
+            check(classifier)
         ready = time.monotonic()
         with self._pixels.holding(stored_pixels(image)), self.batches.expecting():
             try:
@@ -234,9 +237,11 @@ class Service:
         base.prepare()
         if base.method.crops is None:
             return base
-        usual = self.settings.crops
-        crops = Adaptive(minimum=min(4, usual), maximum=usual) if given.crops == "auto" else None
-        return base.with_crops(crops or given.crops or usual, given.seed)
+        if given.crops == "auto":
+            usual = self.settings.usual_crops(Adaptive().maximum)
+            return base.with_crops(Adaptive(minimum=min(4, usual), maximum=usual), given.seed)
+        usual = self.settings.usual_crops(base.method.crops.count)
+        return base.with_crops(given.crops or usual, given.seed)
 
     def _base(self, given: LabelFields, method: str) -> Classifier:
         if given.class_set is None:
@@ -250,13 +255,3 @@ class Service:
         if method == self.settings.method and method != "waffle":
             return chosen.classifier
         return self._memory.get(chosen.classes, method, given.seed)
-
-
-def _explained(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "label": explanation.label,
-        "score": explanation.score,
-        "descriptions": list(explanation.descriptions),
-        "description_weights": explanation.description_weights.tolist(),
-        "terms": explanation.terms.tolist(),
-    }

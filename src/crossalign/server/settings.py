@@ -23,7 +23,7 @@ class Settings:
 
     Args:
         method: Method of requests that name none.
-        crops: Number of crops of requests that name none.
+        crops: Number of crops of requests that name none; None takes each method's own.
         max_body_bytes: Largest body of a request.
         max_pixels: Largest image; it is refused before it is decoded.
         pixels_at_once: Pixels of all images that are worked on together; an image beyond that is
@@ -52,7 +52,7 @@ class Settings:
     """
 
     method: str = "wca"
-    crops: int = 60
+    crops: int | None = None
     max_body_bytes: int = 16_000_000
     max_pixels: int = 32_000_000
     pixels_at_once: int = 64_000_000
@@ -85,7 +85,9 @@ class Settings:
                     f"expected {field.name} as a {'whole ' if whole else ''}number from {least} "
                     f"up; got {value!r}."
                 )
-        if self.crops > self.max_crops:
+        if self.crops is not None and (type(self.crops) is not int or self.crops < 1):
+            raise ServerError(f"expected crops as a whole number from 1 up; got {self.crops!r}.")
+        if self.crops is not None and self.crops > self.max_crops:
             raise ServerError(f"crops is {self.crops}, above max_crops, {self.max_crops}.")
         if self.kept_texts < self.max_texts:
             raise ServerError(
@@ -97,6 +99,21 @@ class Settings:
                 "expected a token of 16 to 512 printable ASCII characters without spaces; got "
                 f"{len(self.token)} characters. `openssl rand -hex 32` makes a good one."
             )
+
+    def usual_crops(self, own: int) -> int:
+        """Say how many crops are taken where a request does not say.
+
+        Args:
+            own: The number of crops of its method.
+
+        Returns:
+            The service's number, or else the method's own, within ``max_crops``.
+
+        Example:
+            >>> Settings(max_crops=50).usual_crops(60), Settings(crops=20).usual_crops(60)
+            (50, 20)
+        """
+        return min(own if self.crops is None else self.crops, self.max_crops)
 
 
 def find_token(file: Path | None) -> str | None:

@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 
 from crossalign import Classifier, Prediction
-from crossalign.figures.pictures import MAX_SIDE
 from crossalign.figures.maps import maps
+from crossalign.figures.pictures import MAX_SIDE
 from crossalign.figures.summary import region_note, summarise
 from crossalign.images import load_image
 from crossalign.report import CLASSES_SHOWN, DESCRIPTIONS_SHOWN, Entry, write_report

@@ -89,7 +89,7 @@ class Job:
             try:
                 with current(self):
                     result = work()
-            except BaseException as error:  # noqa: BLE001 - raised where the result is waited for
+            except BaseException as error:
                 failure = error
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(settle, result, failure)

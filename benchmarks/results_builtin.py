@@ -18,19 +18,29 @@ from accuracy import FLAT, PROMPTS, SETS
 from crossalign import METHODS
 from crossalign._progress import PassProgress
 from crossalign.evaluation import Request, ablate, evaluate
-from crossalign.evaluation.ablation import verdict
-from crossalign.evaluation.cost import measure, table
-from crossalign.evaluation.report import Table, crops_shown, markdown_table, percent
+from crossalign.evaluation.ablation import HEAD, cells, verdict
+from crossalign.evaluation.cost import measure, tables
+from crossalign.evaluation.page import Table, markdown_table
+from crossalign.evaluation.report import (
+    COMPARISON_HEAD,
+    COMPARISON_NOTE,
+    comparison_cells,
+    crops_shown,
+    percent,
+)
 from crossalign.evaluation.run import prepare
 
 BASELINE = "clip"
 INTRODUCTION = (
-    "Top-1 accuracy in per cent. ± is the standard deviation of a run over seeds with fresh "
-    "crops; the interval covers the chance in which images were there (Wilson, 95 %). The "
-    "difference is to plain CLIP (label prompt, whole image) on the same images, with the "
-    "interval of a paired bootstrap. It is called significant where McNemar's exact test says "
-    "so after Holm's correction for all pairs of methods on that set; **what is not "
-    "significant may be noise.** `wca-flat` is WCA with equal weights."
+    (
+        "Top-1 accuracy in per cent. ± is the standard deviation of a run over seeds with fresh "
+        "crops; the interval covers the chance in which images were there (Wilson, 95 %). The "
+        f"difference is to plain CLIP (`{BASELINE}`: label prompt, whole image) on the same "
+        "images. `wca-flat` is WCA with equal weights."
+    ),
+    COMPARISON_NOTE.format(
+        family=f"the comparisons with `{BASELINE}` in one table, each set of photos for itself"
+    ),
 )
 
 
@@ -56,16 +66,19 @@ def main() -> int:
         with PassProgress() as shown:
             content = evaluate(request, options.work / name / "family", on_progress=shown)
             varied = ablate(
-                dataclasses.replace(request, methods=("wca",)),
+                dataclasses.replace(request, methods=("wca",), baseline=None),
                 options.work / name,
                 factors=("parts",),
                 store=options.work / name / "family" / "store",
                 on_progress=shown,
             )
         sections += section(name, content, varied)
-    last = dataclasses.replace(request_for(options.sets[-1], options), methods=("cupl", "wca"))
-    costs = table(measure(prepare(last), images=options.cost_images))
-    sections += [f"## Cost, on {options.sets[-1]}", "", markdown_table(costs), "", costs.note, ""]
+    last = dataclasses.replace(
+        request_for(options.sets[-1], options), methods=("cupl", "wca"), baseline=None
+    )
+    sections += [f"## Cost, on {options.sets[-1]}", ""]
+    for laid in tables(measure(prepare(last), images=options.cost_images)):
+        sections += [markdown_table(laid), "", laid.note, ""]
     options.out.write_text("\n".join([*head(options), *sections]), encoding="utf-8")
     print(f"wrote {options.out}")
     return 0
@@ -86,6 +99,7 @@ def request_for(name: str, options: argparse.Namespace) -> Request:
         runs=options.runs,
         crops=options.crops,
         per_class=options.per_class,
+        baseline=BASELINE,
         **files,
     )
 
@@ -106,59 +120,39 @@ def head(options: argparse.Namespace) -> list[str]:
         shlex.join(words),
         "```",
         "",
-        INTRODUCTION,
-        "",
+        *(line for paragraph in INTRODUCTION for line in (paragraph, "")),
     ]
 
 
 def section(name: str, content: dict, varied: dict) -> list[str]:
     """Write the results of one set."""
     data = content["dataset"]
-    against = {
-        row["second"][1]: row for row in content["comparisons"] if row["first"][1] == BASELINE
-    }
-    rows = []
-    for row in content["results"]:
-        compared = against.get(row["method"])
-        rows.append(
-            (
-                row["method"],
-                row["texts"],
-                crops_shown(row),
-                percent(row["top1"]),
-                f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
-                "" if compared is None else f"{100 * compared['difference']:+.1f}",
-                ""
-                if compared is None
-                else f"{100 * compared['low']:+.1f} to {100 * compared['high']:+.1f}",
-                "" if compared is None else ("yes" if compared["significant"] else "no"),
-            )
-        )
-    columns = ("method", "texts", "crops", "top-1", "[95 %]", "less clip", "[95 %]", "significant")
-    sure = [row for row in content["comparisons"] if row["significant"]]
-    pairs = len(content["comparisons"])
-    named = "; ".join(f"{row['second'][1]} against {row['first'][1]}" for row in sure)
-    parts = varied["factors"]["parts"]
-    cells = tuple(
+    against = {row["second"][1]: comparison_cells(row) for row in content["comparisons"]}
+    rows = [
         (
-            row["name"],
+            row["method"],
+            row["texts"],
+            crops_shown(row),
             percent(row["top1"]),
             f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
+            *against.get(row["method"], ("",) * len(COMPARISON_HEAD)),
         )
-        for row in parts["variants"]
-    )
+        for row in content["results"]
+    ]
+    head = ("method", "texts", "crops", "top-1", "[95 %]", f"less {BASELINE}", *COMPARISON_HEAD[1:])
+    parts = varied["factors"]["parts"]
+    variants = tuple((row["name"], *cells(row)) for row in parts["variants"])
     return [
         f"## {name}: {data['images']} photos, {data['classes']} classes",
         "",
-        markdown_table(Table("", columns, tuple(rows), texts=3)),
+        markdown_table(Table("", head, tuple(rows), texts=3)),
         "",
-        f"Significant: {len(sure)} of {pairs} pairs of methods{f' ({named})' if sure else ''}.",
-        "",
+        *(f"{note}\n" for note in data["notes"]),
         "What crops, crop weights (w) and description weights (v) of `wca` add or take away:",
         "",
-        markdown_table(Table("", ("variant", "top-1", "[95 %]"), cells)),
+        markdown_table(Table("", ("variant", *HEAD), variants)),
         "",
-        verdict(parts),
+        verdict(parts) + " Adjusted for all pairs of the variants.",
         "",
     ]
 

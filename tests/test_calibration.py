@@ -50,6 +50,12 @@ def test_the_temperature_is_that_of_scikit_learns_logistic_regression():
     assert 1 / fit_temperature(scores, labels) == pytest.approx(regression.coef_[0, 0], rel=1e-4)
 
 
+def test_a_set_without_a_doubt_has_a_loss_of_nought():
+    scores, labels = np.eye(3)[np.arange(30) % 3] * 1000.0, np.arange(30) % 3
+    found = calibrate(scores, labels)
+    assert f"{found.before.log_loss:.3f} {found.after.log_loss:.3f}" == "0.000 0.000"
+
+
 def test_log_loss_and_reliability_are_scikit_learns():
     scores, labels = simulated()
     shares = confidences(scores, 0.03)
@@ -111,7 +117,7 @@ def test_a_calibration_comes_back_from_disk(tmp_path):
     assert Calibration.load(tmp_path / "c.json") == found
     assert found.after.log_loss < found.before.log_loss
     found.check_settings({"encoder": "e", "more": "x"})
-    with pytest.raises(CalibrationError, match="another encoder"):
+    with pytest.raises(CalibrationError, match=r"other settings \(encoder\)"):
         found.check_settings({"encoder": "f"})
 
 

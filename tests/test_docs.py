@@ -81,6 +81,7 @@ def folder(labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     pets = {"tabby cat": ["Pointed ears.", "A pink nose."], "pug": ["A flat, wrinkled face."]}
     (tmp_path / "pets.json").write_text(json.dumps(pets))
     (tmp_path / "classes.txt").write_text("tabby cat\npug\n")
+    (tmp_path / "background.txt").write_text("a cup of coffee\nan empty table\n")
     for name, photo in (("cat", "chelsea.png"), ("coffee", "coffee.png")):
         (tmp_path / "photos" / name).mkdir(parents=True)
         image = Image.open(photo_folder() / photo).convert("RGB")

@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.base import clone, is_classifier
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import accuracy_score, get_scorer
@@ -17,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from crossalign import Classifier, ZeroShotClassifier
 from crossalign.errors import CalibrationError, DescriptionError, ImageError
+from crossalign.estimator import UncalibratedWarning
 
 COLOURS = ["red", "green", "blue"]
 
@@ -39,8 +41,10 @@ def test_it_predicts_what_the_classifier_predicts(model, photos, encoder):
     assert fitted is model
     assert fitted.predict(images).tolist() == [one.label for one in predictions] == labels
     scores = fitted.decision_function(images)
-    np.testing.assert_array_equal(scores, [one.scores for one in predictions])
-    assert fitted.classes_.tolist() == COLOURS
+    assert fitted.classes_.tolist() == sorted(COLOURS), "as scikit-learn's scorers take them to be"
+    for column, name in enumerate(fitted.classes_):
+        expected = [one.scores[COLOURS.index(name)] for one in predictions]
+        np.testing.assert_array_equal(scores[:, column], expected)
     assert fitted.score(images, labels) == accuracy_score(labels, fitted.predict(images)) == 1.0
     assert fitted.predict([]).shape == (0,)
 
@@ -63,16 +67,127 @@ def test_classes_may_come_from_the_labels(encoder, photos):
 
 def test_mistakes_are_told(model, photos):
     images, labels = photos
-    with pytest.raises(CalibrationError, match="not fitted yet"):
-        model.predict(images)
+    for method in ("predict", "predict_proba", "decision_function"):
+        with pytest.raises(CalibrationError, match="not fitted yet") as caught:
+            getattr(model, method)(images)
+        assert isinstance(caught.value, NotFittedError)
     with pytest.raises(CalibrationError, match=r"among the 3 classes; got 'pink'"):
         model.fit(images, ["pink", *labels[1:]])
-    with pytest.raises(CalibrationError, match="at least 20"):
-        model.fit(images[:5], labels[:5])
+    with pytest.raises(CalibrationError, match="got"):
+        model.fit(images[:25], labels)
     with pytest.raises(ImageError, match="HTML"):
         model.fit().predict([b"<html>"])
     with pytest.raises(ValueError, match="unknown setting 'depth'"):
         model.set_params(depth=3)
+
+
+def test_few_photos_give_labels_and_no_confidences(model, photos):
+    images, labels = photos
+    with pytest.warns(UncalibratedWarning, match="5 labelled photos are too few"):
+        model.fit(images[:5], labels[:5])
+    assert model.predict(images).tolist() == labels
+    with pytest.raises(CalibrationError, match="20 or more"):
+        model.predict_proba(images)
+    with pytest.warns(UncalibratedWarning):
+        assert cross_val_score(model, images[:12], labels[:12], cv=3).tolist() == [1.0] * 3
+
+
+def test_bank_and_store_reach_the_classifier(encoder, photos, tmp_path):
+    images, _ = photos
+    settings = {"encoder": encoder, "method": "cupl"}
+    model = ZeroShotClassifier(["pug", "owl"], **settings, store=tmp_path / "store").fit()
+    assert len(model.classifier_.texts[0]) == 7
+    expected = model.decision_function(images)
+    plain = ZeroShotClassifier(["pug", "owl"], **settings, bank=False).fit()
+    assert "a bad photo of the pug." in plain.classifier_.texts[0]
+    before = sum(encoder.image_batches)
+    again = clone(model).fit()
+    np.testing.assert_array_equal(again.decision_function(images), expected)
+    assert sum(encoder.image_batches) == before, "found in the store"
+
+
+SCORERS = {
+    "accuracy": lambda y, p: (y == p.argmax(axis=1)).mean(),
+    "neg_log_loss": lambda y, p: np.log(p[np.arange(len(y)), y]).mean(),
+    "top_k_accuracy": lambda y, p: (np.argsort(-p, axis=1)[:, :2] == y[:, None]).any(axis=1).mean(),
+    "roc_auc_ovr": lambda y, p: np.mean([area(y == c, p[:, c]) for c in range(p.shape[1])]),
+}
+
+
+def mixed(image, colour, share):
+    return Image.blend(image, Image.new("RGB", image.size, colour), share)
+
+
+def area(true, values):
+    """The area under the curve as what it means: how often a true one leads a false one."""
+    pairs = values[true][:, None] - values[~true][None, :]
+    return ((pairs > 0) + 0.5 * (pairs == 0)).mean()
+
+
+@pytest.mark.parametrize("scorer", SCORERS)
+@pytest.mark.parametrize("order", [COLOURS, sorted(COLOURS)], ids=",".join)
+def test_scorers_of_scikit_learn_give_what_the_classifier_gives(
+    encoder, photos, picture, order, scorer
+):
+    """Whatever the order of the classes; by hand, from the classifier's own scores."""
+    images, labels = photos
+    hard = [mixed(image, "blue", 0.3 + n % 7 / 20) for n, image in enumerate(images)]
+    model = ZeroShotClassifier(order, encoder=encoder, method="clip").fit(hard, labels)
+    scores = np.array([one.scores for one in model.classifier_(hard)])
+    shares = model.calibration_.confidences(scores)
+    truth = np.array([model.classifier_.classes.index(label) for label in labels])
+    assert 0.4 < SCORERS["accuracy"](truth, shares) < 0.95, "hard enough to tell orders apart"
+    found = get_scorer(scorer)(model, hard, labels)
+    assert found == pytest.approx(SCORERS[scorer](truth, shares), rel=1e-6)
+
+
+@pytest.mark.parametrize("order", [["red", "blue"], ["blue", "red"]])
+def test_two_classes_are_scored_as_scikit_learn_expects(encoder, picture, order):
+    images = [mixed(picture("red", n), "blue", 0.3 + n / 75) for n in range(30)]
+    labels = np.array(["red" if n < 15 else "blue" for n in range(30)])
+    model = ZeroShotClassifier(order, encoder=encoder, method="clip").fit(images, labels)
+    decided = model.decision_function(images)
+    assert decided.shape == (30,)
+    assert ((decided > 0) == (model.predict(images) == "red")).all(), "red is classes_[1]"
+    expected = area(labels == "red", decided)
+    for scorer in ("roc_auc", "roc_auc_ovr"):
+        assert get_scorer(scorer)(model, images, labels) == pytest.approx(expected, abs=0.01)
+    assert expected > 0.9
+
+
+class OfTables(ZeroShotClassifier):
+    """The same for the tables of numbers that scikit-learn's checks bring: a row is a picture."""
+
+    def _scores(self, X):  # noqa: N803
+        rows = np.asarray(X, float)
+        shades = [np.resize(np.tanh(row) * 127 + 128, 12).astype(np.uint8) for row in rows]
+        pictures = [row.reshape(2, 2, 3).repeat(8, axis=0).repeat(8, axis=1) for row in shades]
+        return super()._scores(pictures)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string, tags.input_tags.two_d_array = False, True
+        return tags
+
+
+@pytest.mark.filterwarnings("ignore::crossalign.estimator.UncalibratedWarning")
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_classifiers_classes",
+        "check_decision_proba_consistency",
+        "check_dict_unchanged",
+        "check_estimators_fit_returns_self",
+        "check_estimators_unfitted",
+        "check_fit_check_is_fitted",
+        "check_fit_idempotent",
+        "check_fit_score_takes_y",
+        "check_methods_sample_order_invariance",
+        "check_methods_subset_invariance",
+    ],
+)
+def test_checks_of_scikit_learn_on_values(check, make_encoder):
+    getattr(estimator_checks, check)("OfTables", OfTables(encoder=make_encoder(), method="clip"))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +202,7 @@ def test_mistakes_are_told(model, photos):
         "check_valid_tag_types",
         "check_estimator_repr",
         "check_estimator_cloneable",
-        "check_do_not_raise_errors_in_init_or_set_param",
+        "check_do_not_raise_errors_in_init_or_set_params",
     ],
 )
 def test_checks_of_scikit_learn_that_need_no_table_of_numbers(check, model):

@@ -352,7 +352,7 @@ def test_top_regions(prediction: Prediction) -> None:
     for region in regions:
         assert region.box == tuple(explanation.boxes[region.crop])
         assert region.weight == explanation.crop_weights[region.crop]
-        assert region.text == explanation.descriptions[region.description]
+        assert region.words == explain.standout(explanation, region.crop)
         assert region.label == "red"
 
 
@@ -384,6 +384,91 @@ def test_a_region_gets_the_words_that_stand_out_there(make_encoder: Any) -> None
         "a red field": True,
         "a blue field": False,
     }
+
+
+def with_similarity(similarity: Any, whole: Any) -> Explanation:
+    """An explanation of these cosines, all crops and descriptions weighed alike."""
+    matrix = np.array(similarity, np.float32)
+    count, texts = matrix.shape
+    made = explanation_of(np.tile([[0, 0, 9, 9]], (count, 1)), (9, 9), 0, "abcdefgh"[:texts])
+    return dataclasses.replace(
+        made,
+        similarity=matrix,
+        terms=matrix.astype(np.float64) / matrix.size,
+        whole_similarity=np.array(whole, np.float32),
+    )
+
+
+def test_no_words_beside_a_crop_that_is_like_the_rest() -> None:
+    """The largest lift of all is still none if it is a small part of how crops differ anyway."""
+    spread = np.array([-0.02, 0.02, -0.01, 0.01])
+    others = 0.35 + spread[:, None] * [1.0, -1.0]
+    made = with_similarity([[0.351, 0.352], *others], whole=[0.35, 0.35])
+    assert explain.standout(made, 0) is None
+    (region,) = [r for r in explain.top_regions(made, 5) if r.crop == 0]
+    assert region.words is None
+    assert region.text == explain.LIKE_THE_PHOTO
+
+
+def test_of_words_that_stand_out_those_of_the_highest_cosine() -> None:
+    rows = [[0.25, 0.44, 0.20], [0.1, 0.4, 0.2], [0.1, 0.4, 0.2], [0.1, 0.4, 0.2]]
+    found = explain.standout(with_similarity(rows, whole=[0.1, 0.42, 0.2]), 0)
+    assert found is not None
+    assert (found.description, found.text) == (1, "b"), "not a, whose lift is larger"
+    assert found.similarity == pytest.approx(0.44)
+    assert found.lift == pytest.approx(0.02), "above the photo, which is above the mean"
+
+
+@pytest.mark.parametrize(
+    ("whole", "said"), [([0.1, 0.4], "b"), ([0.1, 0.44], None), ([0.1, 0.434], None)]
+)
+def test_what_the_whole_photo_shows_as_well_is_no_crops_own(whole: Any, said: Any) -> None:
+    rows = [[0.1, 0.44], [0.1, 0.40], [0.1, 0.40], [0.1, 0.40]]
+    found = explain.standout(with_similarity(rows, whole), 0)
+    assert (found and found.text) == said
+
+
+def test_words_that_a_crop_answers_less_than_its_class_do_not_stand_out() -> None:
+    rows = [[0.2, 0.4], [0.1, 0.4], [0.1, 0.4], [0.1, 0.4]]
+    assert explain.standout(with_similarity(rows, whole=[0.1, 0.4]), 0) is None
+
+
+@given(crops_of(), st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_words_stand_out_by_the_rule(made: Any, seed: int) -> None:
+    explanation = explanation_of(*made, seed)
+    similarity = explanation.similarity.astype(np.float64)
+    usual = np.maximum(similarity.mean(axis=0), explanation.whole_similarity)
+    spread = similarity.std(axis=0)
+    for crop, row in enumerate(similarity):
+        found = explain.standout(explanation, crop)
+        eligible = [
+            j
+            for j in range(len(row))
+            if row[j] - usual[j] > explain.LEAST_LIFT * spread[j] + 1e-6
+            and row[j] >= row.mean() - 1e-6
+        ]
+        if found is None:
+            assert eligible == []
+        else:
+            assert found.similarity >= max(row[eligible], default=-1)
+            assert found.lift == row[found.description] - usual[found.description] > 0
+            assert found.text == explanation.descriptions[found.description]
+
+
+def test_nothing_stands_out_in_the_whole_image(encoder: Any, mixed: Image.Image) -> None:
+    (region,) = explain.top_regions(
+        Classifier(CLASSES, encoder=encoder, method="cupl")(mixed).explain()
+    )
+    assert region.words is None
+    same = with_similarity(np.tile([0.3, 0.1], (4, 1)), whole=[0.3, 0.1])
+    assert explain.standout(same, 2) is None
+
+
+@pytest.mark.parametrize("crop", [-1, 20])
+def test_words_of_no_crop(prediction: Prediction, crop: int) -> None:
+    with pytest.raises(CrossalignError, match="from 0 to 19"):
+        explain.standout(prediction.explain(), crop)
 
 
 def test_top_words_and_pairs(prediction: Prediction) -> None:

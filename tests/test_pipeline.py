@@ -60,3 +60,68 @@ def test_class_sets_are_encoded_once_and_the_oldest_are_dropped(classifier, pict
 def test_an_image_that_cannot_be_used_raises(classifier):
     with pytest.raises(ImageError, match="HTML"):
         classifier.to_pipeline()(b"<html>")
+
+
+def test_images_have_two_names(classifier, picture):
+    pipeline = classifier.to_pipeline()
+    expected = pipeline(picture("green"))
+    assert pipeline(images=picture("green")) == expected
+    assert pipeline(images=[picture("green")], candidate_labels=COLOURS) == [expected]
+    for wrong in ({}, {"image": picture("red"), "images": picture("red")}):
+        with pytest.raises(TypeError, match="expected images"):
+            pipeline(**wrong)
+
+
+class DataSet:
+    """As PyTorch has them: items by number, and an IndexError at the end."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __getitem__(self, place):
+        return self.items[place]
+
+    def __len__(self):
+        return len(self.items)
+
+
+def test_several_images_come_in_many_ways(classifier, picture):
+    pipeline = classifier.to_pipeline()
+    pictures = [picture(colour, n) for n, colour in enumerate(COLOURS)]
+    expected = pipeline(pictures)
+    assert [rows[0]["label"] for rows in expected] == COLOURS
+    assert pipeline(tuple(pictures)) == expected
+    for lazy in ((one for one in pictures), iter(pictures), DataSet(pictures)):
+        found = pipeline(lazy)
+        assert not isinstance(found, list)
+        assert list(found) == expected
+
+
+def test_a_stream_is_read_as_it_is_needed(classifier, picture):
+    read = []
+
+    def endless():
+        while True:
+            read.append(1)
+            yield picture("red", len(read))
+
+    found = classifier.to_pipeline()(endless())
+    assert [next(found)[0]["label"] for _ in range(3)] == ["red"] * 3
+    assert len(read) < 200
+
+
+@pytest.mark.parametrize("wrong", [{"candidate_label": ["a"]}, {"labels": ["a"]}, {"top_k": 3}])
+def test_unknown_keywords_are_refused(classifier, picture, wrong):
+    with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(wrong))}'"):
+        classifier.to_pipeline()(picture("red"), **wrong)
+
+
+def test_keywords_of_transformers_without_effect_are_taken(classifier, picture):
+    pipeline = classifier.to_pipeline()
+    options = {"timeout": 3.0, "batch_size": 4, "num_workers": 2, "tokenizer_kwargs": {}}
+    assert pipeline(picture("red"), **options) == pipeline(picture("red"))
+
+
+def test_what_is_no_image_is_told(classifier):
+    with pytest.raises(ImageError, match="int"):
+        classifier.to_pipeline()(5)

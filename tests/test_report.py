@@ -16,15 +16,17 @@ import pytest
 from PIL import Image
 
 from crossalign import Classifier, Prediction
+from crossalign.figures.maps import maps
 from crossalign.figures.pictures import MAX_SIDE
-from crossalign.figures.summary import summarise
+from crossalign.figures.summary import region_note, summarise
+from crossalign.images import load_image
 from crossalign.report import CLASSES_SHOWN, DESCRIPTIONS_SHOWN, Entry, write_report
 
 VOID = {"meta", "br"}
 ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "article", "div"),
     *("figure", "figcaption", "svg", "image", "rect", "g", "text", "table", "tr", "td", "span"),
-    *("details", "summary", "br"),
+    *("details", "summary", "br", "th", "nav", "ol", "li", "a", "strong"),
 }
 
 
@@ -78,7 +80,12 @@ def assert_harmless(page: Page, html: str) -> None:
     assert not {name for name in names if name.startswith("on")}
     assert names.isdisjoint({"src", "srcset", "data", "action", "xlink:href", "http-equiv"})
     inside = ("data:image/jpeg;base64,", "data:image/png;base64,")
-    assert all(str(href).startswith(inside) for href in page.attributes("href"))
+    for tag, attributes in page.elements:
+        href = attributes.get("href")
+        if tag == "a":
+            assert ("article", {"id": str(href).removeprefix("#")}) in page.elements
+        elif href is not None:
+            assert href.startswith(inside)
     assert "url(" not in page.style
     assert "@import" not in page.style
     html = html.replace('xmlns="http://www.w3.org/2000/svg"', "")
@@ -134,7 +141,8 @@ def test_shows_what_there_is_to_say(
             left, top, right, bottom = region.box
             place = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
             assert place in html
-            assert f"{rank} {region.text} {region.adds:.3f}" in page.text
+            said = f"{rank} {region.text} {region_note(region)}".strip()
+            assert f"{said} {region.adds:.3f}" in page.text
         for chart in (found.classes, found.decisive):
             for bar in chart.bars:
                 assert f"{bar.text} {bar.value:.3f}" in page.text
@@ -142,6 +150,36 @@ def test_shows_what_there_is_to_say(
             assert f"{bar.text} {bar.value:.3f} {bar.whole:.3f}" in page.text
         for text in found.explanation.descriptions:
             assert text in page.text
+        for group, _ in (*found.decisive.groups, *found.meeting.groups):
+            assert group in page.text
+        for shown in maps(load_image(one.source), found):
+            assert f"{shown.title} {shown.low} {shown.high}, {shown.note}" in page.text
+    assert page.attributes("class").count("scale heat") == 3
+    assert page.attributes("class").count("scale spread") == 3
+
+
+def test_an_overview_of_several_photos(
+    report: Any, classifier: Classifier, picture: Any, tmp_path: Path
+) -> None:
+    made = [
+        entry(classifier, picture(colour), tmp_path / f"{colour}.png") for colour in ("red", "blue")
+    ]
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"not an image")
+    (failed,) = classifier.predict([broken])
+    page, html = report(made[0], Entry(failed, broken), made[1])
+    assert html.index("<nav") < html.index("<article")
+    assert "3 photos, 1 failed" in page.text
+    links = [attributes["href"] for tag, attributes in page.elements if tag == "a"]
+    assert links == ["#photo-1", "#photo-2", "#photo-3"]
+    overview = html[html.index("<nav") : html.index("</nav>")]
+    for one in made:
+        score = f"{one.prediction.score:.3f}"
+        assert f"{one.prediction.label}</strong>" in overview
+        assert score in overview
+    assert "failed</span></strong>" in overview
+    alone, html = report(made[0])
+    assert alone.count("nav") == 0
 
 
 def test_another_class_and_another_rival(
@@ -180,7 +218,8 @@ def test_every_photo_is_inside(
         entry(classifier, picture("red"), tmp_path / "small.png"),
         entry(classifier, wide, tmp_path / "wide.png"),
     )
-    small, small_heat, small_contrast, large, *_ = pictures_in(page)
+    tiny, tiny_wide, small, small_heat, small_contrast, large, *_ = pictures_in(page)
+    assert max(tiny.size + tiny_wide.size) <= 128
     assert small.size == small_heat.size == small_contrast.size == picture("red").size
     assert large.size == (MAX_SIDE, round(MAX_SIDE * 900 / 1400))
     assert f"0 0 {wide.width} {wide.height}" in page.attributes("viewbox")
@@ -215,7 +254,7 @@ def test_names_and_texts_are_shown_and_never_obeyed(
     assert page.text.count(f"title {text}") == 2
     assert f"in {text}" in page.text
     labels = [label for label in page.attributes("aria-label") if "cosines" not in label]
-    assert labels == [f"{file}, red {text}", file, file]
+    assert labels == ["Photos", file, f"{file}, red {text}", file, file]
 
 
 def test_failures_are_shown_among_the_others(
@@ -228,9 +267,10 @@ def test_failures_are_shown_among_the_others(
     page, _ = report(good, Entry(failed, broken), good)
     assert page.count("article") == 3
     assert page.count("figure") == 2 * 3
+    assert page.count("li") == 3
     assert "broken.png" in page.text
     assert failed.error in page.text
-    assert page.attributes("class").count("error") == 1
+    assert page.attributes("class").count("error") == 2, "in the overview and in its place"
 
 
 def test_no_photos(report: Any) -> None:

@@ -709,9 +709,109 @@ def test_describe_reports_what_stays_bad(serve: Any, folder: Path) -> None:
 
     done = run(command(serve(script), "--tries", "2"))
     assert done.returncode == 1
-    assert "bad answers: owl: a refusal" in done.stderr
+    told = [line for line in done.stderr.splitlines() if line.startswith("bad answers: owl, ")]
+    assert len(set(told)) == 4, "each names its question"
+    assert 'owl, "What does the surface of {a class} look like: coat' in done.stderr
+    assert all(line.endswith('": a refusal') for line in told)
     assert "NOT in the file, for lack of any description: owl" in done.stderr
     assert DescriptionSet.load("out.json").classes == CLASSES[:2]
+
+
+def test_answers_that_are_cut_off_are_called_so(serve: Any, folder: Path) -> None:
+    def script(prompt: str, before: int) -> Reply:
+        if "owl" not in prompt:
+            return good(prompt)
+        message = {"role": "assistant", "content": '["The round face of the'}
+        return envelope("", choices=[{"message": message, "finish_reason": "length"}])
+
+    server = serve(script)
+    done = run(command(server, "--tries", "1"))
+    assert done.returncode == 1
+    assert done.stderr.count("cut off at the limit of tokens, malformed JSON") == 4
+    assert "raise --max-tokens" in done.stderr
+    asked = len(server.prompts)
+    assert run(command(server, "--tries", "1")).stderr.count("cut off at the limit") == 4
+    assert len(server.prompts) == asked, "the journal remembers it"
+
+
+def edit(change: Callable[[dict[str, Any]], Any]) -> bytes:
+    content = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    change(content)
+    Path("out.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
+    return Path("out.json").read_bytes()
+
+
+def test_texts_mended_by_hand_are_not_written_over(serve: Any, folder: Path) -> None:
+    server = serve(lambda prompt, before: good(prompt))
+    assert run(command(server)).returncode == 0
+    before = DescriptionSet.load("out.json")
+    by_hand = ["A pug's flat, creased face.", *before["pug"][1:]]
+
+    def change(content: dict[str, Any]) -> None:
+        content["pug"] = by_hand
+        content["hen"] = ["A hen's red comb."]
+
+    edit(change)
+    for _ in range(2):
+        done = run(command(server))
+        assert done.returncode == 0
+        assert "kept as they are in out.json" in done.stderr
+        assert "written there: pug, hen; --overwrite" in done.stderr
+        after = DescriptionSet.load("out.json")
+        assert after.to_dict() == {
+            "pug": by_hand,
+            "red panda": list(before["red panda"]),
+            "owl": list(before["owl"]),
+            "hen": ["A hen's red comb."],
+        }
+        answers = {answer["class"] for answer in (after.provenance or {})["answers"]}
+        assert answers == set(CLASSES), "what is said of the other texts stays true"
+    assert len(server.prompts) == 12
+    done = run(command(server, "--overwrite"))
+    assert "kept" not in done.stderr
+    assert DescriptionSet.load("out.json").to_dict() == before.to_dict()
+
+
+def test_what_was_not_changed_by_hand_is_written_anew(serve: Any, folder: Path) -> None:
+    server = serve(lambda prompt, before: good(prompt))
+    run(command(server))
+    edit(lambda content: content["pug"].reverse())
+    pug = DescriptionSet.load("out.json")["pug"]
+    Path("classes.txt").write_text("hen\nowl\npug\n")
+    done = run(command(server, "--number", "8"))
+    assert done.returncode == 0
+    after = DescriptionSet.load("out.json")
+    assert {name: len(texts) for name, texts in after.to_dict().items()} == {
+        "hen": 8,
+        "owl": 8,
+        "pug": 4,
+    }
+    assert after["pug"] == pug
+    assert not [prompt for prompt in server.prompts[12:] if "pug" in prompt], "nor asked for"
+    told = run(command(server, "--number", "8", "--dry-run"))
+    assert "kept as they are" in told.stderr
+    assert "0 questions to m (8 answered already)" in told.stdout
+
+
+def test_a_file_of_somebody_elses_is_kept_and_a_broken_one_refused(
+    serve: Any, folder: Path
+) -> None:
+    server = serve(lambda prompt, before: good(prompt))
+    Path("out.json").write_text(json.dumps({"Owl": ["An owl's face."], "hen": ["A hen."]}))
+    assert run(command(server)).returncode == 0
+    after = DescriptionSet.load("out.json").to_dict()
+    assert list(after) == ["pug", "red panda", "Owl", "hen"]
+    assert (after["Owl"], after["hen"]) == (["An owl's face."], ["A hen."])
+    broken = '{"pug": ["A pug'
+    Path("out.json").write_text(broken)
+    asked = len(server.prompts)
+    done = run(command(server))
+    assert done.returncode == 2
+    assert "line 1" in done.stderr
+    assert "--overwrite" in done.stderr
+    assert (Path("out.json").read_text(), len(server.prompts)) == (broken, asked)
+    assert run(command(server, "--overwrite")).returncode == 0
+    assert len(DescriptionSet.load("out.json")) == 3
 
 
 def test_describe_with_open_questions_writes_no_file(serve: Any, folder: Path) -> None:

@@ -172,6 +172,12 @@ def test_command(
     assert "crane: large long-necked wading bird; found in marshes  (t-crane2)" in out
     assert "5 descriptions of 2 classes written to out.json" in out
     assert "NOT in the file, for lack of any description: dodo" in err
-    assert list(json.loads(Path("out.json").read_text(encoding="utf-8"))) == [
-        *("crane", "heron", "$provenance")
-    ]
+    content = json.loads(Path("out.json").read_text(encoding="utf-8"))
+    assert list(content) == ["crane", "heron", "$provenance"]
+    content["crane"] = ["A tall grey crane."]
+    Path("out.json").write_text(json.dumps(content), encoding="utf-8")
+    for more, expected in (((), ("A tall grey crane.",)), (("--overwrite",), None)):
+        with pytest.raises(SystemExit):
+            main(["describe", "birds.txt", "--wordnet", "--out", "out.json", *more])
+        assert (DescriptionSet.load("out.json")["crane"] == expected) == (expected is not None)
+    assert "kept as they are in out.json" in capsys.readouterr().err

@@ -202,6 +202,8 @@ def _forms(word: str) -> frozenset[str]:
         forms.add(f"{word.removesuffix('e')[:-1]}ves")
     if word.endswith("man"):
         forms.add(f"{word[:-3]}men")
+    if word == "person":
+        forms.add("people")
     return frozenset(forms)
 
 

@@ -97,6 +97,31 @@ class Adaptive:
         object.__setattr__(self, "step", _whole("step", self.step, 1, MAX_BUDGET))
         object.__setattr__(self, "maximum", _whole("maximum", self.maximum, minimum, MAX_BUDGET))
 
+    @classmethod
+    def of(cls, maximum: int, risk: float | None = None) -> Adaptive:
+        """Make the usual rule for a method's own number of crops.
+
+        Args:
+            maximum: The full budget N, from 1 to 500.
+            risk: Accepted probability of another answer; the usual one by default.
+
+        Returns:
+            The rule; a budget below the usual minimum is its own minimum.
+
+        Raises:
+            MethodError: If a value is out of its range.
+
+        Example:
+            >>> Adaptive.of(100, risk=0.05)
+            Adaptive(risk=0.05, minimum=4, step=2, maximum=100)
+        """
+        usual = cls()
+        return cls(
+            usual.risk if risk is None else risk,
+            minimum=max(1, min(usual.minimum, maximum)),
+            maximum=maximum,
+        )
+
 
 class Contest:
     """The classes of a classifier, between which images are to be decided. Safe to share.

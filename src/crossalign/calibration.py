@@ -136,7 +136,7 @@ class Calibration:
         wrong = [name for name in self.settings if self.settings[name] != settings.get(name)]
         if wrong:
             raise CalibrationError(
-                f"this calibration was made with another {', another '.join(wrong)}, so its "
+                f"this calibration was made with other settings ({', '.join(wrong)}), so its "
                 "confidences would be wrong here. Calibrate again with these settings, or use "
                 "those of the calibration."
             )
@@ -218,7 +218,8 @@ def log_loss(shares: Numbers, labels: npt.NDArray[np.int64]) -> float:
         Nats, 0 or more.
     """
     true = shares[np.arange(len(labels)), labels]
-    return float(-np.log(np.maximum(true, np.finfo(np.float64).tiny)).mean())
+    # A set without a doubt has a mean of 0, which minus makes -0.
+    return abs(float(np.log(np.maximum(true, np.finfo(np.float64).tiny)).mean()))
 
 
 def reliability(
@@ -374,9 +375,8 @@ def calibrate(
     Raises:
         CalibrationError: If there are too few photos, or the arrays do not fit.
     """
+    check_precision(precision)
     values, true = _checked(scores, labels)
-    if precision is not None and not 0 < precision <= 1:
-        raise CalibrationError(f"expected a precision above 0 and up to 1; got {precision!r}.")
     folds = np.random.default_rng(0).permutation(len(true)) % 5
     shares = np.empty_like(values)
     for fold in range(5):
@@ -400,6 +400,19 @@ def calibrate(
         else threshold_for(shares.max(axis=1), right, precision),
         settings=dict(settings or {}),
     )
+
+
+def check_precision(precision: float | None) -> None:
+    """Raise if a precision cannot be reached or wished for.
+
+    Args:
+        precision: Share of right labels; None for no wish.
+
+    Raises:
+        CalibrationError: If it is not above 0 and up to 1.
+    """
+    if precision is not None and not 0 < precision <= 1:
+        raise CalibrationError(f"expected a precision above 0 and up to 1; got {precision!r}.")
 
 
 def _checked(scores: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[Numbers, npt.NDArray[np.int64]]:

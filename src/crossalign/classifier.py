@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from crossalign import alignment
+from crossalign._description_checks import as_items, clean
 from crossalign._rounds import in_rounds
 from crossalign._stream import Encoded, Planner, all_views, encode_stream
 from crossalign._views import Opener
@@ -26,7 +26,7 @@ from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Embeddings, Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
-from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, source_name
+from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.pipeline import Pipeline
 from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
@@ -50,6 +50,7 @@ class ClassSide:
         offsets: int64, shape (C + 1,); class c owns rows ``offsets[c]:offsets[c + 1]``.
         vectors: Pooled class vectors, float32, shape (C, D).
         texts: The texts of each class that count, after refinement.
+        background: Embeddings of the background texts, float32, shape (B, D).
     """
 
     labels: Embeddings
@@ -57,6 +58,7 @@ class ClassSide:
     offsets: npt.NDArray[np.int64]
     vectors: Embeddings
     texts: tuple[tuple[str, ...], ...] = ()
+    background: Embeddings | None = None
 
 
 class Classifier:
@@ -86,9 +88,12 @@ class Classifier:
         draft: Decode large JPEGs at a half or less of their size, where even the smallest crop
             still has twice the encoder's side. Several times faster for photos of many megapixels;
             embeddings differ a little, and so do the random crops, as with another seed.
+        background: Texts that stand for whatever is none of the classes. They are encoded word for
+            word, and predictions hold their scores; nothing else about a prediction changes.
 
     Raises:
-        DescriptionError: If the classes are not usable, or not by this method.
+        DescriptionError: If the classes are not usable, or not by this method, or a background text
+            is not.
         EncoderError: If the encoder is not known or not on this machine.
         MethodError: If the method is unknown, or a setting is out of range.
         CropError: If the crops are out of range.
@@ -116,10 +121,16 @@ class Classifier:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         store: Store | str | os.PathLike[str] | None = None,
         draft: bool = False,
+        background: Iterable[str] = (),
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
         self._method, self._adaptive = _with_crops(get_method(method), crops, seed)
         self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
+        self._seed, self._bank = seed or 0, bank
+        self._background = tuple(
+            clean(text, "a background text", f"at position {place}")
+            for place, text in as_items(background, "background texts")
+        )
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
         default_workers = min(4, os.cpu_count() or 1)
@@ -156,6 +167,11 @@ class Classifier:
         return self._texts.undescribed
 
     @property
+    def background(self) -> tuple[str, ...]:
+        """Texts that stand for whatever is none of the classes."""
+        return self._background
+
+    @property
     def encoder(self) -> Encoder:
         """The encoder."""
         return self._encoder
@@ -188,6 +204,32 @@ class Classifier:
             if self._class_side is None:
                 self._class_side = self._encode_classes(on_progress)
             return self._class_side
+
+    def with_classes(
+        self, classes: DescriptionSet | Mapping[str, Iterable[str]] | Iterable[str]
+    ) -> Classifier:
+        """Make a classifier that differs in its classes alone.
+
+        Args:
+            classes: As in the constructor.
+
+        Returns:
+            The other classifier: the same as one made anew with all other arguments of this one.
+
+        Raises:
+            DescriptionError: If the classes or their texts cannot be used.
+
+        Example:
+            >>> pets = Classifier(["cat", "dog"], crops=4, bank=False)
+            >>> pets.with_classes(["rose", "tulip"])
+            Classifier(2 classes, ensemble templates; builtin; wca, 4 random crops)
+        """
+        descriptions = DescriptionSet.of(classes)
+        texts = class_texts(self._method, descriptions, self._seed, bank=self._bank)
+        other = copy.copy(self)
+        other._descriptions, other._texts = descriptions, texts
+        other._lock, other._class_side = threading.Lock(), None
+        return other
 
     def with_crops(self, crops: Crops | None = None, seed: int | None = None) -> Classifier:
         """Make a classifier that differs in its crops alone and shares the encoded classes.
@@ -264,7 +306,7 @@ class Classifier:
         Raises:
             ImageError: If a single image was given in place of several.
         """
-        if _is_one_image(images):
+        if is_one_image(images):
             raise ImageError(
                 f"expected several images (a list or another iterable); got one, "
                 f"{source_name(images)}. Call the classifier itself with a single image, or put it "
@@ -290,20 +332,7 @@ class Classifier:
             >>> sorted(found[0]), round(sum(one["score"] for one in found), 6)
             (['label', 'score'], 1.0)
         """
-
-        def make(names: Sequence[str]) -> Classifier:
-            return Classifier(
-                names,
-                encoder=self._encoder,
-                method=self._method,
-                batch_size=self._batch_size,
-                workers=self._workers,
-                max_pixels=self._opener.max_pixels,
-                store=self._store,
-                draft=self.draft,
-            )
-
-        return Pipeline(self, make, temperature)
+        return Pipeline(self, self.with_classes, temperature)
 
     def __repr__(self) -> str:
         spec = self._method.crops
@@ -335,7 +364,13 @@ class Classifier:
             )
             for index, (start, stop) in enumerate(itertools.pairwise(offsets.tolist()))
         ]
-        return ClassSide(labels, descriptions, offsets, np.stack(rows), groups)
+        # In a call of its own: in one batch, texts may change each other's last bits.
+        beside = (
+            _encode_texts(self._encoder, self._background, self._store, None)
+            if self._background
+            else None
+        )
+        return ClassSide(labels, descriptions, offsets, np.stack(rows), groups, beside)
 
     def _description_weights(self, index: int, labels: Embeddings, texts: Embeddings) -> Any:
         method = self._method
@@ -386,7 +421,9 @@ class Classifier:
             return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
         image, parts = _sides(encoded.embeddings)
         vector = alignment.pool(self.crop_weights(image, parts), parts, self._method.form)
-        scores = alignment.scores(vector, self.prepare().vectors)
+        side = self.prepare()
+        scores = alignment.scores(vector, side.vectors)
+        beside = None if side.background is None else alignment.scores(vector, side.background)
         best = int(np.argmax(scores))
         return Prediction(
             image=name,
@@ -394,6 +431,7 @@ class Classifier:
             label=self.classes[best],
             score=float(scores[best]),
             scores=scores,
+            background=beside,
             _evidence=Evidence(
                 source=encoded.source if isinstance(encoded.source, str | os.PathLike) else None,
                 size=views.size,
@@ -527,9 +565,13 @@ def _with_crops(
     method: Method, crops: Crops | None, seed: int | None
 ) -> tuple[Method, Adaptive | None]:
     """Give a method the crops that were asked for, and the rule that says when to stop, if any."""
-    rule = Adaptive() if crops == "auto" else crops if isinstance(crops, Adaptive) else None
     # Crops that a method has no use for are checked all the same.
     spec = method.crops or CropSpec()
+    rule = crops if isinstance(crops, Adaptive) else None
+    if crops == "auto":
+        rule = Adaptive.of(spec.count)
+    elif isinstance(crops, str):
+        raise CropError(f"expected crops as a number, a CropSpec or 'auto'; got {crops!r}.")
     if isinstance(crops, CropSpec):
         spec = crops
     else:
@@ -572,12 +614,6 @@ def _encode_texts(
     if on_progress is not None:
         on_progress(len(unique), len(unique))
     return np.stack([known[text] for text in texts])
-
-
-def _is_one_image(images: object) -> bool:
-    """Tell a single image from several: some of what load_image takes can be iterated over."""
-    single = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
-    return isinstance(images, single) or hasattr(images, "read") or hasattr(images, "__array__")
 
 
 def _positive(name: str, value: Any) -> int:

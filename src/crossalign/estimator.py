@@ -7,20 +7,29 @@ search, cross-validation) are used.
 
 from __future__ import annotations
 
+import functools
 import inspect
+import os
+import sys
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.calibration import Calibration, calibrate
+from crossalign.calibration import LEAST_PHOTOS, Calibration, calibrate
 from crossalign.classifier import Classifier
 from crossalign.crops import CropSpec
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders import Encoder
 from crossalign.errors import CalibrationError, ImageError
 from crossalign.methods import Method
+from crossalign.store import Store
+
+
+class UncalibratedWarning(UserWarning):
+    """There were labels, but too few to learn what a score is worth."""
 
 
 class ZeroShotClassifier:
@@ -29,24 +38,28 @@ class ZeroShotClassifier:
     X is any sequence of images: paths, bytes, PIL images or arrays. Labels are class names.
 
     Args:
-        classes: As for :class:`crossalign.Classifier`; None takes the labels given to ``fit``, in
-            alphabetical order.
+        classes: As for :class:`crossalign.Classifier`; None takes the labels given to ``fit``.
         encoder: As for :class:`crossalign.Classifier`.
         method: The same.
         crops: The same.
         seed: The same.
+        bank: The same.
+        store: The same. Cross-validation and grid search encode every photo once with it, and once
+            a fold without it.
 
     Attributes:
-        classes_: Class names, shape (C,), in the order of the columns of scores.
-        calibration_: What ``fit`` learnt from labels; None without labels.
-        classifier_: The classifier at work.
+        classes_: Labels, shape (C,), sorted, as scikit-learn's scorers take them to be; the columns
+            of scores and confidences are in this order. Class names; where ``classes`` is None and
+            the labels given to ``fit`` are no texts, the labels as they are.
+        calibration_: What ``fit`` learnt from labels; None without labels, or with too few.
+        classifier_: The classifier at work; its classes are in the order in which they were given.
 
     Example:
         >>> from PIL import Image
         >>> images = [Image.new("RGB", (64, 64), colour) for colour in ("red", "green")]
         >>> model = ZeroShotClassifier(["red square", "green field"], method="clip").fit()
         >>> model.predict(images).shape, model.decision_function(images).shape
-        ((2,), (2, 2))
+        ((2,), (2,))
     """
 
     _estimator_type = "classifier"
@@ -59,53 +72,88 @@ class ZeroShotClassifier:
         method: str | Method = "wca",
         crops: int | CropSpec | None = None,
         seed: int | None = None,
+        bank: bool = True,
+        store: Store | str | os.PathLike[str] | None = None,
     ) -> None:
         self.classes = classes
         self.encoder = encoder
         self.method = method
         self.crops = crops
         self.seed = seed
+        self.bank = bank
+        self.store = store
 
     def fit(
-        self, X: Iterable[Any] | None = None, y: Iterable[str] | None = None
+        self, X: Iterable[Any] | None = None, y: Iterable[Any] | None = None
     ) -> ZeroShotClassifier:
         """Encode the classes and, with labels, calibrate.
 
         Args:
-            X: A few labelled images, 20 or more; None for none.
+            X: Labelled images, 20 or more; None for none. With fewer there are labels and scores
+                but no confidences, and a warning says so.
             y: Their labels.
 
         Returns:
             Itself.
 
         Raises:
-            CalibrationError: If there are too few images, or labels that are no classes.
+            CalibrationError: If labels are no classes, or not as many as images.
             ImageError: If an image cannot be used.
             DescriptionError: If there are no classes.
         """
-        labels = None if y is None else [str(label) for label in y]
-        classes = sorted(set(labels)) if self.classes is None and labels else self.classes
+        labels = None if y is None else list(y)
+        if self.classes is None:
+            # As they are and not as texts: scikit-learn compares predictions with them.
+            self.classes_ = np.unique(np.asarray([] if labels is None else labels))
+            names: Any = [str(label) for label in self.classes_.tolist()]
+        else:
+            names = self.classes
         self.classifier_ = Classifier(
-            [] if classes is None else classes,
+            names,
             encoder=self.encoder,
             method=self.method,
             crops=self.crops,
             seed=self.seed,
+            bank=self.bank,
+            store=self.store,
         )
         self.classifier_.prepare()
-        self.classes_ = np.array(self.classifier_.classes)
+        if self.classes is not None:
+            self.classes_ = np.array(sorted(self.classifier_.classes))
+        self._columns = [self.classifier_.classes.index(str(name)) for name in self.classes_]
         self.calibration_: Calibration | None = None
         if X is not None and labels is not None:
-            places = {name: place for place, name in enumerate(self.classifier_.classes)}
-            unknown = sorted(set(labels) - set(places))
-            if unknown:
-                raise CalibrationError(
-                    f"expected labels among the {len(places)} classes; got {unknown[0]!r}."
-                )
-            self.calibration_ = calibrate(
-                self.decision_function(X), [places[label] for label in labels]
-            )
+            self.calibration_ = self._calibrated(X, [str(label) for label in labels])
         return self
+
+    def _calibrated(self, X: Iterable[Any], labels: list[str]) -> Calibration | None:
+        places = {str(name): place for place, name in enumerate(self.classes_)}
+        unknown = sorted(set(labels) - set(places))
+        if unknown:
+            raise CalibrationError(
+                f"expected labels among the {len(places)} classes; got {unknown[0]!r}."
+            )
+        if len(labels) < LEAST_PHOTOS:
+            warnings.warn(
+                f"{len(labels)} labelled photos are too few to calibrate with ({LEAST_PHOTOS} are "
+                "the least): predict works, predict_proba does not.",
+                UncalibratedWarning,
+                stacklevel=3,
+            )
+            return None
+        return calibrate(self._scores(X), [places[label] for label in labels])
+
+    def _scores(self, X: Iterable[Any]) -> npt.NDArray[np.float32]:
+        """Score images: shape (n, C), columns in the order of ``classes_``."""
+        self._check_fitted()
+        rows = []
+        for prediction in self.classifier_.predict(iter(X)):
+            if prediction.scores is None:
+                raise ImageError(str(prediction.error))
+            rows.append(prediction.scores)
+        scores = np.array(rows, np.float32).reshape(-1, len(self.classes_))
+        columns: npt.NDArray[np.float32] = scores[:, self._columns]
+        return columns
 
     def decision_function(self, X: Iterable[Any]) -> npt.NDArray[np.float32]:
         """Score images.
@@ -114,33 +162,31 @@ class ZeroShotClassifier:
             X: Images.
 
         Returns:
-            float32, shape (n, C): ranks classes, and no probabilities.
+            float32, shape (n, C): ranks classes, and no probabilities. For two classes shape (n,),
+            as scikit-learn has it: the score of ``classes_[1]`` less that of ``classes_[0]``.
 
         Raises:
+            CalibrationError: If ``fit`` was not called yet.
             ImageError: If an image cannot be used.
         """
-        self._check_fitted()
-        rows = []
-        for prediction in self.classifier_.predict(iter(X)):
-            if prediction.scores is None:
-                raise ImageError(str(prediction.error))
-            rows.append(prediction.scores)
-        return np.array(rows, np.float32).reshape(-1, len(self.classes_))
+        scores = self._scores(X)
+        return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
-    def predict(self, X: Iterable[Any]) -> npt.NDArray[np.str_]:
+    def predict(self, X: Iterable[Any]) -> npt.NDArray[Any]:
         """Label images.
 
         Args:
             X: Images.
 
         Returns:
-            Class names, shape (n,).
+            Labels out of ``classes_``, shape (n,).
 
         Raises:
+            CalibrationError: If ``fit`` was not called yet.
             ImageError: If an image cannot be used.
         """
-        scores = self.decision_function(X)
-        labels: npt.NDArray[np.str_] = self.classes_[scores.argmax(axis=1)]
+        best = self._scores(X).argmax(axis=1)
+        labels: npt.NDArray[Any] = self.classes_[best]
         return labels
 
     def predict_proba(self, X: Iterable[Any]) -> npt.NDArray[np.float64]:
@@ -150,31 +196,37 @@ class ZeroShotClassifier:
             X: Images.
 
         Returns:
-            float64, shape (n, C), adding up to 1.
+            float64, shape (n, C), adding up to 1; columns in the order of ``classes_``.
 
         Raises:
-            CalibrationError: If ``fit`` had no labels, so that there is nothing to calibrate with.
+            CalibrationError: If ``fit`` had no labels or too few, so that there is nothing to
+                calibrate with, or was not called yet.
             ImageError: If an image cannot be used.
         """
         self._check_fitted()
         if self.calibration_ is None:
             raise CalibrationError(
-                "confidences need a few labelled images: fit(X, y). Without them decision_function "
-                "gives scores, which rank classes."
+                f"confidences need a few labelled images, {LEAST_PHOTOS} or more: fit(X, y). "
+                "Without them decision_function gives scores, which rank classes."
             )
-        return self.calibration_.confidences(self.decision_function(X))
+        return self.calibration_.confidences(self._scores(X))
 
-    def score(self, X: Iterable[Any], y: Iterable[str]) -> float:
+    def score(
+        self, X: Iterable[Any], y: Iterable[Any], sample_weight: npt.ArrayLike | None = None
+    ) -> float:
         """Measure the accuracy.
 
         Args:
             X: Images.
             y: Their labels.
+            sample_weight: What each counts for, shape (n,); all alike by default.
 
         Returns:
             Share of right labels, 0 to 1.
         """
-        return float(np.mean(self.predict(X) == np.array([str(label) for label in y])))
+        right = np.array([str(a) == str(b) for a, b in zip(self.predict(X), y, strict=True)], float)
+        weights = None if sample_weight is None else np.asarray(sample_weight, np.float64)
+        return float(np.average(right, weights=weights))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002
         """Give the settings, as they were given.
@@ -239,7 +291,18 @@ class ZeroShotClassifier:
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():
-            raise CalibrationError(
+            raise _not_fitted_error()(
                 f"this {type(self).__name__} is not fitted yet: call fit() first, with labelled "
                 "images or without."
             )
+
+
+def _not_fitted_error() -> type[CalibrationError]:
+    """Find what to raise: to scikit-learn, where it is in use, one of its own errors too."""
+    there = sys.modules.get("sklearn.exceptions")
+    return CalibrationError if there is None else _joined(there.NotFittedError)
+
+
+@functools.cache
+def _joined(error: type[Exception]) -> type[CalibrationError]:
+    return type("NotFittedError", (CalibrationError, error), {"__module__": __name__})

@@ -227,6 +227,19 @@ def _named(source: object) -> Iterator[None]:
         raise ImageError(f"{_printable(source_name(source))}: {error}") from error.__cause__
 
 
+def is_one_image(source: object) -> bool:
+    """Tell a single image from several: some of what :func:`load_image` takes can be walked over.
+
+    Args:
+        source: An image, or something that yields images.
+
+    Returns:
+        Whether it is meant as one image.
+    """
+    single = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
+    return isinstance(source, single) or hasattr(source, "read") or hasattr(source, "__array__")
+
+
 def source_name(source: object) -> str:
     """Name an image source for messages and tables.
 

@@ -5,15 +5,19 @@ Code that was written for that pipeline can be handed a :class:`Pipeline` instea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from crossalign.calibration import PLAIN_TEMPERATURE, confidences
 from crossalign.errors import ImageError
+from crossalign.images import is_one_image
 from crossalign.predictions import Prediction
 
 # Class sets that are kept encoded; the oldest one goes first.
 _KEPT = 8
+
+Ranked: TypeAlias = list[dict[str, Any]]
+"""``[{"score": float, "label": str}, ...]``, the best first."""
 
 
 class Labels(Protocol):
@@ -51,45 +55,53 @@ class Pipeline:
         self._make = make
         self._temperature = temperature
 
-    @overload
-    def __call__(
-        self, image: list[Any], candidate_labels: Iterable[str] | str | None = None, **options: Any
-    ) -> list[list[dict[str, Any]]]: ...
-
-    @overload
-    def __call__(
-        self, image: Any, candidate_labels: Iterable[str] | str | None = None, **options: Any
-    ) -> list[dict[str, Any]]: ...
-
     def __call__(
         self,
-        image: Any,
+        image: Any = None,
         candidate_labels: Iterable[str] | str | None = None,
-        **options: Any,  # noqa: ARG002
-    ) -> list[dict[str, Any]] | list[list[dict[str, Any]]]:
-        """Label one image, or a list of them.
+        *,
+        images: Any = None,
+        hypothesis_template: str | None = None,  # noqa: ARG002
+        tokenizer_kwargs: Mapping[str, Any] | None = None,  # noqa: ARG002
+        timeout: float | None = None,  # noqa: ARG002
+        batch_size: int | None = None,  # noqa: ARG002
+        num_workers: int | None = None,  # noqa: ARG002
+    ) -> Any:
+        """Label one image, or several.
 
         Args:
-            image: Anything :func:`crossalign.load_image` takes, or a list of these.
+            image: Anything :func:`crossalign.load_image` takes, or a list, tuple, generator or data
+                set of these.
             candidate_labels: Classes, or one text with commas between them; the classifier's own by
                 default.
-            **options: ``hypothesis_template``, ``timeout`` and the like are taken and have no
-                effect: the method writes its own texts.
+            images: Another name of ``image``, as that pipeline has it.
+            hypothesis_template: Has no effect: the method writes its own texts.
+            tokenizer_kwargs: Has no effect: every encoder knows what its texts need.
+            timeout: Has no effect: nothing is fetched.
+            batch_size: Has no effect: the classifier has its own.
+            num_workers: The same.
 
         Returns:
-            For one image ``[{"score": float, "label": str}, ...]``, the best first; for a list of
-            images a list of these.
+            For one image ``[{"score": float, "label": str}, ...]``, the best first; for a list or
+            tuple a list of these; for a generator or data set an iterator over these, which reads
+            images only as far ahead as needed.
 
         Raises:
             ImageError: If an image cannot be used.
+            TypeError: If there is no image, both ``image`` and ``images``, or an unknown keyword.
         """
+        if (image is None) == (images is None):
+            raise TypeError("expected images, either as the first argument or as images=...")
+        given = images if image is None else image
         if isinstance(candidate_labels, str):
             candidate_labels = [name.strip() for name in candidate_labels.split(",")]
         names = self._own if candidate_labels is None else tuple(candidate_labels)
-        several = isinstance(image, list)
-        predictions = self._for(names).predict(image if several else [image])
-        rows = [self._row(prediction) for prediction in predictions]
-        return rows if several else rows[0]
+        labels = self._for(names)
+        if isinstance(given, list | tuple):
+            return [self._row(prediction) for prediction in labels.predict(given)]
+        if is_one_image(given) or not _walkable(given):
+            return self._row(next(iter(labels.predict([given]))))
+        return (self._row(prediction) for prediction in labels.predict(iter(given)))
 
     def _for(self, names: tuple[str, ...]) -> Labels:
         if names not in self._made:
@@ -99,9 +111,16 @@ class Pipeline:
             self._made[names] = self._make(names)
         return self._made[names]
 
-    def _row(self, prediction: Prediction) -> list[dict[str, Any]]:
+    def _row(self, prediction: Prediction) -> Ranked:
         if prediction.scores is None:
             raise ImageError(str(prediction.error))
         shares = confidences(prediction.scores, self._temperature).tolist()
         order = sorted(range(len(shares)), key=lambda at: -shares[at])
         return [{"score": shares[at], "label": prediction.classes[at]} for at in order]
+
+
+def _walkable(images: Any) -> bool:
+    """Tell whether something yields images; data sets often have ``__getitem__`` alone."""
+    return isinstance(images, Iterable) or (
+        hasattr(images, "__getitem__") and hasattr(images, "__len__")
+    )

@@ -184,6 +184,8 @@ class Prediction:
             is not a probability.
         scores: float32, shape (C,), in class order; None if the image could not be used.
         error: Why the image could not be used, in words; None if it could.
+        background: Scores of the classifier's background texts, float32, shape (B,); None without
+            any, or with an error.
     """
 
     image: str
@@ -192,6 +194,7 @@ class Prediction:
     score: float | None
     scores: Scores | None
     error: str | None = None
+    background: Scores | None = None
     _evidence: Evidence | None = field(default=None, repr=False)
     _explainer: Explainer | None = field(default=None, repr=False)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,15 +18,11 @@ from pathlib import Path
 from PIL import Image
 
 from crossalign.errors import ImageError
-from crossalign.figures import (
-    contrast_overlay,
-    heat_overlay,
-    regions_svg,
-    thumbnail,
-)
+from crossalign.figures import regions_svg, thumbnail
 from crossalign.figures.colours import FIRST, REGION_COLOURS, SECOND, VIRIDIS
+from crossalign.figures.maps import Map, maps
 from crossalign.figures.pictures import data_uri, matrix_picture
-from crossalign.figures.summary import Bar, Chart, Summary, summarise
+from crossalign.figures.summary import Bar, Chart, Summary, region_note, summarise
 from crossalign.figures.svg import clean
 from crossalign.images import load_image
 from crossalign.predictions import Explanation, Prediction
@@ -68,8 +66,25 @@ td.key-cell {{ width: 1%; }} td.strip {{ width: 55%; padding-top: .3rem; }}
 td.strip svg {{ display: block; width: 100%; height: 1rem; image-rendering: pixelated; }}
 .scale {{ display: inline-block; width: 5rem; height: .6rem; border-radius: 2px;
   background: linear-gradient(90deg, {", ".join(VIRIDIS)}); }}
+.spread {{ background: linear-gradient(90deg, {SECOND}, #969696, {FIRST}); }}
+th {{ text-align: left; font-weight: 400; font-style: italic; color: var(--quiet);
+  font-size: .875rem; padding: .4rem 0 .1rem; }}
+.words {{ display: block; }}
+nav {{ margin-top: 1rem; }}
+nav ol {{ list-style: none; margin: .5rem 0 0; padding: 0; display: grid; gap: .5rem 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(15rem, 1fr)); }}
+nav a {{ display: grid; grid-template-columns: 4rem minmax(0, 1fr); gap: .6rem; color: inherit;
+  text-decoration: none; align-items: center; border-radius: 4px; }}
+nav a:hover strong, nav a:focus-visible strong {{ text-decoration: underline; }}
+nav svg {{ width: 4rem; height: 3rem; display: block; }}
+nav .blank {{ height: 3rem; border-radius: 4px; background: var(--line); }}
+nav .cut {{ display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }}
+nav strong {{ font-weight: 600; }} article {{ scroll-margin-top: .5rem; }}
 .error {{ color: #c0392b; }}
+@media (prefers-color-scheme: dark) {{ .error {{ color: #ff8a7a; }} }}
 """
+
+_SMALL = 128  # longest side of a photo in the overview, in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +132,27 @@ def write_report(
     Raises:
         DescriptionError: If an entry names a class that its prediction does not know.
     """
-    failed = 0
-    with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as page:
-        page.write(_head(title, introduction))
-        for entry in entries:
+    failed, lines = 0, []
+    # What stands above the photos is known only after the last of them, and there may be many.
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as articles:
+        for number, entry in enumerate(entries, start=1):
             error = entry.prediction.error
             if error is None:
                 try:
-                    page.write(_article(entry, details=details))
+                    line, article = _article(entry, number, details=details)
                 except ImageError as gone:
                     error = str(gone)
             if error is not None:
                 failed += 1
-                page.write(_failure(entry.prediction.image, error))
-        page.write("</body>\n</html>\n")
+                line, article = _failure(entry.prediction.image, number, error)
+            lines.append(line)
+            articles.write(article)
+        articles.seek(0)
+        with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as page:
+            page.write(_head(title, introduction))
+            page.write(_overview(lines, failed))
+            shutil.copyfileobj(articles, page)
+            page.write("</body>\n</html>\n")
     return failed
 
 
@@ -166,12 +188,32 @@ def _head(title: str, introduction: str) -> str:
 <h1>{clean(title)}</h1>
 <p class="quiet">{clean(introduction)}</p>
 <p class="quiet">A score is a sum over regions (crops of the photo) and descriptions. A region's
-number is what it adds to the class's score; beside it stands the description that it answers more
-than other regions do. Scores rank classes; they are not probabilities.</p>
+number is what it adds to the class's score; beside it stands a description that it answers clearly
+better than the whole photo and the other regions do, if there is one. Scores rank classes; they
+are not probabilities.</p>
 """
 
 
-def _article(entry: Entry, *, details: bool) -> str:
+def _overview(lines: list[str], failed: int) -> str:
+    """A line for each photo, to find it by; nothing where there is one alone."""
+    if len(lines) < 2:
+        return ""
+    bad = f", {failed} failed" if failed else ""
+    return (
+        f'<nav aria-label="Photos"><h3>{len(lines)} photos{bad}</h3>\n'
+        f"<ol>\n{''.join(lines)}</ol></nav>\n"
+    )
+
+
+def _line(number: int, picture: str, label: str, more: str) -> str:
+    return (
+        f'<li><a href="#photo-{number}">{picture}<span><strong class="cut">{label}</strong>'
+        f'<span class="quiet cut">{more}</span></span></a></li>\n'
+    )
+
+
+def _article(entry: Entry, number: int, *, details: bool) -> tuple[str, str]:
+    """The line of a photo in the overview, and its article."""
     found = summarise(
         entry.prediction,
         entry.label,
@@ -186,7 +228,14 @@ def _article(entry: Entry, *, details: bool) -> str:
     lines = "".join(
         f'<p class="quiet">{clean(line)}</p>' for line in (found.certainty, entry.note) if line
     )
-    return f"""<article>
+    small = thumbnail(photo, _SMALL)
+    line = _line(
+        number,
+        regions_svg(small, small.size, [], found.name),
+        clean(explanation.label),
+        f"{explanation.score:.3f} &middot; {name}",
+    )
+    article = f"""<article id="photo-{number}">
 <div>
 <figure>{drawing}<figcaption>{name}</figcaption></figure>
 <h3>Regions that add most, and their words</h3>
@@ -209,17 +258,24 @@ def _article(entry: Entry, *, details: bool) -> str:
 </details>
 </article>
 """
+    return line, article
 
 
-def _failure(image: str, error: str) -> str:
+def _failure(image: str, number: int, error: str) -> tuple[str, str]:
     name = clean(Path(image).name)
-    return f'<article><h2>{name}</h2><p class="error">{clean(error)}</p></article>\n'
+    line = _line(number, '<span class="blank"></span>', '<span class="error">failed</span>', name)
+    return line, (
+        f'<article id="photo-{number}"><h2>{name}</h2><p class="error">{clean(error)}</p>'
+        "</article>\n"
+    )
 
 
 def _regions(found: Summary) -> str:
     rows = (
         f'<tr><td class="key-cell"><span class="key" style="background:{colour}">{rank}</span></td>'
-        f'<td>{clean(region.text)}</td><td class="number">{region.adds:.3f}</td></tr>'
+        f'<td><span class="words">{clean(region.text)}</span>'
+        f'<span class="quiet">{clean(region_note(region))}</span></td>'
+        f'<td class="number">{region.adds:.3f}</td></tr>'
         for rank, (region, colour) in enumerate(
             zip(found.regions, REGION_COLOURS, strict=False), start=1
         )
@@ -227,41 +283,40 @@ def _regions(found: Summary) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _maps(photo: Image.Image, found: Summary) -> str:
-    label = clean(found.explanation.label)
-    figures = [
-        (
-            heat_overlay(photo, found.explanation),
-            f'Where the evidence for {label} lies: least <span class="scale"></span> most',
-        )
-    ]
-    if found.contrast is not None:
-        figures.append(
-            (
-                contrast_overlay(photo, found.contrast),
-                f"Blue speaks for {label}, orange for {clean(found.contrast.second.label)}",
-            )
-        )
-    return "\n".join(
-        f"<figure>{regions_svg(picture, picture.size, [], found.name)}"
-        f"<figcaption>{caption}</figcaption></figure>"
-        for picture, caption in figures
+def _map(shown: Map, name: str, kind: str) -> str:
+    return (
+        f"<figure><h3>{clean(shown.title)}</h3>"
+        f"{regions_svg(shown.picture, shown.picture.size, [], name)}"
+        f'<figcaption>{clean(shown.low)} <span class="scale {kind}"></span> {clean(shown.high)}, '
+        f"{clean(shown.note)}</figcaption></figure>"
     )
+
+
+def _maps(photo: Image.Image, found: Summary) -> str:
+    kinds = ("heat", "spread")
+    shown = zip(maps(photo, found), kinds, strict=False)
+    return "\n".join(_map(each, found.name, kind) for each, kind in shown)
 
 
 def _chart(chart: Chart) -> str:
     """A heading and a table of texts, numbers and bars on one scale."""
-    low, _ = chart.reach
-    scale = 100.0 / chart.span
     note = f'<p class="quiet">{clean(chart.note)}</p>' if chart.note else ""
-    rows = "".join(
-        f"<tr><td>{clean(bar.text)}</td>"
-        f'<td class="number">{"<br>".join(f"{value:.3f}" for value, _ in _lengths(bar))}</td>'
-        f'<td class="track">{"".join(_bar(bar, *length, low, scale) for length in _lengths(bar))}'
-        "</td></tr>"
-        for bar in chart.bars
+    groups = (
+        (f'<tr><th colspan="3">{clean(group)}</th></tr>' if group else "")
+        + "".join(_row(chart, bar) for bar in bars)
+        for group, bars in chart.groups
     )
-    return f"<h3>{clean(chart.title)}</h3>{note}<table>{rows}</table>"
+    return f"<h3>{clean(chart.title)}</h3>{note}<table>{''.join(groups)}</table>"
+
+
+def _row(chart: Chart, bar: Bar) -> str:
+    low, scale = chart.reach[0], 100.0 / chart.span
+    values = "<br>".join(f"{value:.3f}" for value, _ in _lengths(bar))
+    tracks = "".join(_bar(bar, *length, low, scale) for length in _lengths(bar))
+    return (
+        f'<tr><td>{clean(bar.text)}</td><td class="number">{values}</td>'
+        f'<td class="track">{tracks}</td></tr>'
+    )
 
 
 def _lengths(bar: Bar) -> list[tuple[float, str]]:

@@ -86,6 +86,8 @@ def test_ablate_and_cost(photos, tmp_path, capsys):
     assert run("cost", photos, "--crops", 2, "--images", 1, "--method", "wca", "--json") == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["method"] for row in rows] == ["clip", "wca"]
+    for row in rows:  # a process with the built-in model, and not with this one's tests
+        assert row["process_bytes"] is None or 50e6 < row["process_bytes"] < 2e9
 
 
 @pytest.mark.parametrize("command", ["evaluate", "ablate", "cost"])

@@ -83,6 +83,84 @@ def test_folders_of_splits(tmp_path):
         load_dataset(tmp_path, split="val")
 
 
+def test_splits_are_splits_whatever_lies_beside_them(tmp_path):
+    photo(tmp_path / "train" / "hen" / "a.png")
+    photo(tmp_path / "test" / "hen" / "b.png")
+    write(tmp_path / "docs" / "notes.txt", "no photo")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.split, dataset.class_ids) == ("test", ("hen",))
+    (note,) = dataset.notes
+    assert note == f"{tmp_path}: 'docs' left out, beside the splits"
+
+    photo(tmp_path / "owl" / "c.png")
+    with pytest.raises(EvaluationError, match=r"two ways: 'test' .* 'owl' holds images"):
+        load_dataset(tmp_path)
+    assert keys(load_dataset(tmp_path, split="train")) == [("train/hen/a.png", 0)]
+    lines = [f"{name},{name}" for name in ("docs", "owl", "test", "train")]
+    write(tmp_path / "classes.csv", "folder,class_name", *lines)
+    assert keys(load_dataset(tmp_path))[0] == ("owl/c.png", 1)
+
+
+def test_a_class_may_be_called_test(tmp_path):
+    photo(tmp_path / "test" / "a.png")
+    photo(tmp_path / "exam" / "b.png")
+    assert load_dataset(tmp_path).class_ids == ("exam", "test")
+
+
+def test_a_split_with_metadata_holds_its_images_itself(tmp_path):
+    for split in ("train", "test"):
+        photo(tmp_path / split / "1.png")
+        write(tmp_path / split / "metadata.csv", "file_name,label", "1.png,owl")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.split, keys(dataset)) == ("test", [("test/1.png", 0)])
+
+
+def test_folders_without_images_are_no_classes(tmp_path):
+    photo(tmp_path / "hen" / "a.png")
+    photo(tmp_path / "owl" / "deep" / "b.png")
+    (tmp_path / "zebra").mkdir()
+    write(tmp_path / "results" / "receipt.json", "{}")
+    dataset = load_dataset(tmp_path)
+    assert dataset.class_ids == ("hen", "owl")
+    (note,) = dataset.notes
+    assert "no image in 'results', 'zebra'" in note
+    assert "classes.csv" in note
+    write(tmp_path / "four.txt", "a hen", "an owl", "a result", "a zebra")  # names all of them
+    assert len(load_dataset(tmp_path, names=tmp_path / "four.txt").class_ids) == 4
+    write(tmp_path / "two.txt", "a hen", "an owl")
+    assert load_dataset(tmp_path, names=tmp_path / "two.txt").class_names == ("a hen", "an owl")
+    lines = [f"{name},{name}" for name in ("zebra", "hen", "owl", "results")]
+    write(tmp_path / "classes.csv", "folder,class_name", *lines)
+    assert load_dataset(tmp_path).class_ids == ("zebra", "hen", "owl", "results")
+
+
+@pytest.mark.parametrize("below", ["", "train/"])
+def test_an_archive_among_class_folders_is_not_the_data_set(tmp_path, below):
+    photo(tmp_path / f"{below}dog" / "a.png")
+    photo(tmp_path / f"{below}cat" / "b.png")
+    write(tmp_path / f"{below}dog" / "backup.tar", "not a shard")
+    write(tmp_path / "docs" / "old.parquet", "not a table")
+    dataset = load_dataset(tmp_path)
+    assert (dataset.name, dataset.class_ids) == ("folders", ("cat", "dog"))
+    write(tmp_path / "all.tar", "not a shard")
+    with pytest.raises(EvaluationError, match=r"two ways.*all\.tar.*folders --root"):
+        load_dataset(tmp_path)
+    assert load_dataset("folders", tmp_path).class_ids == ("cat", "dog")
+
+
+def test_a_known_name_that_is_a_folder_here_is_not_guessed(tmp_path, monkeypatch):
+    photo(tmp_path / "imagenet" / "val" / "n01440764" / "a.JPEG")
+    photo(tmp_path / "imagenet" / "val" / "n01443537" / "b.JPEG")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(EvaluationError, match=r"imagenet --root imagenet.*\./imagenet"):
+        load_dataset("imagenet")
+    with pytest.raises(EvaluationError, match=r"WordNet ids \('n01440764'.*--names crossalign"):
+        load_dataset("./imagenet")
+    named = load_dataset("./imagenet", names="crossalign")
+    assert named.class_names == ("tench", "goldfish")
+    assert load_dataset("imagenet", "imagenet", partial=True).class_names == named.class_names
+
+
 @pytest.mark.parametrize("kind", ["csv", "jsonl"])
 def test_an_image_folder_with_metadata(tmp_path, kind):
     photo(tmp_path / "1.png")
@@ -419,7 +497,7 @@ def test_a_list_that_is_not_there_or_does_not_fit(tmp_path):
         load_dataset("imagenet-r", tmp_path, names="openai", partial=True)
     with pytest.raises(EvaluationError, match="lists of ImageNet's names"):
         imagenet_names("openai")
-    (tmp_path / "hens").mkdir()
+    photo(tmp_path / "hens" / "a.png")
     with pytest.raises(EvaluationError, match=r"names 'clip'.*there is none for 'hens'"):
         load_dataset(tmp_path, names="clip")
 

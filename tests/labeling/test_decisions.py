@@ -5,20 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crossalign import Classifier, DescriptionSet
+from crossalign import Classifier, load_encoder
 from crossalign.calibration import calibrate
 from crossalign.errors import CalibrationError, LabelingError
 from crossalign.labeling import BACKGROUND, NONE_OF_THESE, UNDECIDED, Decisions
-from crossalign.labeling.decisions import scoring_settings
+from crossalign.labeling.decisions import load_background, scoring_settings
 from crossalign.predictions import Evidence, Prediction
 
 
 def prediction(*scores: float, beside: tuple[float, ...] = ()) -> Prediction:
-    names = tuple("abcdefgh"[: len(scores)]) + BACKGROUND[: len(beside)]
-    values = np.array([*scores, *beside], np.float32)
+    names = tuple("abcdefgh"[: len(scores)])
+    values = np.array(scores, np.float32)
     best = int(values.argmax())
-    evidence = Evidence(None, (4, 3), b"\1" * 16, np.zeros((1, 4), np.int64), None)
-    return Prediction("p", names, names[best], float(values[best]), values, _evidence=evidence)
+    return Prediction(
+        *("p", names, names[best], float(values[best]), values),
+        background=np.array(beside, np.float32) if beside else None,
+        _evidence=Evidence(None, (4, 3), b"\1" * 16, np.zeros((1, 4), np.int64), None),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -92,14 +95,82 @@ def test_contradictions(calibration):
     with pytest.raises(LabelingError, match="top as 0 or more"):
         Decisions(top=-1)
     with pytest.raises(LabelingError, match="cannot be called 'undecided'"):
-        Decisions().classes(DescriptionSet.of(["undecided"]))
+        Decisions().background_for(["undecided"])
 
 
-@pytest.mark.parametrize("classes", [["cat"], {"cat": ["pointed ears"]}])
-def test_the_background_joins_classes_of_either_kind(classes):
-    wanted = Decisions(none_of_these=True).classes(DescriptionSet.of(classes))
-    assert wanted.classes == ("cat", *BACKGROUND)
-    assert wanted.has_descriptions == isinstance(classes, dict)
+NAMED = ["pug", "flux capacitor", "keeshond"]  # the bank knows two of the three
+DESCRIBED = {"pug": ["A pug's flat face.", "A pug's tail."], "owl": ["An owl's round face."]}
+
+
+@pytest.mark.parametrize("classes", [NAMED, NAMED[::2], DESCRIBED], ids=["mixed", "bank", "file"])
+@pytest.mark.parametrize("method", ["clip", "cupl", "wca", "lgca"])
+def test_a_background_changes_nothing_about_the_classes(classes, method, shared):
+    """Texts, scores and what a calibration compares are those without it, to the last bit."""
+    photos = sorted((shared / "data" / "pets37").glob("*/*.jpg"))[::60]
+    decisions = Decisions(none_of_these=True)
+    options = {"method": method} if method in ("clip", "cupl") else {"method": method, "crops": 3}
+    alone = Classifier(classes, **options)
+    beside = Classifier(classes, background=decisions.background_for(classes), **options)
+    assert beside.background == BACKGROUND
+    for name in ("classes", "texts", "undescribed", "descriptions"):
+        assert getattr(beside, name) == getattr(alone, name), name
+    assert repr(beside) == repr(alone)
+    assert scoring_settings(beside) == scoring_settings(alone)
+    texts = load_encoder("builtin").encode_texts(BACKGROUND)
+    for one, other in zip(alone.predict(photos), beside.predict(photos), strict=True):
+        np.testing.assert_array_equal(one.scores, other.scores)
+        assert one.background is None
+        assert other.background.shape == (len(BACKGROUND),)
+        if method == "cupl":
+            whole = other.with_evidence().embedding
+            np.testing.assert_allclose(other.background, texts @ whole, atol=1e-5)
+        rows = (Decisions(top=2).row("x", one), Decisions(top=2).row("x", other))
+        assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        ("a plant", ["a plant"]),
+        ("plants", ["a plant"]),
+        ("potted_plant", ["a plant"]),
+        ("Animal", ["an animal"]),
+        ("person", ["a group of people"]),
+        ("house", ["a street with houses"]),
+        ("pant", []),
+        ("mal", []),
+    ],
+)
+def test_background_texts_that_name_a_class_are_left_out(name, left_out):
+    texts = Decisions(none_of_these=True).background_for(["pug", name])
+    assert [text for text in BACKGROUND if text not in texts] == left_out
+    assert Decisions().background_for(["pug", name]) == ()
+
+
+def test_a_background_of_nothing_but_classes_is_refused():
+    with pytest.raises(LabelingError, match="every background text names one of the classes"):
+        Decisions(none_of_these=True, background=("a dog",)).background_for(["dog"])
+    left = Decisions(none_of_these=True, background=("a dog",), threshold=0.1)
+    assert left.background_for(["dog"]) == ()
+
+
+def test_a_classifier_without_the_background_is_refused(make_encoder):
+    decisions = Decisions(none_of_these=True)
+    with pytest.raises(LabelingError, match=r"background=decisions\.background_for"):
+        decisions.check(Classifier(["red"], encoder=make_encoder()))
+    wanted = decisions.background_for(["red"])
+    decisions.check(Classifier(["red"], encoder=make_encoder(), background=wanted))
+    Decisions().check(Classifier(["red"], encoder=make_encoder(), background=wanted))
+
+
+def test_background_texts_from_a_file(tmp_path):
+    path = tmp_path / "background.txt"
+    path.write_text("# else\na sofa\n\na bowl of soup\n")
+    assert load_background(path) == ("a sofa", "a bowl of soup")
+    with pytest.raises(LabelingError, match=r"got the ending '\.json'"):
+        load_background(tmp_path / "b.json")
+    with pytest.raises(LabelingError, match="there is none"):
+        load_background(tmp_path / "none.txt")
 
 
 def test_settings_name_what_scores_depend_on(make_encoder):
@@ -118,11 +189,8 @@ def test_settings_name_what_scores_depend_on(make_encoder):
         assert settings(**change) != base, change
     for same in ({}, {"batch_size": 7}, {"workers": 1}):
         assert settings(**same) == base, same
-    beside = Decisions(none_of_these=True)
-    both = beside.classes(DescriptionSet.of(["a", "b"]))
-    classifier = Classifier(both, encoder=make_encoder())
-    assert scoring_settings(classifier, beside.beside) == base, "a calibration fits both"
-    with pytest.raises(CalibrationError, match="another class list, another descriptions"):
+    assert settings(background=["c"]) == base, "a calibration fits both"
+    with pytest.raises(CalibrationError, match=r"other settings \(class list, descriptions\)"):
         calibrate(
             np.random.default_rng(0).normal(size=(30, 2)), np.zeros(30, int), settings=base
         ).check_settings(settings(("a", "c")))
@@ -133,8 +201,9 @@ def test_none_of_these_keeps_pets_apart_from_groceries(shared):
     data = shared / "data"
     lines = (data / "pets37" / "classes.csv").read_text().splitlines()[1:]
     decisions = Decisions(none_of_these=True)
-    wanted = decisions.classes(DescriptionSet.of([line.split(",")[1] for line in lines]))
-    classifier = Classifier(wanted, method="cupl")
+    wanted = [line.split(",")[1] for line in lines]
+    background = decisions.background_for(wanted)
+    classifier = Classifier(wanted, method="cupl", background=background)
 
     def share_of_none(name: str) -> float:
         photos = sorted((data / name).glob("*/*.jpg"))[::6]

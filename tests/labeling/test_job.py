@@ -45,10 +45,13 @@ def photos(tmp_path, picture):
 @pytest.fixture
 def make(make_encoder):
     def make(classes=CLASSES, encoder=None, decisions=None, **options):
-        from crossalign import DescriptionSet
-
-        wanted = (decisions or Decisions()).classes(DescriptionSet.of(classes))
-        return Classifier(wanted, encoder=encoder or make_encoder(), method="clip", **options)
+        return Classifier(
+            classes,
+            encoder=encoder or make_encoder(),
+            method="clip",
+            background=(decisions or Decisions()).background_for(classes),
+            **options,
+        )
 
     return make
 

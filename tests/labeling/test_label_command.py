@@ -139,8 +139,54 @@ def test_calibrate_and_label_with_it(run, folder):
         assert 1 / 3 <= float(row["confidence"]) <= 1
     code, _, err = run("label", "photos", "--out", "o.csv", *WORDS, "-c", "x", *words[-5:-3])
     assert code == 2
-    assert "another class list" in err
+    assert "other settings (class list, descriptions)" in err
     assert found.settings
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nowhere"], "there is no nowhere: expected a folder of class folders"),
+        (["photos", "--plot", "p.txt"], "a plot that ends in .svg or .html"),
+        (["photos", "--plot", "photos/red/0.png/p.svg"], "cannot write to"),
+        (["photos", "--precision", "1.5"], "a precision above 0 and up to 1"),
+    ],
+)
+def test_what_cannot_be_calibrated_is_told_before_the_work(
+    run, folder, monkeypatch, words, message
+):
+    monkeypatch.setattr("crossalign.cli.calibrate.predict", None)
+    code, _, err = run("calibrate", *words, "--out", "c.json", *WORDS)
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())
+    assert not Path("c.json").exists()
+
+
+def test_a_calibration_of_named_classes_goes_with_none_of_these(run, folder):
+    """Classes by name, of which the bank knows some: the background must not change their texts."""
+    names = [word for name in ("red", "pug", "keeshond") for word in ("-c", name)]
+    words = [*names, "--model", "fake", "--method", "cupl"]
+    rows = "".join(f"photos/{CLASSES[n % 3]}/{n}.png,red\n" for n in range(30))
+    Path("known.csv").write_text(f"path,label\n{rows}")
+    code, _, err = run("calibrate", "known.csv", "--out", "c.json", *words)
+    assert code == 0, err
+    words += ["--calibration", "c.json", "--none-of-these"]
+    code, _, err = run("label", "photos", "--out", "labels.csv", *words)
+    assert code == 0, err
+    assert "photo of nothing" not in err, "the background is nobody's class"
+
+
+def test_background_texts_may_be_given(run, folder):
+    Path("else.txt").write_text("blue\nthe red of a rose\n")
+    words = [*WORDS[:4], *WORDS[-4:], "--none-of-these", "--background", "else.txt"]
+    code, _, err = run("label", "photos", "--out", "labels.csv", *words)
+    assert code == 0, err
+    assert "note: 'the red of a rose' is no background here: it names a class" in err
+    decided = {(Path(row["path"]).parent.name, row["decision"]) for row in table()}
+    assert decided == {("red", "red"), ("green", "green"), ("blue", "none of these")}
+    code, _, err = run("label", "photos", "--out", "l.csv", *WORDS, "--background", "else.txt")
+    assert code == 2
+    assert "goes with --none-of-these" in " ".join(err.replace("│", " ").split())
 
 
 def test_calibrate_reads_a_table_and_tells_unknown_labels(run, folder):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -39,7 +41,8 @@ def command(function: Callable[..., int], *, of: typer.Typer = app) -> Callable[
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            code = function(*args, **kwargs)
+            with _warnings_in_one_line():
+                code = function(*args, **kwargs)
             if sys.stdout is not None:  # it is None where the shell closed it
                 sys.stdout.flush()
         except KeyboardInterrupt:
@@ -67,6 +70,18 @@ def say(message: str) -> None:
         message: The line.
     """
     typer.echo(message, err=True)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Show what a warning says, and not where in the code it comes from."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        say(f"warning: {message}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _abandon_output() -> None:

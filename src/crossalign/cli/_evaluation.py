@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 import typer
 
+from crossalign.cli._app import say
+from crossalign.cli._options import byte_count
+
 if TYPE_CHECKING:
     from crossalign.evaluation import Request
+    from crossalign.store import Store
 
 DatasetName: TypeAlias = Annotated[
     str | None,
@@ -55,6 +61,19 @@ Runs: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Seeds, or resamplings of the pool.")
 ]
 FirstSeed: TypeAlias = Annotated[int | None, typer.Option(min=0, help="Seed of the first run.")]
+CropScale: TypeAlias = Annotated[float | None, typer.Option(help="Crop scale S_c.")]
+DescriptionScale: TypeAlias = Annotated[float | None, typer.Option(help="Description scale S_d.")]
+Protocol: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="fresh (new crops for each seed) or published (one pool, resampled)."),
+]
+Pool: TypeAlias = Annotated[
+    int | None, typer.Option(min=1, help="Crops in the pool of the published protocol.")
+]
+NoStore: TypeAlias = Annotated[
+    bool,
+    typer.Option("--no-store", help="Keep no embeddings: slower, and no room on the disk taken."),
+]
 StoreFolder: TypeAlias = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Where embeddings are kept; OUT/store by default."),
@@ -80,6 +99,27 @@ def wanted(**given: Any) -> dict[str, Any]:
         if name in fields:
             fields[name] = tuple(fields[name])
     return fields
+
+
+@contextmanager
+def kept(
+    out: Path, folder: Path | None, size: str | None, none: bool
+) -> Iterator[Store | Path | Literal[False] | None]:
+    """Say where embeddings are kept: in a store that has a limit now, or where evaluate puts it."""
+    if none and (folder is not None or size is not None):
+        raise typer.BadParameter("--no-store goes with neither --store nor --store-size")
+    if none or size is None:
+        yield False if none else folder
+        return
+    from crossalign.store import Store
+
+    with Store(folder or out / "store", max_bytes=byte_count(size)) as store:
+        yield store
+
+
+def note(text: str) -> None:
+    """Say what one should know before the work begins."""
+    say(f"note: {text}")
 
 
 def request_of(fields: dict[str, Any]) -> Request:

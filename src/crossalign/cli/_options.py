@@ -39,8 +39,25 @@ Risk: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--risk",
-        help="With --crops auto: accepted probability that all 60 crops would say otherwise.  "
+        help="With --crops auto: accepted probability that all crops would say otherwise.  "
         "[default: 0.01]",
+    ),
+]
+Kind: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        help="How crops are laid out: random, even, refined, nested or grid.  "
+        "[default: the method's own]",
+    ),
+]
+Side: TypeAlias = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        "--side",
+        metavar="LOW HIGH",
+        help="Range of a crop's side, as shares of the image's short side.  "
+        "[default: the method's own, 0.5 0.9 for wca]",
     ),
 ]
 Seed: TypeAlias = Annotated[
@@ -61,7 +78,11 @@ Device: TypeAlias = Annotated[
 ]
 Engine: TypeAlias = Annotated[
     str | None,
-    typer.Option("--engine", help="What runs onnx: encoders, onnxruntime (default) or openvino."),
+    typer.Option(
+        "--engine",
+        "--runtime",
+        help="What runs onnx: encoders, onnxruntime (default) or openvino.",
+    ),
 ]
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from crossalign.classifier import Classifier
     from crossalign.descriptions import DescriptionSet
     from crossalign.encoders import Encoder
+    from crossalign.methods import Method
     from crossalign.parity import Parity
     from crossalign.predictions import Prediction
     from crossalign.store import Store
@@ -51,6 +54,8 @@ def check_writable(report: Path) -> None:
 def encoder_named(name: str, **options: str | None) -> Encoder:
     from crossalign.encoders import load_encoder
 
+    if not sys.stderr.isatty():  # bars of other libraries are for people who watch
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     return load_encoder(name, **{key: value for key, value in options.items() if value is not None})
 
 
@@ -69,12 +74,12 @@ def classes_given(names: list[str] | None, file: Path | None) -> Any:
     )
 
 
-def crops_given(text: str | None, risk: float | None) -> int | Adaptive | None:
+def crops_given(text: str | None, risk: float | None, method: Method) -> int | Adaptive | None:
     """Read --crops and --risk; None leaves the number to the method."""
     if text == "auto":
         from crossalign.adaptive import Adaptive
 
-        return Adaptive() if risk is None else Adaptive(risk=risk)
+        return Adaptive() if method.crops is None else Adaptive.of(method.crops.count, risk)
     if risk is not None:
         raise typer.BadParameter("--risk goes with --crops auto")
     if text is None:
@@ -82,6 +87,24 @@ def crops_given(text: str | None, risk: float | None) -> int | Adaptive | None:
     if not text.isdecimal():
         raise typer.BadParameter(f"expected --crops as a number, or auto; got {text!r}")
     return int(text)
+
+
+def method_given(
+    name: str, kind: str | None = None, side: tuple[float, float] | None = None
+) -> Method:
+    """Take a method by name, with another layout or range of its crops where that was asked for."""
+    from crossalign.methods import get_method
+
+    method = get_method(name)
+    asked: tuple[tuple[str, Any], ...] = (("kind", kind), ("side", side))
+    changes = {name: value for name, value in asked if value is not None}
+    if not changes:
+        return method
+    if method.crops is None:
+        raise typer.BadParameter(
+            f"--{' and --'.join(changes)} go with crops; method {method.name} takes none"
+        )
+    return dataclasses.replace(method, crops=dataclasses.replace(method.crops, **changes))
 
 
 def store_given(folder: Path | None, size: str | None) -> Store | None:
@@ -107,15 +130,18 @@ def classifier_given(
     store: Path | None,
     store_size: str | None,
     draft: bool,
+    kind: str | None = None,
+    side: tuple[float, float] | None = None,
 ) -> Classifier:
     """Make the classifier that the options common to several commands ask for."""
     from crossalign.classifier import Classifier
 
+    chosen = method_given(method, kind, side)
     return Classifier(
         classes,
         encoder=encoder,
-        method=method,
-        crops=crops_given(crops, risk),
+        method=chosen,
+        crops=crops_given(crops, risk, chosen),
         seed=seed,
         bank=bank,
         store=store_given(store, store_size),

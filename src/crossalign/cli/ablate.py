@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from crossalign.cli import _evaluation as options
-from crossalign.cli._app import OK, command
-from crossalign.cli._options import Device, Dtype, ModelName
+from crossalign.cli._app import OK, SOME_FAILED, command, say
+from crossalign.cli._options import Device, Dtype, ModelName, StoreSize
 from crossalign.cli._shared import print_table
 
 
@@ -31,7 +31,8 @@ def ablate(
         typer.Option(
             "--factor",
             help="parts, count, side, kind, crop-scale, description-scale, texts, crop-weighting "
-            "or description-weighting; repeat for several; all by default.",
+            "or description-weighting; with values of your own as in count=4,16,60 or "
+            "side=0.1-0.3,0.5-0.9; repeat for several; all by default.",
         ),
     ] = None,
     descriptions: options.Descriptions = None,
@@ -39,19 +40,24 @@ def ablate(
     no_bank: options.NoBank = False,
     crops: options.Crops = None,
     side: options.Side = None,
+    crop_scale: options.CropScale = None,
+    description_scale: options.DescriptionScale = None,
+    protocol: options.Protocol = None,
+    pool: options.Pool = None,
     runs: options.Runs = None,
     seed: options.FirstSeed = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes.")] = Path(
         "crossalign-ablation"
     ),
     store: options.StoreFolder = None,
+    store_size: StoreSize = None,
+    no_store: options.NoStore = False,
 ) -> int:
     """Vary one part of a method after the other, with plots."""
     from crossalign._progress import PassProgress
     from crossalign.evaluation import FACTORS
     from crossalign.evaluation import ablate as run
-    from crossalign.evaluation.ablation import verdict
-    from crossalign.evaluation.report import percent
+    from crossalign.evaluation.ablation import cells, verdict
 
     fields = options.wanted(
         dataset=dataset,
@@ -69,31 +75,30 @@ def ablate(
         no_bank=no_bank,
         crops=crops,
         side=side,
+        crop_scale=crop_scale,
+        description_scale=description_scale,
+        protocol=protocol,
+        pool=pool,
         runs=runs,
         seed=seed,
     )
     request = options.request_of(fields)
-    with PassProgress() as shown:
+    with options.kept(out, store, store_size, no_store) as place, PassProgress() as shown:
         result = run(
             request,
             out,
             factors=tuple(factor) if factor else tuple(FACTORS),
-            store=store,
+            store=place,
             command=("crossalign", *sys.argv[1:]),
             on_progress=shown,
+            on_note=options.note,
         )
     for name, content in result["factors"].items():
         typer.echo(f"\n{FACTORS[name].title}")
-        rows = [
-            (
-                row["name"],
-                percent(row["top1"]),
-                f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
-                str(row["views"]),
-            )
-            for row in content["variants"]
-        ]
+        rows = [(row["name"], *cells(row)) for row in content["variants"]]
         print_table(("variant", "top-1, %", "95 % interval", "views"), rows)
         typer.echo(verdict(content))
     typer.echo(f"\nReport: {out / 'report.html'}")
-    return OK
+    if result["failed"]:
+        say(f"{result['failed']} images could not be read; predictions.csv of a factor names them")
+    return SOME_FAILED if result["failed"] else OK

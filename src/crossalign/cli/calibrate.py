@@ -66,11 +66,16 @@ def calibrate(
     import numpy as np
 
     from crossalign.calibration import calibrate as learn
+    from crossalign.calibration import check_precision
     from crossalign.labeling.decisions import scoring_settings
     from crossalign.labeling.labelled import labelled_photos
-    from crossalign.labeling.plots import summary, write_reliability
+    from crossalign.labeling.plots import check_plot, summary, write_reliability
 
+    check_precision(precision)
     check_writable(out)
+    if plot is not None:
+        check_plot(plot)
+        check_writable(plot)
     classifier = classifier_given(
         classes_given(class_, classes),
         encoder_named(model, dtype=dtype, device=device, engine=engine),

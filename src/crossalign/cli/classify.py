@@ -16,10 +16,12 @@ from crossalign.cli._options import (
     Draft,
     Dtype,
     Engine,
+    Kind,
     MethodName,
     ModelName,
     Risk,
     Seed,
+    Side,
     StoreFolder,
     StoreSize,
 )
@@ -45,6 +47,8 @@ def classify(
     method: MethodName = "wca",
     crops: Crops = None,
     risk: Risk = None,
+    kind: Kind = None,
+    side: Side = None,
     seed: Seed = 0,
     bank: Bank = True,
     dtype: Dtype = None,
@@ -53,7 +57,9 @@ def classify(
     store: StoreFolder = None,
     store_size: StoreSize = None,
     draft: Draft = False,
-    top: Annotated[int, typer.Option(min=1, help="Classes to show for each image.")] = 5,
+    top: Annotated[
+        int, typer.Option(min=1, help="Classes to show for each image; JSON has all.")
+    ] = 5,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON for each image.")
     ] = False,
@@ -71,6 +77,8 @@ def classify(
         method=method,
         crops=crops,
         risk=risk,
+        kind=kind,
+        side=side,
         seed=seed,
         bank=bank,
         store=store,
@@ -85,7 +93,7 @@ def classify(
         failed += prediction.error is not None
         taken += prediction.crops or 0
         show(prediction, top)
-    if classifier.adaptive is not None and failed < len(images):
+    if classifier.adaptive is not None and classifier.method.crops and failed < len(images):
         say(f"{taken / (len(images) - failed):.1f} crops an image")
     if failed:
         say(f"{failed} of {len(images)} images failed")

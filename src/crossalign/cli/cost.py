@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from crossalign.cli import _evaluation as options
-from crossalign.cli._app import OK, command
+from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import Device, Dtype, ModelName
 from crossalign.cli._shared import print_line, print_table
 
@@ -32,7 +32,7 @@ def cost(
     ] = False,
 ) -> int:
     """Measure what methods cost beyond plain CLIP, stage by stage."""
-    from crossalign.evaluation.cost import measure, table, to_json
+    from crossalign.evaluation.cost import measure, tables, to_json
     from crossalign.evaluation.run import prepare
 
     fields = options.wanted(
@@ -54,8 +54,10 @@ def cost(
     if json_:
         for row in to_json(costs):
             print_line(row)
-        return OK
-    laid = table(costs)
-    print_table(laid.head, laid.rows)
-    typer.echo(f"\n{laid.note}")
-    return OK
+    else:
+        for laid in tables(costs):
+            print_table(laid.head, laid.rows)
+            typer.echo(f"\n{laid.note}\n")
+    for name in costs.skipped:
+        say(f"{name}: cannot be read; skipped")
+    return SOME_FAILED if costs.skipped else OK

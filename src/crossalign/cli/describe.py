@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -64,6 +66,10 @@ def describe(
         tuple[float, float] | None,
         typer.Option(metavar="IN OUT", help="Price of a million tokens of prompts and answers."),
     ] = None,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Write over texts in FILE.json that were made by hand."),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be asked and its cost; ask nothing.")
     ] = False,
@@ -71,7 +77,8 @@ def describe(
     """Have descriptions written for class names, by a language model or from a wordnet.
 
     The endpoint's key is read from the environment variable CROSSALIGN_LLM_KEY. Every answer is
-    kept beside FILE.json at once; the same command goes on where an earlier one ended.
+    kept beside FILE.json at once; the same command goes on where an earlier one ended. Classes
+    whose texts somebody changed in FILE.json since stay as they are.
     """
     from crossalign.descriptions import DescriptionSet
 
@@ -84,8 +91,9 @@ def describe(
     names = DescriptionSet.load(classes)
     if out is not None and not dry_run:
         check_writable(out)
+    target = None if out is None else _Target(out, names.classes, overwrite)
     if wordnet:
-        return _from_wordnet(names, out, lexicon, domain, dry_run)
+        return _from_wordnet(names, target, lexicon, domain, dry_run)
 
     from crossalign.writers.endpoint import Endpoint, key_for
     from crossalign.writers.prompts import Wishes, get_prompt_set, make_questions
@@ -94,10 +102,61 @@ def describe(
         raise typer.BadParameter("--llm URL needs --llm-model NAME beside it")
     endpoint = Endpoint(llm, llm_model, key_for(llm), timeout, temperature, max_tokens)
     chosen, wishes = get_prompt_set(prompts), Wishes(number, words, language, domain, naming)
-    questions = make_questions(names.classes, chosen, wishes)
-    if dry_run:
+    asked = names.classes if target is None else target.to_describe()
+    questions = make_questions(asked, chosen, wishes)
+    if dry_run or target is None:
         return _plan(questions, endpoint, out, tries, price)
-    return _ask(names, questions, endpoint, _kept(chosen, wishes), out, parallel, tries)  # type: ignore[arg-type]
+    return _ask(asked, questions, endpoint, _kept(chosen, wishes), target, parallel, tries)
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """The file to be written, which may be there and hold what somebody made by hand."""
+
+    path: Path
+    names: tuple[str, ...]
+    overwrite: bool
+
+    def kept(self) -> DescriptionSet | None:
+        from crossalign.writers.kept import hand_made
+
+        return None if self.overwrite else hand_made(self.path)
+
+    def to_describe(self) -> list[str]:
+        """Leave out, and name, the classes that are kept as they are."""
+        from crossalign.writers.kept import not_kept
+
+        kept = self.kept()
+        if kept is not None:
+            say(
+                f"kept as they are in {self.path}, since their texts are not those that were "
+                f"written there: {_listed(kept.classes)}; --overwrite has them written anew"
+            )
+        return not_kept(self.names, kept)
+
+    def save(self, described: DescriptionSet | None, missing: Sequence[str], code: int) -> int:
+        from crossalign.writers.kept import merged, not_kept
+
+        kept = self.kept()  # again: somebody may be at work on it while answers come in
+        missing = not_kept(missing, kept)
+        if missing:
+            say(f"NOT in the file, for lack of any description: {_listed(missing)}")
+            code = SOME_FAILED
+        whole = merged(self.names, described, kept)
+        if whole is None:
+            say(f"no description at all; {self.path} is not written")
+            return SOME_FAILED
+        whole.save(self.path)
+        count = sum(map(len, whole.texts))
+        typer.echo(f"{count} descriptions of {len(whole)} classes written to {self.path}")
+        return code
+
+
+def _listed(names: Sequence[str]) -> str:
+    from crossalign._text_checks import visible
+
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(visible(name) for name in names[:_SHOWN]) + more
 
 
 def _kept(prompts: PromptSet, wishes: Wishes) -> dict[str, str | int]:
@@ -141,11 +200,11 @@ def _plan(
 
 
 def _ask(
-    names: DescriptionSet,
+    names: Sequence[str],
     questions: list[Question],
     endpoint: Endpoint,
     settings: dict[str, str | int],
-    out: Path,
+    target: _Target,
     parallel: int,
     tries: int,
 ) -> int:
@@ -157,7 +216,7 @@ def _ask(
 
     if endpoint.exposes_key:
         say("warning: the key goes to this endpoint unencrypted (http, not https)")
-    path = journal_path(out)
+    path = journal_path(target.path)
     with (
         contextlib.closing(Client(endpoint)) as client,
         Journal(path) as journal,
@@ -188,18 +247,22 @@ def _ask(
         message = f"{len(outcome.open)} of {len(questions)} questions are open: {told}"
         if not outcome.written:
             raise WriterError(f"{endpoint.url} did not answer: {told}. Is it running?")
-        say(f"{message}. {out} is not written; the same command goes on from {path}")
+        say(f"{message}. {target.path} is not written; the same command goes on from {path}")
         return SOME_FAILED
-    described, missing = compose(names.classes, outcome.written, dict(settings))
+    described, missing = compose(names, outcome.written, dict(settings))
     _report_bad(outcome, tries)
-    return _save(described, missing, out, SOME_FAILED if outcome.bad else OK)
+    return target.save(described, missing, SOME_FAILED if outcome.bad else OK)
 
 
 def _report_bad(outcome: Outcome, tries: int) -> None:
     from crossalign._text_checks import visible
+    from crossalign.writers.answers import CUT_OFF
 
     for item in outcome.bad[:_SHOWN]:
-        say(f"bad answers: {visible(item.question.class_name)}: {item.problem}")
+        asked = visible(item.question.template, 60)
+        say(f'bad answers: {visible(item.question.class_name)}, "{asked}": {item.problem}')
+    if any(item.problem.startswith(CUT_OFF) for item in outcome.bad):
+        say("answers were cut off: raise --max-tokens, or the limit of the endpoint")
     if outcome.bad:
         say(
             f"{len(outcome.bad)} questions have no good answer after {tries} tries; what was "
@@ -207,32 +270,17 @@ def _report_bad(outcome: Outcome, tries: int) -> None:
         )
 
 
-def _save(described: DescriptionSet | None, missing: list[str], out: Path, code: int) -> int:
-    from crossalign._text_checks import visible
-
-    if missing:
-        names = ", ".join(visible(name) for name in missing[:_SHOWN])
-        more = f" and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
-        say(f"NOT in the file, for lack of any description: {names}{more}")
-        code = SOME_FAILED
-    if described is None:
-        say(f"no description at all; {out} is not written")
-        return SOME_FAILED
-    described.save(out)
-    count = sum(map(len, described.texts))
-    typer.echo(f"{count} descriptions of {len(described)} classes written to {out}")
-    return code
-
-
 def _from_wordnet(
-    names: DescriptionSet, out: Path | None, lexicon: str | None, domain: str, dry_run: bool
+    names: DescriptionSet, target: _Target | None, lexicon: str | None, domain: str, dry_run: bool
 ) -> int:
     from crossalign._text_checks import visible
     from crossalign.writers.wordnet import describe_classes
 
+    if target is not None:
+        target.to_describe()
     described, senses, missing = describe_classes(names.classes, lexicon=lexicon, domain=domain)
     for sense in senses:
         typer.echo(f"{visible(sense.class_name)}: {visible(sense.gloss)}  ({sense.synset})")
-    if out is None or dry_run:
+    if target is None or dry_run:
         return SOME_FAILED if missing else OK
-    return _save(described, missing, out, OK)
+    return target.save(described, missing, OK)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Crops, Device, Dtype, Risk
+from crossalign.cli._options import Crops, Device, Dtype, Risk, StoreSize
 from crossalign.cli._shared import print_table
 
 if TYPE_CHECKING:
     from crossalign.evaluation import Request
+    from crossalign.store import Store
 
 _DEFAULT_OUT = Path("crossalign-evaluation")
 
@@ -37,25 +38,26 @@ def evaluate(
     crops: Crops = None,
     risk: Risk = None,
     side: options.Side = None,
-    crop_scale: Annotated[float | None, typer.Option(help="Crop scale S_c.")] = None,
-    description_scale: Annotated[float | None, typer.Option(help="Description scale S_d.")] = None,
+    crop_scale: options.CropScale = None,
+    description_scale: options.DescriptionScale = None,
     crop_weighting: Annotated[
         str | None, typer.Option(help="softmax, uniform, top-k, max or entropy.")
     ] = None,
     description_weighting: Annotated[
         str | None, typer.Option(help="softmax, uniform, top-k, max or entropy.")
     ] = None,
-    protocol: Annotated[
-        str | None,
-        typer.Option(help="fresh (new crops for each seed) or published (one pool, resampled)."),
-    ] = None,
+    protocol: options.Protocol = None,
     runs: options.Runs = None,
     seed: options.FirstSeed = None,
-    pool: Annotated[
-        int | None, typer.Option(min=1, help="Crops in the pool of the published protocol.")
-    ] = None,
+    pool: options.Pool = None,
     temperature: Annotated[
         float | None, typer.Option(help="Confidences are softmax(scores / temperature).")
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METHOD", help="Compare every method with this one; by default every two."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -64,6 +66,8 @@ def evaluate(
         ),
     ] = None,
     store: options.StoreFolder = None,
+    store_size: StoreSize = None,
+    no_store: options.NoStore = False,
     reported: Annotated[
         Path | None,
         typer.Option(
@@ -111,18 +115,30 @@ def evaluate(
         seed=seed,
         pool=pool,
         temperature=temperature,
+        baseline=baseline,
     )
     if check is not None:
+        if parquet or reported is not None or store_size is not None:
+            raise typer.BadParameter(
+                "--parquet, --reported and --store-size do not go with --check, which says what "
+                "differs and writes no report"
+            )
         return _check(check, fields, out, store)
-    return _evaluate(options.request_of(fields), out or _DEFAULT_OUT, store, reported, parquet)
+    folder = out or _DEFAULT_OUT
+    with options.kept(folder, store, store_size, no_store) as place:
+        return _evaluate(options.request_of(fields), folder, place, reported, parquet)
 
 
 def _evaluate(
-    request: Request, out: Path, store: Path | None, reported: Path | None, parquet: bool
+    request: Request,
+    out: Path,
+    store: Store | Path | Literal[False] | None,
+    reported: Path | None,
+    parquet: bool,
 ) -> int:
     from crossalign._progress import PassProgress
     from crossalign.evaluation import evaluate as run
-    from crossalign.evaluation.report import percent
+    from crossalign.evaluation.report import family, percent
 
     with PassProgress() as shown:
         content = run(
@@ -133,6 +149,7 @@ def _evaluate(
             command=["crossalign", *sys.argv[1:]],
             parquet=parquet,
             on_progress=shown,
+            on_note=options.note,
         )
     rows = [
         (
@@ -148,7 +165,10 @@ def _evaluate(
     print_table(("encoder", "method", "top-1, %", "95 % interval", "top-5", "per class"), rows)
     noise = [row for row in content["comparisons"] if not row["significant"]]
     if noise:
-        say(f"{len(noise)} of {len(content['comparisons'])} differences may be noise; see Report")
+        say(
+            f"{len(noise)} of {len(content['comparisons'])} differences may be noise, adjusted for "
+            f"{family(content['baseline'], len(content['comparisons']))}; see Report"
+        )
     typer.echo(f"Report: {out / 'report.html'}")
     failed = max(row["failed"] for row in content["results"])
     if failed:

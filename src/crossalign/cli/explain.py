@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import difflib
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,10 +20,12 @@ from crossalign.cli._options import (
     Draft,
     Dtype,
     Engine,
+    Kind,
     MethodName,
     ModelName,
     Risk,
     Seed,
+    Side,
     StoreFolder,
     StoreSize,
 )
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from crossalign.report import Entry
 
 _KINDS = (".html", ".png", ".svg")
+_CLASSES_LISTED = 10
 
 
 @command
@@ -69,6 +74,8 @@ def explain(
     method: MethodName = "wca",
     crops: Crops = None,
     risk: Risk = None,
+    kind_: Kind = None,
+    side: Side = None,
     seed: Seed = 0,
     bank: Bank = True,
     dtype: Dtype = None,
@@ -88,11 +95,16 @@ def explain(
         raise typer.BadParameter(
             f"{out} can show one image; got {len(images)}. Give a name ending in .html for several"
         )
-    write = _writer(kind)
+    write = _writer(kind, unfolded=len(images) == 1)
     chosen = classes_given(class_, classes)
-    for name in (label, against):
-        if name is not None and name not in chosen.classes:
-            raise typer.BadParameter(f"{name!r} is not one of the classes")
+    for option, name in (("--label", label), ("--against", against)):
+        _check_class(option, name, chosen.classes)
+    if label is not None and label == against:
+        raise typer.BadParameter(
+            f"--label and --against both name {label!r}: expected two different classes"
+        )
+    if against is not None and len(chosen.classes) < 2:
+        raise typer.BadParameter(f"--against {against!r}: there is no other class to compare")
     check_writable(out)
     encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     classifier = classifier_given(
@@ -101,6 +113,8 @@ def explain(
         method=method,
         crops=crops,
         risk=risk,
+        kind=kind_,
+        side=side,
         seed=seed,
         bank=bank,
         store=store,
@@ -114,6 +128,8 @@ def explain(
         predictions = predict(classifier, images, keep_evidence=True)
         for image, prediction in zip(images, predictions, strict=True):
             yield Entry(_reported(prediction), image, label=label, against=against)
+            if label is None and against is not None and prediction.label == against:
+                say(f"{image} is {against}, so it is compared with the next best class")
 
     failed = write(out, classifier, entries())
     if failed < len(images) or kind == ".html":
@@ -123,26 +139,44 @@ def explain(
     return SOME_FAILED if failed else OK
 
 
+def _check_class(option: str, name: str | None, classes: Sequence[str]) -> None:
+    if name is None or name in classes:
+        return
+    close = difflib.get_close_matches(name.casefold(), [each.casefold() for each in classes], n=1)
+    meant = [each for each in classes if close and each.casefold() == close[0]]
+    hint = f" Did you mean {meant[0]!r}?" if meant else ""
+    some = ", ".join(map(repr, classes[:_CLASSES_LISTED]))
+    more = ", ..." if len(classes) > _CLASSES_LISTED else ""
+    raise typer.BadParameter(
+        f"{option} {name!r} is not one of the {len(classes)} classes.{hint} They are {some}{more}"
+    )
+
+
 def _reported(prediction: Prediction) -> Prediction:
     if prediction.error is not None:
         say(f"error: {prediction.error}")
     return prediction
 
 
-def _writer(kind: str) -> Callable[[Path, Classifier, Iterator[Entry]], int]:
+def _writer(kind: str, *, unfolded: bool) -> Callable[[Path, Classifier, Iterator[Entry]], int]:
     """Find who writes files of a kind; they give back how many images failed."""
     if kind == ".png":
         from crossalign.figures import plots
 
         plots.require_matplotlib()
-    return _write_page if kind == ".html" else _write_picture
+    page = functools.partial(_write_page, unfolded=unfolded)
+    return page if kind == ".html" else _write_picture
 
 
-def _write_page(out: Path, classifier: Classifier, entries: Iterator[Entry]) -> int:
+def _write_page(
+    out: Path, classifier: Classifier, entries: Iterator[Entry], *, unfolded: bool
+) -> int:
     from crossalign.report import write_report
 
     spec = classifier.method.crops
     looks = "the whole image" if spec is None else f"{spec.count} {spec.kind} crops a photo"
+    if spec is not None and (rule := classifier.adaptive) is not None:
+        looks = f"{rule.minimum} to {rule.maximum} {spec.kind} crops, as many as a photo needs"
     texts = sum(map(len, classifier.texts))
     return write_report(
         out,
@@ -151,7 +185,7 @@ def _write_page(out: Path, classifier: Classifier, entries: Iterator[Entry]) -> 
         introduction=f"{len(classifier.classes)} classes with {texts} descriptions. Method "
         f"{classifier.method.name}, {looks}, encoder {classifier.encoder.card.name} "
         f"{classifier.encoder.card.revision}.",
-        details=True,
+        details=unfolded,
     )
 
 

@@ -27,6 +27,7 @@ from crossalign.cli._options import (
 from crossalign.cli._shared import (
     classes_given,
     crops_given,
+    method_given,
     print_table,
     say_undescribed,
     store_given,
@@ -89,6 +90,12 @@ def label(
     none_of_these: Annotated[
         bool, typer.Option("--none-of-these", help="Let images fit no class.")
     ] = False,
+    background: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With --none-of-these: texts for everything else, one a line."
+        ),
+    ] = None,
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="All classes that reach --threshold.")
     ] = False,
@@ -139,7 +146,7 @@ def label(
         raise typer.BadParameter("--store is one machine's; leave it out with --engine ray")
     exports = [parse_export(text) for text in export or ()]
     images = open_source(source, column=column)
-    decisions = _decisions(threshold, none_of_these, multi_label, top, calibration)
+    decisions = _decisions(threshold, none_of_these, background, multi_label, top, calibration)
     options = {"dtype": dtype, "device": device, "engine": runtime}
     recipe = Recipe(
         classes_given(class_, classes),
@@ -147,7 +154,7 @@ def label(
         model=model,
         model_options=tuple((name, value) for name, value in options.items() if value),
         method=method,
-        crops=crops_given(crops, risk),
+        crops=crops_given(crops, risk, method_given(method)),
         seed=seed,
         bank=bank,
         draft=draft,
@@ -155,6 +162,7 @@ def label(
     classifier = recipe.build(store_given(store, store_size))
     if bank:
         say_undescribed(classifier)
+    _say_left_out(classifier, decisions)
     _check_calibration(classifier, decisions)
     runner: Any = local_engine
     if engine == Engine.ray:
@@ -189,7 +197,7 @@ def label(
     if report is not None:
         _write_report(report, out, images)
     for kind, path in exports:
-        _export(kind, path, out, images, classifier, decisions)
+        _export(kind, path, out, images, classifier)
     return SOME_FAILED if outcome.failed else OK
 
 
@@ -218,27 +226,39 @@ class _Shown:
 def _decisions(
     threshold: float | None,
     none_of_these: bool,
+    background: Path | None,
     multi_label: bool,
     top: int,
     calibration: Path | None,
 ) -> Decisions:
     from crossalign.calibration import Calibration
-    from crossalign.labeling.decisions import Decisions
+    from crossalign.labeling.decisions import BACKGROUND, Decisions, load_background
 
+    if background is not None and not none_of_these:
+        raise typer.BadParameter("--background goes with --none-of-these")
     return Decisions(
         threshold=threshold,
         none_of_these=none_of_these,
+        background=BACKGROUND if background is None else load_background(background),
         multi_label=multi_label,
         top=top,
         calibration=None if calibration is None else Calibration.load(calibration),
     )
 
 
+def _say_left_out(classifier: Classifier, decisions: Decisions) -> None:
+    from crossalign._text_checks import visible
+
+    if decisions.none_of_these:
+        for text in sorted(set(decisions.background) - set(classifier.background)):
+            say(f"note: {visible(text)!r} is no background here: it names a class")
+
+
 def _check_calibration(classifier: Classifier, decisions: Decisions) -> None:
     from crossalign.labeling.decisions import scoring_settings
 
     if decisions.calibration is not None:
-        decisions.calibration.check_settings(scoring_settings(classifier, decisions.beside))
+        decisions.calibration.check_settings(scoring_settings(classifier))
 
 
 def _print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
@@ -265,18 +285,15 @@ def _write_report(folder: Path, out: Path, source: Source) -> None:
     typer.echo(f"Report: {page}")
 
 
-def _export(
-    kind: str, path: Path, out: Path, source: Source, classifier: Classifier, decisions: Decisions
-) -> None:
+def _export(kind: str, path: Path, out: Path, source: Source, classifier: Classifier) -> None:
     from crossalign.labeling.exports import Job, export
     from crossalign.labeling.job import job_path
     from crossalign.labeling.jobfile import JobFile
 
-    classes = classifier.classes[: len(classifier.classes) - decisions.beside]
     card = classifier.encoder.card
     model = f"crossalign {classifier.method.name}, {card.name} {card.revision}"
     with JobFile(job_path(out)) as job:
-        number = export(kind, path, Job(job, source, classes, model))
+        number = export(kind, path, Job(job, source, classifier.classes, model))
     typer.echo(f"{kind}: {number} images, {path}")
 
 

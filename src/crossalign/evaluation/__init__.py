@@ -11,10 +11,11 @@ intervals, per-image predictions, a report and a receipt that :func:`check` can 
 
 from __future__ import annotations
 
-from crossalign.evaluation.ablation import FACTORS, ablate
+from crossalign.evaluation.ablation import ablate
 from crossalign.evaluation.datasets import DATASETS, Dataset, load_dataset
 from crossalign.evaluation.differences import Difference, compare
 from crossalign.evaluation.evaluate import check, evaluate
+from crossalign.evaluation.factors import FACTORS
 from crossalign.evaluation.request import PROTOCOLS, Protocol, Request
 
 __all__ = [

@@ -8,170 +8,21 @@ variants look at is encoded once.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, TypeAlias
+from typing import Any, Literal
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation import report
 from crossalign.evaluation.evaluate import evaluate, write_json
+from crossalign.evaluation.factors import FACTORS, Factor, Variant, chosen, with_crops
+from crossalign.evaluation.made import departures
+from crossalign.evaluation.page import Page, Plot, Table, write
 from crossalign.evaluation.plots import Series, dots_svg, lines_svg
-from crossalign.evaluation.report import Page, Plot, Table
-from crossalign.evaluation.request import Request
+from crossalign.evaluation.request import PROTOCOLS, Request
 from crossalign.evaluation.run import OnProgress
-from crossalign.methods import Method, get_method
+from crossalign.methods import METHODS, Method, get_method
 from crossalign.store import Store
-from crossalign.weighting import WEIGHTINGS
-
-COUNTS = (1, 2, 4, 8, 16, 32, 60, 100)
-SIDES = ((0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.5, 0.9), (0.1, 0.9))
-CROP_SCALES = (0.0, 7.4, 20.0, 54.6, 100.0, 200.0)
-DESCRIPTION_SCALES = (0.0, 2.0, 7.4, 20.0, 54.6)
-KINDS = ("random", "even", "refined", "nested", "grid")
-FEW = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """A method beside its like.
-
-    Args:
-        method: The method.
-        x: Where it stands along the factor, if that is a number.
-    """
-
-    method: Method
-    x: float | None = None
-
-
-Variants: TypeAlias = tuple[Variant, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Factor:
-    """One thing that is varied.
-
-    Args:
-        name: What it is called.
-        title: In words.
-        variants: Makes the variants of a method with crops.
-        axis: What ``x`` is; empty where variants have no order.
-    """
-
-    name: str
-    title: str
-    variants: Callable[[Method], Variants]
-    axis: str = ""
-
-
-def _named(method: Method, name: str, x: float | None = None, **changes: Any) -> Variant:
-    return Variant(dataclasses.replace(method, name=name, **changes), x)
-
-
-def _parts(method: Method) -> Variants:
-    """Crops, crop weights and description weights, each on and off; no crops, no crop weights."""
-    found = []
-    for crops, weights, texts in itertools.product((False, True), repeat=3):
-        if weights and not crops:
-            continue
-        name = " + ".join(
-            part
-            for part, there in (("crops" if crops else "whole image", True), ("w", weights),
-                                ("v", texts))
-            if there
-        )  # fmt: skip
-        found.append(
-            _named(
-                method,
-                name,
-                crops=method.crops if crops else None,
-                crop_scale=method.crop_scale if weights else 0.0,
-                description_scale=method.description_scale if texts else 0.0,
-            )
-        )
-    return tuple(found)
-
-
-def _counts(method: Method) -> Variants:
-    return tuple(
-        _named(method, f"N = {count}", count, crops=_spec(method, count=count)) for count in COUNTS
-    )
-
-
-def _sides(method: Method) -> Variants:
-    return tuple(
-        _named(method, f"side {low} to {high}", crops=_spec(method, side=(low, high)))
-        for low, high in SIDES
-    )
-
-
-def _kinds(method: Method) -> Variants:
-    return tuple(_named(method, kind, crops=_spec(method, kind=kind)) for kind in KINDS)
-
-
-def _spec(method: Method, **changes: Any) -> Any:
-    if method.crops is None:
-        raise EvaluationError(f"method '{method.name}' takes no crops; ablate one that does.")
-    return dataclasses.replace(method.crops, **changes)
-
-
-def _crop_scales(method: Method) -> Variants:
-    return tuple(
-        _named(method, f"S_c = {scale:g}", scale, crop_scale=scale) for scale in CROP_SCALES
-    )
-
-
-def _description_scales(method: Method) -> Variants:
-    return tuple(
-        _named(method, f"S_d = {scale:g}", scale, description_scale=scale)
-        for scale in DESCRIPTION_SCALES
-    )
-
-
-def _granularity(method: Method) -> Variants:
-    return (
-        _named(method, "label", texts="label"),
-        _named(method, "one description", most_texts=1),
-        _named(method, f"{FEW} descriptions", most_texts=FEW),
-        _named(method, "all descriptions"),
-    )
-
-
-def _crop_weightings(method: Method) -> Variants:
-    return tuple(_named(method, f"crops {way}", crop_weighting=way) for way in WEIGHTINGS)
-
-
-def _description_weightings(method: Method) -> Variants:
-    return tuple(
-        _named(method, f"descriptions {way}", description_weighting=way) for way in WEIGHTINGS
-    )
-
-
-FACTORS: Mapping[str, Factor] = MappingProxyType(
-    {
-        factor.name: factor
-        for factor in (
-            Factor("parts", "Crops, crop weights (w) and description weights (v)", _parts),
-            Factor("count", "Number of crops", _counts, "crops N"),
-            Factor("side", "Range of the crop side", _sides),
-            Factor("kind", "How crops are laid out", _kinds),
-            Factor("crop-scale", "Sharpness of the crop weights", _crop_scales, "S_c"),
-            Factor(
-                "description-scale",
-                "Sharpness of the description weights",
-                _description_scales,
-                "S_d",
-            ),
-            Factor("texts", "Number of descriptions", _granularity),
-            Factor("crop-weighting", "Ways to weigh crops", _crop_weightings),
-            Factor("description-weighting", "Ways to weigh descriptions", _description_weightings),
-        )
-    }
-)
-"""What can be ablated, by name. Read-only."""
 
 
 def ablate(
@@ -179,68 +30,136 @@ def ablate(
     out: Path,
     *,
     factors: tuple[str, ...] = tuple(FACTORS),
-    store: Store | Path | None = None,
+    store: Store | Path | Literal[False] | None = None,
     command: tuple[str, ...] = (),
     on_progress: OnProgress | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Vary one thing after the other and write a report with plots.
 
     Args:
-        request: What to evaluate; its single method is the one that is varied.
+        request: What to evaluate; its single method is the one that is varied. What it sets of
+            crops, scales and weights holds wherever the factor does not set it itself.
         out: Folder for ``ablation.json``, ``report.md``, ``report.html``, and a folder a factor
             with an evaluation of its own, receipt included.
-        factors: Names of factors, see ``FACTORS``.
-        store: Where embeddings are kept and found again; ``out/store`` by default.
+        factors: Names of factors, see ``FACTORS``; with values of one's own as in
+            ``"count=4,16,60"``, see :func:`crossalign.evaluation.factors.chosen`.
+        store: Where embeddings are kept and found again; ``out/store`` by default, False for none.
         command: The command line, for the receipts.
         on_progress: Called as images are done.
+        on_note: Called before the work begins with what one should know about the data set and
+            about settings without effect.
 
     Returns:
         What ``ablation.json`` holds: for each factor its variants with their accuracy, its interval
         and the views encoded for an image.
 
     Raises:
-        EvaluationError: If a factor is unknown, or there is not one method and one encoder.
+        EvaluationError: If a factor or a value is unknown or has no effect, or there is not one
+            method and one encoder.
         CrossalignError: If the data set, a file or the encoder cannot be used.
     """
-    unknown = [name for name in factors if name not in FACTORS]
-    if unknown:
-        raise EvaluationError(f"unknown factor {unknown[0]!r}; choose of {', '.join(FACTORS)}.")
-    if len(request.methods) != 1 or len(request.models) != 1:
-        raise EvaluationError("expected one method and one encoder to ablate; got several.")
-    base = get_method(request.methods[0])
-    if request.adaptive is not None:
-        raise EvaluationError("expected a number of crops to ablate from; got 'auto'.")
-    if request.crops is not None:
-        base = dataclasses.replace(base, crops=_spec(base, count=request.crops))
-    if request.side is not None:
-        base = dataclasses.replace(base, crops=_spec(base, side=request.side))
-    plain = dataclasses.replace(request, crops=None, side=None)
-    _spec(base)
+    wanted = chosen(factors)
+    base = _base(request)
+    plain = _plain(request)
+    resampled = PROTOCOLS[request.protocol].resamples
+    if resampled and "side" in wanted:
+        raise EvaluationError(
+            f"the protocol {request.protocol!r} sets the range of the crop side itself; ablate "
+            "'side' with fresh crops."
+        )
+    if on_note is not None:
+        for note in _overridden(request, wanted):
+            on_note(note)
     rows: dict[str, Any] = {}
-    for name in factors:
-        variants = FACTORS[name].variants(base)
+    made: list[list[str]] = []
+    for number, (name, values) in enumerate(wanted.items()):
+        variants = FACTORS[name].variants(base, values)
         content = evaluate(
             dataclasses.replace(plain, methods=tuple(variant.method for variant in variants)),
             out / name,
-            store=store or out / "store",
+            store=(out / "store") if store is None else store,
             command=command,
             on_progress=on_progress,
+            on_note=on_note if number == 0 else None,
         )
         rows[name] = {
-            "variants": [_row(*pair) for pair in zip(variants, content["results"], strict=True)],
+            "variants": [
+                _row(variant, result, request)
+                for variant, result in zip(variants, content["results"], strict=True)
+            ],
             "comparisons": content["comparisons"],
         }
-    result = {"dataset": content["dataset"], "method": base.name, "factors": rows}
+        made = made or [row for row in content["made"] if not row[0].startswith("method ")]
+    own = METHODS.get(base.name, base)
+    changed = "; ".join(departures(base, own, dataclasses.replace(request, methods=(base,))))
+    result = {
+        "dataset": content["dataset"],
+        "method": base.name,
+        "failed": max(row["failed"] for found in rows.values() for row in found["variants"]),
+        "protocol": request.protocol,
+        "about_runs": content["about_runs"],
+        "factors": rows,
+        "made": [*made, [f"method {base.name}", changed or "its own settings"]],
+    }
     write_json(out / "ablation.json", result)
-    report.write(page(result), out)
+    write(page(result), out)
     return result
 
 
-def _row(variant: Variant, result: dict[str, Any]) -> dict[str, Any]:
+def _base(request: Request) -> Method:
+    """Write out the method that is varied, with what the request sets of it."""
+    if len(request.methods) != 1 or len(request.models) != 1:
+        raise EvaluationError("expected one method and one encoder to ablate; got several.")
+    if request.adaptive is not None:
+        raise EvaluationError("expected a number of crops to ablate from; got 'auto'.")
+    base = get_method(request.methods[0])
+    given = {name: getattr(request, name) for name in _METHOD_SETTINGS}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    spec: dict[str, Any] = {}
+    if request.crops is not None:
+        spec["count"] = request.crops
+    if request.side is not None:
+        spec["side"] = request.side
+    return dataclasses.replace(base, crops=with_crops(base, **spec), **changes)
+
+
+_METHOD_SETTINGS = ("crop_scale", "description_scale", "crop_weighting", "description_weighting")
+
+
+def _plain(request: Request) -> Request:
+    """Give what the variants have in common; the rest is in the methods themselves."""
+    resampled = PROTOCOLS[request.protocol].resamples
+    settings: dict[str, Any] = dict.fromkeys((*_METHOD_SETTINGS, "crops", "baseline"))
+    if not resampled:  # there the side takes the place of the protocol's, not of the method's
+        settings["side"] = None
+    return dataclasses.replace(request, **settings)
+
+
+def _overridden(request: Request, wanted: Mapping[str, Any]) -> list[str]:
+    """Name what the request sets and every factor sets anew."""
+    return [
+        f"without effect: --{FACTORS[name].sets.replace('_', '-')}: the only factor, {name!r}, "
+        "sets it"
+        for name in wanted
+        if len(wanted) == 1
+        and FACTORS[name].sets
+        and getattr(request, FACTORS[name].sets) is not None
+    ]
+
+
+def _row(variant: Variant, result: dict[str, Any], request: Request) -> dict[str, Any]:
+    crops = result["crops"]
+    protocol = PROTOCOLS[request.protocol]
+    if crops and protocol.resamples:  # the whole pool is encoded, whatever enters a run
+        crops = request.pool or protocol.pool or crops
     return {
         "name": variant.method.name,
         "x": variant.x,
-        "views": 1 + result["crops"],
+        "texts": result["texts"],
+        "views": 1 + crops,
+        "images": result["images"],
+        "failed": result["failed"],
         "top1": result["top1"],
     }
 
@@ -254,33 +173,52 @@ def page(result: dict[str, Any]) -> Page:
     Returns:
         The report.
     """
-    data = result["dataset"]
-    introduction = (
+    data, failed = result["dataset"], result["failed"]
+    introduction = [
         f"Variants of {result['method']} on {data['name']}: {data['images']} images of "
-        f"{data['classes']} classes. Top-1 accuracy in per cent with 95 % intervals (Wilson). "
-        "A difference counts as significant where McNemar's exact test says so after Holm's "
-        "correction for all pairs of its factor."
-    )
+        f"{data['classes']} classes"
+        + (f", of which {failed} could not be read and are left out. " if failed else ". ")
+        + f"Protocol {result['protocol']}; {result['about_runs']} Top-1 accuracy in per cent with "
+        "95 % intervals (Wilson).",
+        *data["notes"],
+        (
+            "A difference counts as significant where the paired sign-flip test over images (with "
+            "one run each, McNemar's exact test) says so after Holm's correction for all pairs of "
+            "variants of its factor."
+        ),
+    ]
     parts: list[Table | Plot] = []
     for name, content in result["factors"].items():
         factor = FACTORS[name]
         parts += [_table(factor, content), _plot(factor, content["variants"])]
     parts.append(_cost_plot(result["factors"]))
-    return Page(f"Ablation of {result['method']}", (introduction,), tuple(parts))
+    receipts = tuple(f"{name}/receipt.json" for name in result["factors"])
+    parts.append(report.made_table(result["made"], receipts))
+    return Page(f"Ablation of {result['method']}", tuple(introduction), tuple(parts))
 
 
 def _table(factor: Factor, content: dict[str, Any]) -> Table:
-    rows = tuple(
-        (
-            row["name"],
-            report.percent(row["top1"]),
-            f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
-            str(row["views"]),
-        )
-        for row in content["variants"]
-    )
-    return Table(
-        factor.title, ("variant", "top-1", "[95 %]", "views an image"), rows, note=verdict(content)
+    rows = tuple((row["name"], row["texts"], *cells(row)) for row in content["variants"])
+    head = ("variant", "texts", *HEAD)
+    return Table(factor.title, head, rows, texts=2, note=verdict(content))
+
+
+HEAD = ("top-1", "[95 %]", "views an image")
+
+
+def cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """Write the numbers of a variant.
+
+    Args:
+        row: One of ``variants`` in ``ablation.json``.
+
+    Returns:
+        Cells for the columns ``HEAD``.
+    """
+    return (
+        report.percent(row["top1"]),
+        f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
+        str(row["views"]),
     )
 
 
@@ -295,13 +233,15 @@ def verdict(content: dict[str, Any]) -> str:
     """
     sure = [row for row in content["comparisons"] if row["significant"]]
     pairs = len(content["comparisons"])
+    if not sure and pairs == 1:
+        return "The difference is not significant."
     if not sure:
         return f"None of the {pairs} differences is significant."
     listed = "; ".join(
         f"{row['second'][1]} against {row['first'][1]} {100 * row['difference']:+.1f}"
         for row in sorted(sure, key=lambda row: -abs(row["difference"]))[:5]
     )
-    return f"{len(sure)} of {pairs} differences are significant, the largest: {listed} points."
+    return f"Significant: {len(sure)} of {pairs} differences, the largest: {listed} points."
 
 
 def _plot(factor: Factor, rows: list[dict[str, Any]]) -> Plot:
@@ -309,7 +249,9 @@ def _plot(factor: Factor, rows: list[dict[str, Any]]) -> Plot:
         points = tuple((row["x"], 100 * row["top1"]["mean"]) for row in rows)
         ends = tuple((100 * row["top1"]["low"], 100 * row["top1"]["high"]) for row in rows)
         line = Series("top-1", points, ends, marks=True)
-        svg = lines_svg([line], title=factor.title, x=factor.axis, y="top-1, per cent")
+        svg = lines_svg(
+            [line], title=factor.title, x=factor.axis, y="top-1, per cent", ratios=factor.ratios
+        )
     else:
         svg = dots_svg([_dot(row) for row in rows], title=factor.title, x="top-1, per cent")
     return Plot(factor.name, f"{factor.title}: plot", svg)
@@ -336,7 +278,11 @@ def _cost_plot(factors: dict[str, Any]) -> Plot:
         points = tuple((row["views"], 100 * row["top1"]["mean"]) for row in content["variants"])
         series = [Series(FACTORS[name].title, points, marks=True, joined=False)]
     svg = lines_svg(
-        series, title="Accuracy and cost", x="views encoded for an image", y="top-1, per cent"
+        series,
+        title="Accuracy and cost",
+        x="views encoded for an image",
+        y="top-1, per cent",
+        ratios=True,
     )
     return Plot(
         "cost", "Accuracy against cost", svg, "The encoder's views are nearly all the time."

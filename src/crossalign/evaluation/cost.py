@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import statistics
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from crossalign import alignment, crops
 from crossalign.classifier import Classifier
-from crossalign.encoders.base import Encoder
-from crossalign.errors import EvaluationError
+from crossalign.encoders.base import Embeddings, Encoder
+from crossalign.errors import EvaluationError, ImageError
 from crossalign.evaluation.classes import classes_for
-from crossalign.evaluation.report import Table
+from crossalign.evaluation.footprint import footprint
+from crossalign.evaluation.page import Table
 from crossalign.evaluation.run import Setup, examples
 from crossalign.images import content_digest, load_image
 from crossalign.methods import METHODS, Method
 
 STAGES = ("decode", "cut", "image encoder", "weights", "scoring")
 """What an image goes through, in order."""
+
+CLASS_STAGES = ("writing", "text encoder", "pooling")
+"""What a class goes through once: its texts are written, encoded, and weighed and pooled."""
+
+_REPEATS, _REPEAT_SECONDS = 5, 2.0
+_FOOTPRINT_IMAGES = 4
 
 
 @dataclass(slots=True)
@@ -52,8 +58,11 @@ class Cost:
         stages: Seconds an image (median) by stage.
         memory: Most bytes an image by stage.
         image_seconds: Seconds an image, all stages.
-        class_seconds: Seconds a class: the text encoder and pooling, once for all images.
-        peak_bytes: Most memory of the process so far; None where the system does not say.
+        class_stages: Seconds a class (median) by stage, paid once for all images.
+        class_seconds: Seconds a class, all stages.
+        class_bytes: Bytes that are kept of a class: its embeddings, its vector and its texts.
+        process_bytes: Most memory of a process that runs this method alone, interpreter and encoder
+            included; None where it cannot be measured.
     """
 
     method: str
@@ -62,11 +71,28 @@ class Cost:
     stages: dict[str, float]
     memory: dict[str, int]
     image_seconds: float
+    class_stages: dict[str, float]
     class_seconds: float
-    peak_bytes: int | None
+    class_bytes: float
+    process_bytes: int | None
 
 
-def measure(setup: Setup, *, images: int = 20) -> list[Cost]:
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """The costs of several methods.
+
+    Args:
+        methods: One each, plain CLIP first.
+        images: On how many images they were measured.
+        skipped: Names of images that could not be read, before these were found.
+    """
+
+    methods: tuple[Cost, ...]
+    images: int
+    skipped: tuple[str, ...] = ()
+
+
+def measure(setup: Setup, *, images: int = 20) -> Costs:
     """Measure methods on the first images of a data set, plain CLIP first.
 
     One image at a time in one thread, so that stages do not overlap: the sum is more than what an
@@ -74,7 +100,7 @@ def measure(setup: Setup, *, images: int = 20) -> list[Cost]:
 
     Args:
         setup: The data set, the methods and one encoder.
-        images: How many images.
+        images: How many images that can be read.
 
     Returns:
         A cost for each method.
@@ -83,12 +109,9 @@ def measure(setup: Setup, *, images: int = 20) -> list[Cost]:
         EvaluationError: If there is no image that can be read.
     """
     methods = [METHODS["clip"], *(m for m in setup.methods if m.name != "clip")]
-    found = examples(setup.dataset, setup.request.per_class)
-    sources = [example.image for example in itertools.islice(found, images)]
-    if not sources:
-        raise EvaluationError(f"{setup.dataset.root}: expected at least one image; got none.")
+    sources, skipped = _readable(setup, images)
     encoder = next(iter(setup.encoders.values()))
-    encoder.encode_texts(["a text that wakes the encoder"])
+    encoder.encode_texts([f"a text that wakes the encoder, {number}" for number in range(32)])
     watched = [_prepared(setup, method, encoder) for method in methods]
     for one in watched:
         _image(one.classifier, sources[0], {name: Stage() for name in STAGES}, _timed)
@@ -100,7 +123,29 @@ def measure(setup: Setup, *, images: int = 20) -> list[Cost]:
             _image(one.classifier, source, one.stages, _timed)
     for one in watched:
         _image(one.classifier, sources[0], one.stages, _weighed)
-    return [_cost(one) for one in watched]
+    few = min(_FOOTPRINT_IMAGES, len(sources)) + len(skipped)
+    costs = tuple(_cost(one, footprint(setup, one.classifier.method, few)) for one in watched)
+    return Costs(costs, len(sources), skipped)
+
+
+def _readable(setup: Setup, count: int) -> tuple[list[Any], tuple[str, ...]]:
+    sources: list[Any] = []
+    skipped: list[str] = []
+    for example in examples(setup.dataset, setup.request.per_class):
+        if len(sources) == count:
+            break
+        try:
+            load_image(example.image)
+        except ImageError:
+            skipped.append(example.key)
+        else:
+            sources.append(example.image)
+    if not sources:
+        raise EvaluationError(
+            f"{setup.dataset.root}: expected at least one image that can be read; got none "
+            f"({len(skipped)} cannot be)."
+        )
+    return sources, tuple(skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,37 +153,67 @@ class _Watched:
     """A method under measurement."""
 
     classifier: Classifier
-    class_seconds: float
+    class_stages: dict[str, Stage]
     stages: dict[str, Stage]
 
 
+class _Clocked:
+    """An encoder whose text side is timed."""
+
+    def __init__(self, encoder: Encoder, stage: Stage) -> None:
+        self._encoder, self._stage = encoder, stage
+        self.card, self.preprocess = encoder.card, encoder.preprocess
+        self.encode_images = encoder.encode_images
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        start = time.perf_counter()
+        rows = self._encoder.encode_texts(texts)
+        self._stage.seconds[-1] += time.perf_counter() - start
+        return rows
+
+
 def _prepared(setup: Setup, method: Method, encoder: Encoder) -> _Watched:
-    classifier = Classifier(
-        classes_for(method, setup.roster, setup.sources),
-        encoder=encoder,
-        method=method,
-        seed=setup.request.seed,
-        bank=setup.request.bank,
-    )
-    start = time.perf_counter()
-    classifier.prepare()
-    seconds = (time.perf_counter() - start) / len(classifier.classes)
-    return _Watched(classifier, seconds, {name: Stage() for name in STAGES})
+    stages = {name: Stage() for name in CLASS_STAGES}
+    texts, pooling = stages["text encoder"], stages["pooling"]
+    begun = time.perf_counter()
+    while True:
+        with _timed(stages["writing"]):
+            classifier = Classifier(
+                classes_for(method, setup.roster, setup.sources),
+                encoder=_Clocked(encoder, texts),
+                method=method,
+                seed=setup.request.seed,
+                bank=setup.request.bank,
+            )
+        texts.seconds.append(0.0)
+        with _timed(pooling):
+            classifier.prepare()
+        pooling.seconds[-1] -= texts.seconds[-1]
+        often = len(pooling.seconds) == _REPEATS
+        if often or time.perf_counter() - begun > _REPEAT_SECONDS:
+            return _Watched(classifier, stages, {name: Stage() for name in STAGES})
 
 
-def _cost(one: _Watched) -> Cost:
+def _cost(one: _Watched, process_bytes: int | None) -> Cost:
     medians = {name: statistics.median(stage.seconds) for name, stage in one.stages.items()}
     classifier = one.classifier
-    spec = classifier.method.crops
+    spec, side, count = classifier.method.crops, classifier.prepare(), len(classifier.classes)
+    by_class = {
+        name: statistics.median(stage.seconds) / count for name, stage in one.class_stages.items()
+    }
+    arrays = (side.labels, side.descriptions, side.offsets, side.vectors)
+    words = sum(sys.getsizeof(text) for group in side.texts for text in group)
     return Cost(
         method=classifier.method.name,
         views=1 + (0 if spec is None else spec.count),
-        texts=len(classifier.prepare().descriptions) / len(classifier.classes),
+        texts=len(side.descriptions) / count,
         stages=medians,
         memory={name: stage.bytes for name, stage in one.stages.items()},
         image_seconds=sum(medians.values()),
-        class_seconds=one.class_seconds,
-        peak_bytes=_peak(),
+        class_stages=by_class,
+        class_seconds=sum(by_class.values()),
+        class_bytes=(sum(array.nbytes for array in arrays) + words) / count,
+        process_bytes=process_bytes,
     )
 
 
@@ -180,50 +255,61 @@ def _image(
         alignment.scores(vector, classifier.prepare().vectors)
 
 
-def _peak() -> int | None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
-
-
-def table(costs: list[Cost]) -> Table:
-    """Lay out costs beside those of plain CLIP.
+def tables(costs: Costs) -> tuple[Table, Table]:
+    """Lay out costs beside those of plain CLIP: of an image, and of a class with the memory.
 
     Args:
         costs: From :func:`measure`.
 
     Returns:
-        A table.
+        Two tables.
     """
-    plain = costs[0].image_seconds
-    rows = tuple(
+    plain = costs.methods[0].image_seconds
+    of_images = tuple(
         (
             cost.method,
             str(cost.views),
-            f"{cost.texts:.1f}",
             *(f"{1000 * cost.stages[name]:.2f}" for name in STAGES),
             f"{1000 * cost.image_seconds:.1f}",
             f"{cost.image_seconds / plain:.1f}",
-            f"{1000 * cost.class_seconds:.2f}",
-            f"{max(cost.memory.values()) / 2**20:.1f}",
         )
-        for cost in costs
+        for cost in costs.methods
     )
-    head = ("method", "views", "texts a class", *(f"{name}, ms" for name in STAGES),
-            "image, ms", "times CLIP", "class, ms", "memory, MiB")  # fmt: skip
-    return Table(
-        "Cost of an image and of a class",
-        head,
-        rows,
-        note="Medians, one image at a time and stage by stage. Memory: the most that arrays and "
-        "pictures of one stage take, without the encoder's own. The cost of a class is paid once.",
+    of_classes = tuple(
+        (
+            cost.method,
+            f"{cost.texts:.1f}",
+            *(f"{1000 * cost.class_stages[name]:.2f}" for name in CLASS_STAGES),
+            f"{1000 * cost.class_seconds:.2f}",
+            f"{cost.class_bytes / 2**10:.1f}",
+            f"{max(cost.memory.values()) / 2**20:.1f}",
+            "" if cost.process_bytes is None else f"{cost.process_bytes / 2**20:.0f}",
+        )
+        for cost in costs.methods
     )
+    times = tuple(f"{name}, ms" for name in STAGES)
+    class_times = tuple(f"{name}, ms" for name in CLASS_STAGES)
+    return (
+        Table(
+            "Cost of an image",
+            ("method", "views", *times, "image, ms", "times CLIP"),
+            of_images,
+            note=f"Medians of {costs.images} images, one at a time and stage by stage.",
+        ),
+        Table(
+            "Cost of a class, and memory",
+            ("method", "texts a class", *class_times, "class, ms", "kept of a class, KiB",
+             "an image's arrays, MiB", "process, MiB"),
+            of_classes,
+            note="A class is paid for once, whatever the number of images. An image's arrays: the "
+            "most that arrays and pictures of one stage take, without the encoder's own. Process: "
+            "the most that a process with this method alone takes, interpreter and encoder "
+            "included.",
+        ),
+    )  # fmt: skip
 
 
-def to_json(costs: list[Cost]) -> list[dict[str, Any]]:
+def to_json(costs: Costs) -> list[dict[str, Any]]:
     """Give plain values.
 
     Args:
@@ -232,4 +318,4 @@ def to_json(costs: list[Cost]) -> list[dict[str, Any]]:
     Returns:
         One mapping a method.
     """
-    return [dataclasses.asdict(cost) for cost in costs]
+    return [dataclasses.asdict(cost) for cost in costs.methods]

@@ -7,15 +7,17 @@ import datetime as dt
 import json
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from crossalign.errors import EvaluationError, MissingExtraError
 from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
 from crossalign.evaluation.differences import Difference, compare
+from crossalign.evaluation.made import departures, how_made, published_departures, unused
+from crossalign.evaluation.page import write
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
@@ -29,7 +31,7 @@ from crossalign.evaluation.run import (
     scoreboard,
     walk,
 )
-from crossalign.methods import Method
+from crossalign.methods import METHODS, Method
 from crossalign.store import Store
 
 COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
@@ -41,11 +43,12 @@ def evaluate(
     request: Request,
     out: Path,
     *,
-    store: Store | Path | None = None,
+    store: Store | Path | Literal[False] | None = None,
     reported: Path | None = None,
     command: Iterable[str] = (),
     parquet: bool = False,
     on_progress: OnProgress | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Evaluate, and write results, predictions, report and receipt.
 
@@ -56,12 +59,15 @@ def evaluate(
         request: What to evaluate.
         out: Folder for ``results.json``, ``predictions.csv``, ``report.md``, ``report.html``,
             ``receipt.json``, the journals, and, unless another is given, the store.
-        store: Where embeddings are kept and found again.
+        store: Where embeddings are kept and found again; False keeps none, so that methods with
+            crops in common encode them anew.
         reported: A table of published numbers to compare with, beside the ones known, see
             :func:`crossalign.evaluation.reported.read_cells`.
         command: The command line, for the receipt.
         parquet: Write ``predictions.parquet`` too.
         on_progress: Called as images are done.
+        on_note: Called before the work begins with what one should know about the data set and
+            about settings without effect.
 
     Returns:
         What ``results.json`` holds.
@@ -73,8 +79,11 @@ def evaluate(
     if parquet:
         _pyarrow()
     known = cells() if reported is None else (*read_cells(reported), *cells())
-    started = _now()
+    started, command = _now(), list(command)
     setup = prepare(request)
+    for note in (*setup.dataset.notes, *(f"without effect: {text}" for text in unused(request))):
+        if on_note is not None:
+            on_note(note)
     try:
         out.mkdir(parents=True, exist_ok=True)
         (out / "journal").mkdir(exist_ok=True)
@@ -82,30 +91,30 @@ def evaluate(
         raise EvaluationError(
             f"{out}: expected a folder that can be written to ({error.strerror})."
         ) from error
-    kept = store if isinstance(store, Store) else Store(store or out / "store")
+    kept = _opened(store, out)
     try:
         walks = [
             walk(setup, step, out / "journal", kept, on_progress)
             for step in passes(request, setup.methods)
         ]
     finally:
-        if not isinstance(store, Store):
+        if kept is not None and kept is not store:
             kept.close()
-    content = _results(setup, walks, known)
+    content = _results(setup, walks, known, command)
     predictions = out / receipts.PREDICTIONS
     _write_whole(predictions, lambda path: _write_csv(setup, walks, path))
     if parquet:
         target = predictions.with_suffix(".parquet")
         _write_whole(target, lambda path: _write_parquet(setup, walks, path))
     write_json(out / "results.json", content)
-    report.write(report.evaluation_page(content), out)
+    write(report.evaluation_page(content), out)
     write_json(
         out / receipts.FILE,
         receipts.make(
             setup,
             walks,
             content["results"],
-            command=list(command),
+            command=command,
             started=started,
             finished=_now(),
             predictions=predictions,
@@ -119,7 +128,7 @@ def check(
     *,
     changes: dict[str, Any] | None = None,
     out: Path | None = None,
-    store: Store | Path | None = None,
+    store: Store | Path | Literal[False] | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[Difference]:
     """Run the evaluation of a receipt again and say what differs.
@@ -147,7 +156,15 @@ def check(
         return compare(receipt, folder)
 
 
-def _results(setup: Setup, walks: list[Walk], known: Sequence[Cell]) -> dict[str, Any]:
+def _opened(store: Store | Path | Literal[False] | None, out: Path) -> Store | None:
+    if store is False:
+        return None
+    return store if isinstance(store, Store) else Store(store or out / "store")
+
+
+def _results(
+    setup: Setup, walks: list[Walk], known: Sequence[Cell], command: Sequence[str]
+) -> dict[str, Any]:
     """Put together what results.json holds."""
     request, dataset = setup.request, setup.dataset
     groups: dict[tuple[str, str], list[Walk]] = {}
@@ -174,13 +191,16 @@ def _results(setup: Setup, walks: list[Walk], known: Sequence[Cell]) -> dict[str
             "images": walks[0].journal.done,
             "classes": len(dataset.class_names),
             "shared_names": setup.roster.shared,
+            "notes": list(dataset.notes),
         },
         "protocol": request.protocol,
         "about_runs": _about_runs(request),
         "temperature": request.temperature,
         "results": rows,
-        "comparisons": comparisons(boards, request.seed),
+        "baseline": request.baseline,
+        "comparisons": comparisons(boards, request.baseline),
         "reported": _reported(setup, rows, known),
+        "made": how_made(setup, command),
     }
 
 
@@ -226,10 +246,19 @@ def _reported(
             "source": f"{cell.source}, {cell.encoder}",
             "reported": cell.top1,
             "here": 100 * row["top1"]["mean"],
+            "departures": _departures(setup, row, cell),
         }
         for row in rows
         for cell in matching(*place, row["encoder"], row["method"], known=known)
     ]
+
+
+def _departures(setup: Setup, row: dict[str, Any], cell: Cell) -> list[str]:
+    """Say what differs from the run that a published number stands for."""
+    if cell in cells():
+        return published_departures(setup, row["method"], row["texts"])
+    method = next(method for method in setup.methods if method.name == row["method"])
+    return departures(method, METHODS.get(method.name, method), setup.request)
 
 
 def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:

@@ -7,7 +7,7 @@ a mark of its own. A plot follows the reader's choice of light or dark.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -69,9 +69,27 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     return [round(place * step, 12) for place in range(first, last + 1)]
 
 
-def lines_svg(
-    series: Sequence[Series], *, title: str, x: str, y: str, diagonal: bool = False
-) -> str:
+def ratio_ticks(low: float, high: float) -> list[float]:
+    """Choose round numbers along an axis on which equal ratios are equally long.
+
+    Args:
+        low: Its lower end, above 0.
+        high: Its upper end.
+
+    Returns:
+        Numbers of the kind 1, 2, 5, 10, ... between the ends; both ends if there are not two.
+
+    Example:
+        >>> ratio_ticks(1, 101)
+        [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    round_ones = (10.0**power * step for power in range(first, last + 1) for step in (1, 2, 5))
+    found = [value for value in round_ones if low <= value <= high]
+    return found if len(found) > 1 else [low, high]
+
+
+def lines_svg(series: Sequence[Series], *, title: str, x: str, y: str, ratios: bool = False) -> str:
     """Draw lines over a common pair of axes.
 
     Args:
@@ -79,7 +97,7 @@ def lines_svg(
         title: Heading.
         x: What the horizontal axis shows.
         y: What the vertical axis shows.
-        diagonal: Whether to draw the line on which both are equal.
+        ratios: Whether equal ratios are equally long on the horizontal axis, as suits counts.
 
     Returns:
         An ``<svg>`` element.
@@ -87,15 +105,9 @@ def lines_svg(
     xs = [point[0] for line in series for point in line.points]
     ys = [point[1] for line in series for point in line.points]
     ys += [end for line in series for interval in line.intervals for end in interval]
-    if diagonal:
-        xs, ys = [*xs, 0.0, 1.0], [*ys, 0.0, 1.0]
-    across, up = _Axis(xs, _LEFT, _WIDTH - _RIGHT), _Axis(ys, _HEIGHT - _BOTTOM, _TOP)
+    across = _Axis(xs, _LEFT, _WIDTH - _RIGHT, ratios=ratios)
+    up = _Axis(ys, _HEIGHT - _BOTTOM, _TOP)
     body = _grid(across, up, x, y)
-    if diagonal:
-        body.append(
-            f'<line class="d" x1="{across(0):.1f}" y1="{up(0):.1f}" x2="{across(1):.1f}" '
-            f'y2="{up(1):.1f}"/>'
-        )
     for number, line in enumerate(series):
         body += _line(line, COLOURS[number % len(COLOURS)], number, across, up)
     height = _HEIGHT + _legend(series, body)
@@ -140,16 +152,103 @@ def dots_svg(rows: Sequence[tuple[str, float, float, float]], *, title: str, x: 
     return _document(bottom + 50, title, body)
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """How well one method's confidence foretells its accuracy.
+
+    Args:
+        name: Its heading.
+        bins: Confidence, accuracy and number of images of each bin.
+    """
+
+    name: str
+    bins: tuple[tuple[float, float, int], ...]
+
+
+def panels_svg(panels: Sequence[Panel], *, title: str, x: str, y: str) -> str:
+    """Draw a small plot a method: a dot a bin, as large as the bin, and its way to the diagonal.
+
+    Args:
+        panels: The methods.
+        title: Heading.
+        x: What the horizontal axes show, from 0 to 1.
+        y: What the vertical axes show, from 0 to 1.
+
+    Returns:
+        An ``<svg>`` element.
+    """
+    rows = -(-len(panels) // _COLUMNS)
+    body = []
+    for number, panel in enumerate(panels):
+        left = _LEFT + (number % _COLUMNS) * _PANEL_STEP
+        top = _TOP + 22 + (number // _COLUMNS) * (_PANEL + 56)
+        body += _panel(panel, left, top, left == _LEFT)
+    bottom = _TOP + 22 + rows * (_PANEL + 56)
+    middle = (_TOP + bottom) / 2
+    body.append(
+        f'<text class="q" x="{(_LEFT + _WIDTH) / 2:.0f}" y="{bottom - 4}" text-anchor="middle">'
+        f'{escape(x)}</text><text class="q" x="14" y="{middle:.0f}" text-anchor="middle" '
+        f'transform="rotate(-90 14 {middle:.0f})">{escape(y)}</text>'
+    )
+    return _document(bottom + 10, title, body)
+
+
+_COLUMNS, _PANEL, _PANEL_STEP = 3, 152, 192
+_NAME = 26  # characters that fit above a panel
+
+
+def _panel(panel: Panel, left: int, top: int, first: bool) -> list[str]:
+    across, up = _Axis((0, 1), left, left + _PANEL), _Axis((0, 1), top + _PANEL, top)
+    name = panel.name if len(panel.name) <= _NAME else "…" + panel.name[1 - _NAME :]
+    body = [
+        f'<text x="{left}" y="{top - 8}"><title>{escape(panel.name)}</title>{escape(name)}</text>'
+    ]
+    for value in (0, 0.5, 1):
+        body.append(
+            f'<line class="g" x1="{left}" y1="{up(value):.1f}" x2="{left + _PANEL}" '
+            f'y2="{up(value):.1f}"/><line class="g" x1="{across(value):.1f}" y1="{top}" '
+            f'x2="{across(value):.1f}" y2="{top + _PANEL}"/><text class="q" '
+            f'x="{across(value):.1f}" y="{top + _PANEL + 16}" text-anchor="middle">'
+            f"{_number(value)}</text>"
+        )
+        if first:
+            body.append(
+                f'<text class="q" x="{left - 8}" y="{up(value) + 4:.1f}" text-anchor="end">'
+                f"{_number(value)}</text>"
+            )
+    body.append(
+        f'<line class="d" x1="{left}" y1="{top + _PANEL}" x2="{left + _PANEL}" y2="{top}"/>'
+    )
+    total = sum(count for _, _, count in panel.bins)
+    for sure, right, count in panel.bins:
+        radius = max(2.0, 13 * math.sqrt(count / total))
+        body.append(
+            f'<line x1="{across(sure):.1f}" y1="{up(sure):.1f}" x2="{across(sure):.1f}" '
+            f'y2="{up(right):.1f}" stroke="{COLOURS[0]}" stroke-width="2" stroke-opacity=".5"/>'
+            f'<circle cx="{across(sure):.1f}" cy="{up(right):.1f}" r="{radius:.1f}" '
+            f'fill="{COLOURS[0]}" fill-opacity=".75"><title>confidence {sure:.3f}, accuracy '
+            f"{right:.3f}, {count} images</title></circle>"
+        )
+    return body
+
+
 class _Axis:
     """From values to pixels."""
 
-    def __init__(self, values: Sequence[float], start: float, end: float) -> None:
-        self.ticks = ticks(min(values), max(values))
+    def __init__(
+        self, values: Sequence[float], start: float, end: float, *, ratios: bool = False
+    ) -> None:
+        low, high = min(values), max(values)
+        ratios = ratios and 0 < low < high
+        self.ticks = ratio_ticks(low, high) if ratios else ticks(low, high)
         self.start, self.end = start, end
-        self._low, self._high = self.ticks[0], self.ticks[-1]
+        self._scale: Callable[[float], float] = math.log if ratios else float
+        margin = (high / low) ** 0.03 if ratios else 1.0
+        ends = (low / margin, high * margin) if ratios else (self.ticks[0], self.ticks[-1])
+        self._low, self._high = map(self._scale, ends)
 
     def __call__(self, value: float) -> float:
-        share = (value - self._low) / (self._high - self._low)
+        share = (self._scale(value) - self._low) / (self._high - self._low)
         return self.start + share * (self.end - self.start)
 
 
@@ -212,14 +311,24 @@ def _legend(series: Sequence[Series], body: list[str]) -> int:
         width = 40 + 7.5 * len(line.name)
         if x + width > _WIDTH and x > _LEFT:
             x, y = float(_LEFT), y + 20
-        body.append(
-            f'<line x1="{x:.0f}" y1="{y - 4:.0f}" x2="{x + 24:.0f}" y2="{y - 4:.0f}" '
-            f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="3"'
-            f'{_DASHES[number % len(_DASHES)]}/><text x="{x + 30:.0f}" y="{y:.0f}">'
-            f"{escape(line.name)}</text>"
-        )
+        body.append(_sample(line, number, x, y))
+        body.append(f'<text x="{x + 30:.0f}" y="{y:.0f}">{escape(line.name)}</text>')
         x += width
     return int(y) - _HEIGHT + 14
+
+
+def _sample(line: Series, number: int, x: float, y: float) -> str:
+    """Show in the legend what is drawn in the plot: a line, dots, or both."""
+    colour = COLOURS[number % len(COLOURS)]
+    drawn = ""
+    if line.joined:
+        drawn += (
+            f'<line x1="{x:.0f}" y1="{y - 4:.0f}" x2="{x + 24:.0f}" y2="{y - 4:.0f}" '
+            f'stroke="{colour}" stroke-width="3"{_DASHES[number % len(_DASHES)]}/>'
+        )
+    if line.marks:
+        drawn += f'<circle cx="{x + 12:.0f}" cy="{y - 4:.0f}" r="4" fill="{colour}"/>'
+    return drawn
 
 
 def _number(value: float) -> str:

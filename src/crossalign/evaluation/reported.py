@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 
 from crossalign.errors import EvaluationError
 
@@ -77,34 +78,42 @@ def _read(text: str) -> tuple[Cell, ...]:
     )
 
 
-# How encoders with OpenAI's weights, with which the papers' tables were made, are called.
-_OPENAI = {
-    "ViT-B/32": ("ViT-B-32/openai", "clip-vit-base-patch32"),
-    "ViT-B/16": ("ViT-B-16/openai", "clip-vit-base-patch16"),
-    "ViT-L/14": ("ViT-L-14/openai", "clip-vit-large-patch14"),
-}
+# Encoders with OpenAI's weights, with which the papers' tables were made. Whole names: another
+# owner's repository, or a folder, may be called alike and hold other weights.
+_OPENAI = MappingProxyType(
+    {
+        name: title
+        for title, tag, repository in (
+            ("ViT-B/32", "ViT-B-32", "clip-vit-base-patch32"),
+            ("ViT-B/16", "ViT-B-16", "clip-vit-base-patch16"),
+            ("ViT-L/14", "ViT-L-14", "clip-vit-large-patch14"),
+        )
+        for name in (
+            f"open_clip:{tag}/openai",
+            f"open_clip:{tag}-quickgelu/openai",
+            f"hf:openai/{repository}",
+            f"onnx:Xenova/{repository}",
+        )
+    }
+)
 
 
 def architecture(model: str) -> str | None:
     """Name the architecture of an encoder that has the papers' weights.
 
     Args:
-        model: Name of an encoder here, with ``-quickgelu`` or without.
+        model: Name of an encoder here.
 
     Returns:
-        The papers' name, or None for any other encoder.
+        The papers' name, or None for any other encoder, one in a folder included.
 
     Example:
         >>> architecture("open_clip:ViT-B-32-quickgelu/openai")
         'ViT-B/32'
-        >>> architecture("builtin") is None
+        >>> architecture("hf:somebody/clip-vit-base-patch32") is None
         True
     """
-    plain = model.replace("-quickgelu", "").rstrip("/")
-    for name, endings in _OPENAI.items():
-        if plain.endswith(endings):
-            return name
-    return None
+    return _OPENAI.get(model)
 
 
 def matching(

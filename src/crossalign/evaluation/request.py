@@ -86,6 +86,8 @@ class Request:
         runs: Runs of methods in which there is chance: seeds, or resamplings of one pool.
         pool: Crops in the pool of the published protocol; the protocol's own number by default.
         temperature: For confidences.
+        baseline: Name of the method with which all others are compared; by default every two are.
+            p values are adjusted for the comparisons that are made.
 
     Raises:
         EvaluationError: If a value is out of its range.
@@ -116,6 +118,7 @@ class Request:
     runs: int = 1
     pool: int | None = None
     temperature: float = TEMPERATURE
+    baseline: str | None = None
 
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
@@ -148,6 +151,11 @@ class Request:
                 raise EvaluationError(
                     f"expected every {what} once; {', '.join(sorted(doubles))} stands there twice."
                 )
+        if self.baseline is not None and self.baseline not in names:
+            raise EvaluationError(
+                f"expected a baseline that is evaluated too, one of {', '.join(names)}; "
+                f"got {self.baseline!r}."
+            )
 
     @property
     def adaptive(self) -> Adaptive | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from crossalign.errors import EvaluationError
-from crossalign.evaluation import statistics
+from crossalign.evaluation import paired, statistics
 from crossalign.evaluation.classes import Roster
 from crossalign.evaluation.run import Scoreboard
 
@@ -103,28 +104,39 @@ def _class_shares(labels: Any, right: Any, roster: Roster) -> list[list[Any]]:
     ]
 
 
-def comparisons(boards: dict[tuple[str, str], Scoreboard], seed: int) -> list[dict[str, Any]]:
+def comparisons(
+    boards: Mapping[tuple[str, str], Scoreboard], baseline: str | None = None
+) -> list[dict[str, Any]]:
     """Compare methods that share an encoder, and encoders that share a method, image by image.
 
     Args:
         boards: Outcomes by (encoder, method).
-        seed: For the bootstrap.
+        baseline: Compare every method with this one alone, for each encoder; by default every two.
 
     Returns:
-        For each pair the difference (second less first) with its interval, McNemar's p value, the
-        same adjusted for the number of pairs (Holm), and whether the difference is significant.
+        For each pair the difference (second less first) with its interval, the p value of the
+        paired test, the same adjusted for the number of pairs given here (Holm), and whether the
+        difference is significant. The intervals are not adjusted.
     """
     rows = []
-    for (one, first), (two, second) in itertools.combinations(boards.items(), 2):
-        if one[0] != two[0] and one[1] != two[1]:
-            continue
-        if len(first.labels) != len(second.labels):
+    for one, two in _pairs(list(boards), baseline):
+        first, second = boards[one], boards[two]
+        if len(first.labels) != len(second.labels) or not (first.usable & second.usable).any():
             continue
         both = first.usable & second.usable
-        result = statistics.compare(first.right[:, both], second.right[:, both], seed=seed)
+        result = paired.compare(first.right[:, both], second.right[:, both])
         rows.append({"first": list(one), "second": list(two), **dataclasses.asdict(result)})
-    if rows:
-        for row, value in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
-            row["p_adjusted"] = float(value)
-            row["significant"] = bool(value < SIGNIFICANT)
+    for row, value in zip(rows, paired.holm([row["p"] for row in rows]), strict=True):
+        row["p_adjusted"] = float(value)
+        row["significant"] = bool(value < SIGNIFICANT)
     return rows
+
+
+_Entry: TypeAlias = tuple[str, str]
+
+
+def _pairs(entries: Sequence[_Entry], baseline: str | None) -> list[tuple[_Entry, _Entry]]:
+    if baseline is not None:
+        return [((model, baseline), (model, m)) for model, m in entries if m != baseline]
+    every = itertools.combinations(entries, 2)
+    return [(one, two) for one, two in every if one[0] == two[0] or one[1] == two[1]]

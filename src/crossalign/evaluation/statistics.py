@@ -1,4 +1,4 @@
-"""What a set of predictions is worth, and what a difference between two of them is worth.
+"""What a set of predictions is worth.
 
 Everything takes and gives NumPy arrays. ``right`` arrays hold, for each of n images, whether it was
 labelled right: booleans, or shares between 0 and 1 where there were several runs.
@@ -6,7 +6,6 @@ labelled right: booleans, or shares between 0 and 1 where there were several run
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,9 +17,6 @@ from crossalign.errors import EvaluationError
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[np.int64]
-
-LEVEL = 0.95
-"""Level of every interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +47,6 @@ class Spread:
     mean: float
     sd: float | None
     runs: int
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two methods on the same images.
-
-    Args:
-        difference: Accuracy of the second less that of the first, mean over runs.
-        low: Lower end of the paired bootstrap interval of the difference.
-        high: Its upper end.
-        only_first: Images that only the first labelled right, in the first run.
-        only_second: Images that only the second labelled right, in the first run.
-        p: Of McNemar's exact test on these two numbers.
-    """
-
-    difference: float
-    low: float
-    high: float
-    only_first: int
-    only_second: int
-    p: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,108 +207,6 @@ def confusion(labels: npt.ArrayLike, predicted: npt.ArrayLike) -> dict[tuple[int
     found, counts = np.unique(pairs, axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")
     return {(int(found[i, 0]), int(found[i, 1])): int(counts[i]) for i in order}
-
-
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Test exactly whether two methods that share images differ (McNemar, 1947).
-
-    Of the images that just one of them labelled right, each would have had half under the null
-    hypothesis.
-
-    Args:
-        only_first: Images that only the first labelled right.
-        only_second: Images that only the second labelled right.
-
-    Returns:
-        Two-sided p value of the exact binomial test.
-
-    Example:
-        >>> round(mcnemar(3, 11), 4)
-        0.0574
-    """
-    total, least = only_first + only_second, min(only_first, only_second)
-    if 2 * least == total:
-        return 1.0
-    logs = [
-        math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1)
-        for k in range(least + 1)
-    ]
-    tail = math.fsum(math.exp(value - total * math.log(2)) for value in logs)
-    return min(1.0, 2 * tail)
-
-
-def bootstrap_difference(
-    first: npt.ArrayLike, second: npt.ArrayLike, *, draws: int = 10_000, seed: int = 0
-) -> Interval:
-    """Give the paired bootstrap interval of a difference of accuracies (Efron, 1979).
-
-    Images are drawn with replacement, the same for both methods. An image enters only with its
-    difference, and few different values occur, so their counts are drawn: the same distribution as
-    drawing images, in memory that does not grow with them.
-
-    Args:
-        first: ``right`` of the first method, shape (n,).
-        second: ``right`` of the second, for the same images.
-        draws: How often to draw.
-        seed: For the draws.
-
-    Returns:
-        Mean of second less first, and the 95 % percentile interval.
-    """
-    before = _numbers("first", first)
-    gap = _numbers("second", second, len(before)) - before
-    values, counts = np.unique(gap, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(gap), counts / len(gap), size=draws)
-    means = drawn @ values / len(gap)
-    low, high = np.quantile(means, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(gap.mean()), float(low), float(high))
-
-
-def compare(first: npt.ArrayLike, second: npt.ArrayLike, *, seed: int = 0) -> Comparison:
-    """Compare two methods on the same images, so that no gain is claimed that is noise.
-
-    Args:
-        first: Whether each run of the first method labelled each image right, shape (R, n).
-        second: The same for the second method, shape (S, n).
-        seed: For the bootstrap.
-
-    Returns:
-        The difference with its interval, over the runs' means; and McNemar's test on the first run
-        of each.
-    """
-    one, two = (np.atleast_2d(np.asarray(runs, np.float64)) for runs in (first, second))
-    interval = bootstrap_difference(one.mean(axis=0), two.mean(axis=0), seed=seed)
-    only_first = int(np.sum((one[0] == 1) & (two[0] == 0)))
-    only_second = int(np.sum((one[0] == 0) & (two[0] == 1)))
-    return Comparison(
-        interval.value,
-        interval.low,
-        interval.high,
-        only_first,
-        only_second,
-        mcnemar(only_first, only_second),
-    )
-
-
-def holm(values: npt.ArrayLike) -> Numbers:
-    """Adjust p values for having made several comparisons (Holm, 1979).
-
-    Args:
-        values: p values, shape (k,).
-
-    Returns:
-        Adjusted p values in the same order, shape (k,); compare them with 0.05 as they stand.
-
-    Example:
-        >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
-        [0.03, 0.06, 0.06]
-    """
-    given = np.asarray(values, dtype=np.float64)
-    order = np.argsort(given, kind="stable")
-    scaled = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
-    adjusted = np.empty_like(given)
-    adjusted[order] = np.minimum(scaled, 1.0)
-    return adjusted
 
 
 def _numbers(name: str, values: npt.ArrayLike, length: int | None = None) -> Numbers:

@@ -22,9 +22,13 @@ from crossalign.explain.contrast import why as why
 from crossalign.explain.heat import heat_map as heat_map
 from crossalign.explain.heat import signed_heat_map as signed_heat_map
 from crossalign.explain.heat import spread as spread
+from crossalign.explain.ranking import LEAST_LIFT as LEAST_LIFT
+from crossalign.explain.ranking import LIKE_THE_PHOTO as LIKE_THE_PHOTO
 from crossalign.explain.ranking import Pair as Pair
 from crossalign.explain.ranking import Region as Region
+from crossalign.explain.ranking import Standout as Standout
 from crossalign.explain.ranking import Words as Words
+from crossalign.explain.ranking import standout as standout
 from crossalign.explain.ranking import top_pairs as top_pairs
 from crossalign.explain.ranking import top_regions as top_regions
 from crossalign.explain.ranking import top_words as top_words

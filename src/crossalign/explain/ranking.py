@@ -17,6 +17,35 @@ Box: TypeAlias = tuple[int, int, int, int]
 """``(left, top, right, bottom)`` in pixels of the upright image."""
 
 
+LEAST_LIFT = 0.5
+"""By how many standard deviations over the crops a description must be answered better in a crop
+than in the whole photo, and than in the mean crop, to be shown beside that crop."""
+
+LIKE_THE_PHOTO = "like the whole photo"
+"""What stands beside a crop in which no description stands out."""
+
+# Below this a spread of cosines is rounding: float32 embeddings of equal crops.
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Standout:
+    """A description that a crop answers notably better than the other crops of its photo do.
+
+    Args:
+        description: Its number among the descriptions of its class.
+        text: The description.
+        similarity: s, its cosine with the crop.
+        lift: By how much that is above its cosine with the whole photo or its mean cosine over all
+            crops, whichever is larger.
+    """
+
+    description: int
+    text: str
+    similarity: float
+    lift: float
+
+
 @dataclass(frozen=True, slots=True)
 class Region:
     """A crop and what it adds.
@@ -28,9 +57,8 @@ class Region:
         adds: What it adds to the score; in a contrast, to the difference of the scores, so that
             what is below zero speaks for the second class.
         label: The class it speaks for.
-        description: Number of the description of that class that stands out here.
-        text: That description: the one whose terms are larger here, weight for weight, than over
-            all crops, by most.
+        words: The description of that class that stands out here, see :func:`standout`; None where
+            none does.
     """
 
     crop: int
@@ -38,8 +66,12 @@ class Region:
     weight: float
     adds: float
     label: str
-    description: int
-    text: str
+    words: Standout | None
+
+    @property
+    def text(self) -> str:
+        """The description that stands out here, or in words that none does."""
+        return LIKE_THE_PHOTO if self.words is None else self.words.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +116,49 @@ class Pair:
     text: str
     similarity: float
     adds: float
+
+
+def standout(explanation: Explanation, crop: int) -> Standout | None:
+    """Say which words to show beside a crop, if any.
+
+    Every crop answers some description best, and where it looks much like the whole photo, which
+    one that is says nothing about the crop. With s_j the cosine of the whole photo with description
+    j, and m_j and d_j the mean and the standard deviation of s_ij over all crops, each crop
+    counting once, description j stands out in crop i where
+
+    ``s_ij - max(m_j, s_j) > LEAST_LIFT d_j``  and  ``s_ij >= mean of s_ik over all k``:
+
+    the crop answers it better than the photo and its crops do by more than crops differ anyway, and
+    no worse than it answers the class as a whole. Of these the one of the highest cosine is chosen.
+    A crop in which none stands out is like the whole photo, as far as these descriptions can tell.
+
+    Args:
+        explanation: The score, taken apart.
+        crop: Number of the crop.
+
+    Returns:
+        The description; None where none stands out, as with a single crop.
+
+    Raises:
+        CrossalignError: If there is no such crop.
+    """
+    similarity = explanation.similarity.astype(np.float64)
+    if not 0 <= crop < len(similarity):
+        raise CrossalignError(f"expected a crop from 0 to {len(similarity) - 1}; got {crop!r}.")
+    here = similarity[crop]
+    usual = np.maximum(similarity.mean(axis=0), explanation.whole_similarity)
+    lifts = here - usual
+    least = np.maximum(LEAST_LIFT * similarity.std(axis=0), _ROUNDING)
+    stands_out = (lifts > least) & (here >= here.mean() - _ROUNDING)
+    if not stands_out.any():
+        return None
+    best = int(np.argmax(np.where(stands_out, here, -np.inf)))
+    return Standout(
+        description=best,
+        text=explanation.descriptions[best],
+        similarity=float(here[best]),
+        lift=float(lifts[best]),
+    )
 
 
 def top_regions(
@@ -171,18 +246,13 @@ def _region(of: Explanation | Contrast, index: int, adds: float) -> Region:
     speaks_for = of
     if isinstance(speaks_for, Contrast):
         speaks_for = speaks_for.first if adds >= 0 else speaks_for.second
-    weight = float(speaks_for.crop_weights[index])
-    # What all crops together give this description, in proportion to this crop's weight.
-    stands_out = speaks_for.terms[index] - weight * speaks_for.by_description
-    best = int(np.argmax(stands_out))
     return Region(
         crop=index,
         box=speaks_for.box(index),
-        weight=weight,
+        weight=float(speaks_for.crop_weights[index]),
         adds=adds,
         label=speaks_for.label,
-        description=best,
-        text=speaks_for.descriptions[best],
+        words=standout(speaks_for, index),
     )
 
 

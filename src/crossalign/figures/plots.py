@@ -16,26 +16,38 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from PIL import Image
 
-from crossalign.errors import MissingExtraError
+from crossalign.errors import DescriptionError, MissingExtraError
 from crossalign.explain import Contrast, Region
+from crossalign.figures import maps
 from crossalign.figures.colours import FIRST, REGION_COLOURS, SECOND
-from crossalign.figures.pictures import contrast_overlay, heat_overlay, thumbnail
-from crossalign.figures.summary import Chart, Side, Summary, distinct_regions
-from crossalign.figures.texts import printable, wrapped
+from crossalign.figures.pictures import thumbnail
+from crossalign.figures.summary import Chart, Side, Summary, distinct_regions, region_note
+from crossalign.figures.texts import wrapped
 from crossalign.predictions import Explanation
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _SIDES: dict[Side, str] = {"first": FIRST, "second": SECOND, "rest": "#9a9ea5"}
 _MAX_SIDE = 1200
 _LETTERS = 34
+# Sizes of text in points; one line of small text, and room for the number of a bar, in inches.
+_SMALL, _MEDIUM, _LARGE = 9.0, 10.5, 15.0
+_LINE, _NUMBER = 0.175, 0.5
+_BAR = 0.62  # thickness of a bar, in lines
+_HEADING, _LEADING = 0.2, 1.4
+_KEY_LINES = 1.2
+_CARD_WIDTH, _TALLEST = 13.0, 5.5
+_REGIONS = "Regions that add most, and their words"
 
 
 def require_matplotlib() -> None:
@@ -90,9 +102,9 @@ def plot_regions(
             verticalalignment="top",
             bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5},
         )
-        lines = wrapped(region.text, 46, lines=2)
-        words.append(f"{rank}  {region.adds:.3f}  " + "\n                ".join(lines))
-    _caption(axes, words)
+        words += _region_lines(rank, region, _width(axes))
+    _title(axes, _REGIONS)
+    _below(axes, words)
     return axes
 
 
@@ -120,15 +132,13 @@ def plot_heat_map(
         DescriptionError: If there is no such description.
     """
     small = thumbnail(image, _MAX_SIDE)
-    if isinstance(of, Contrast):
-        overlay = contrast_overlay(small, of)
-        title = f"Blue speaks for {of.first.label}, orange for {of.second.label}"
-    else:
-        overlay = heat_overlay(small, of, description=description)
-        title = f"Where the evidence for {of.label} lies"
-    axes = _photo(axes, overlay, of.size)
-    _caption(axes, wrapped(title, 56, lines=2))
-    return axes
+    if not isinstance(of, Contrast):
+        return _plot_map(maps.heat(small, of, description=description), of.size, axes)
+    if description is not None:
+        raise DescriptionError(
+            f"expected no description with a contrast of two classes; got {description!r}."
+        )
+    return _plot_map(maps.difference(small, of), of.size, axes)
 
 
 def plot_bars(chart: Chart, *, axes: Axes | None = None) -> Axes:
@@ -144,25 +154,45 @@ def plot_bars(chart: Chart, *, axes: Axes | None = None) -> Axes:
     Raises:
         MissingExtraError: If matplotlib is not installed.
     """
+    own = axes is None
     axes = _axes(axes)
-    twice = any(bar.whole is not None for bar in chart.bars)
-    thick = 0.38 if twice else 0.62
-    for place, bar in enumerate(chart.bars):
-        colour = _SIDES[bar.side]
-        shift = thick / 2 if twice else 0.0
-        axes.barh(place - shift, bar.value, thick, color=colour)
-        axes.annotate(f" {bar.value:.3f}", (max(bar.value, 0.0), place - shift), va="center")
-        if bar.whole is not None:
-            axes.barh(place + shift, bar.whole, thick, color=colour, alpha=0.45)
-            axes.annotate(f" {bar.whole:.3f}", (max(bar.whole, 0.0), place + shift), va="center")
-    labels = ["\n".join(wrapped(bar.text, _LETTERS, lines=2)) for bar in chart.bars]
-    axes.set_yticks(range(len(labels)), labels, parse_math=False)
-    axes.set_ylim(max(len(labels), 5) - 0.5, -0.5)  # the first on top, and no bar very thick
-    axes.tick_params(left=False, bottom=False, labelbottom=False)
-    axes.spines[["top", "right", "bottom"]].set_visible(False)
-    axes.spines["left"].set_position("zero" if chart.reach[0] < 0 else ("axes", 0))
-    axes.margins(x=0.16)
-    _title(axes, chart.title, chart.note)
+    width = _width(axes)
+    rows = list(_rows(chart, width))
+    needed = _needed(iter(rows))
+    heads = len(_title_lines(chart.title, width))
+    figure = axes.get_figure(root=True)
+    if own and figure is not None:
+        figure.set_figheight(needed * _LINE + (heads + 1) * _HEADING)
+    # In axes of others texts shrink if need be; a figure of ours is as high as they are.
+    size = _SMALL if own else _SMALL * min(1.0, _height(axes) / (needed * _LINE))
+    low, _ = chart.reach
+    axes.set_xlim(low, low + chart.span * width / max(width - _NUMBER, width / 2.0))
+    axes.set_ylim(needed, 0.0)
+    across = axes.get_yaxis_transform()
+    for row in rows:
+        style = "italic" if row.heading else "normal"
+        for place, line in enumerate(row.lines, start=1):
+            axes.text(
+                *(0.0, row.top + place - 0.2, line),
+                transform=across,
+                fontsize=size,
+                fontstyle=style,
+                parse_math=False,
+            )
+        for middle, value, opacity in row.bars:
+            axes.barh(middle, value, _BAR, color=_SIDES[row.side], alpha=opacity)
+            axes.text(
+                *(1.0, middle, f"{value:.3f}"),
+                transform=across,
+                fontsize=size,
+                ha="right",
+                va="center_baseline",
+            )
+        if low < 0 and row.bars:
+            ends = row.bars[0][0] - _BAR / 2.0, row.bars[-1][0] + _BAR / 2.0
+            axes.plot((0.0, 0.0), ends, color="#8a8d93", linewidth=1.0)
+    axes.set_axis_off()
+    _title(axes, chart.title)
     return axes
 
 
@@ -208,23 +238,53 @@ def card(image: Image.Image, summary: Summary) -> Figure:
     require_matplotlib()
     from matplotlib.figure import Figure
 
-    aspect = image.height / image.width
-    rows = max(len(summary.decisive.bars), len(summary.meeting.bars))
-    heights = [min(4.2 * aspect, 6.0) + 0.9, 1.0 + 0.42 * rows]
-    figure = Figure(figsize=(13.0, sum(heights) + 0.6), layout="constrained")
-    halves = figure.add_gridspec(2, 1, height_ratios=heights)
-    pictures = halves[0].subgridspec(1, 2 if summary.contrast is None else 3)
-    plot_regions(
-        image, summary.explanation, regions=summary.regions, axes=figure.add_subplot(pictures[0])
-    )
-    plot_heat_map(image, summary.explanation, axes=figure.add_subplot(pictures[1]))
-    if summary.contrast is not None:
-        plot_heat_map(image, summary.contrast, axes=figure.add_subplot(pictures[2]))
-    charts = halves[1].subgridspec(1, 3, width_ratios=(0.7, 1.0, 1.0))
-    for place, chart in enumerate((summary.classes, summary.decisive, summary.meeting)):
-        plot_bars(chart, axes=figure.add_subplot(charts[place]))
-    said = f"{summary.name}: {summary.explanation.label} {summary.headline}\n{summary.certainty}"
-    figure.suptitle(printable(said), x=0.01, ha="left", parse_math=False)
+    margin, gap, width = 0.3, 0.35, _CARD_WIDTH
+    shown = maps.maps(thumbnail(image, _MAX_SIDE), summary)
+    charts = (summary.classes, summary.decisive, summary.meeting)
+    wide = _column(1 + len(shown), margin, gap)
+    narrow = _column(len(charts), margin, gap)
+    photo = min(wide * image.height / image.width, _TALLEST)
+    words = [
+        line
+        for rank, region in enumerate(summary.regions, start=1)
+        for line in _region_lines(rank, region, wide)
+    ]
+    titles = [_title_lines(title, wide) for title in (_REGIONS, *(m.title for m in shown))]
+    notes = [_KEY_LINES + len(wrapped(m.note, _ems(wide), 3)) for m in shown]
+    above = _HEADING * max(map(len, titles))
+    below = _LINE * (1 + max(len(words), *notes))
+    head = _headlines(summary, width - 2 * margin)
+    chart_heads = [_HEADING * len(_title_lines(chart.title, narrow)) for chart in charts]
+    chart_rows = [_needed(_rows(chart, narrow)) * _LINE for chart in charts]
+    tops = [0.3 + sum(size * _LEADING / 72.0 for _, size, _ in head) + 0.15 + above]
+    tops.append(tops[0] + photo + below + _HEADING)
+    ends = [sum(pair) for pair in zip(chart_heads, chart_rows, strict=True)]
+    height = tops[1] + max(ends) + margin
+    figure = Figure(figsize=(width, height))
+
+    def place(column: int, size: float, top: float, tall: float) -> Axes:
+        left = margin + column * (size + gap)
+        return figure.add_axes(
+            (left / width, 1.0 - (top + tall) / height, size / width, tall / height)
+        )
+
+    y = 0.3
+    for text, size, weight in head:
+        figure.text(
+            *(margin / width, 1.0 - y / height, text),
+            fontsize=size,
+            fontweight=weight,
+            va="top",
+            parse_math=False,
+        )
+        y += size * _LEADING / 72.0
+    regions = place(0, wide, tops[0], photo)
+    plot_regions(image, summary.explanation, regions=summary.regions, axes=regions)
+    for column, each in enumerate(shown, start=1):
+        _plot_map(each, summary.explanation.size, place(column, wide, tops[0], photo))
+    for column, chart in enumerate(charts):
+        top = tops[1] + chart_heads[column]
+        plot_bars(chart, axes=place(column, narrow, top, chart_rows[column]))
     return figure
 
 
@@ -250,6 +310,50 @@ def save_card(
         figure.savefig(path, format="png", dpi=dpi)
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Lines of text, and the bars below them; places in lines from the top of a chart.
+
+    ``bars`` are place, value and opacity of each.
+    """
+
+    top: float
+    lines: list[str]
+    heading: bool
+    side: Side
+    bars: list[tuple[float, float, float]]
+    bottom: float
+
+
+def _rows(chart: Chart, width: float) -> Iterator[_Row]:
+    """Lay a chart out: the texts of its groups and bars, below each other."""
+    y = 0.0
+    if chart.note:
+        lines = wrapped(chart.note, _ems(width), 5)
+        yield _Row(y, lines, False, "rest", [], float(len(lines)))
+        y = float(len(lines))
+    y += 0.2
+    for group, bars in chart.groups:
+        if group:
+            lines = wrapped(group, _ems(width), 4)
+            yield _Row(y + 0.2, lines, True, "rest", [], y + 0.2 + len(lines))
+            y += 0.3 + len(lines)
+        for bar in bars:
+            lines = wrapped(bar.text, _ems(width), 3)
+            place = y + len(lines) + 0.1 + _BAR / 2.0
+            drawn = [(place, bar.value, 1.0)]
+            if bar.whole is not None:
+                drawn.append((place + 0.85, bar.whole, 0.45))
+            bottom = drawn[-1][0] + 0.7
+            yield _Row(y, lines, False, bar.side, drawn, bottom)
+            y = bottom
+
+
+def _needed(rows: Iterator[_Row]) -> float:
+    """Height of a chart in lines."""
+    return max((row.bottom for row in rows), default=1.0)
+
+
 def _axes(axes: Axes | None) -> Axes:
     if axes is not None:
         return axes
@@ -262,16 +366,106 @@ def _axes(axes: Axes | None) -> Axes:
 def _photo(axes: Axes | None, image: Image.Image, size: tuple[int, int]) -> Axes:
     axes = _axes(axes)
     axes.imshow(image, extent=(0, size[0], size[1], 0))
+    axes.set_anchor("NW")
     axes.set_axis_off()
     return axes
 
 
-def _caption(axes: Axes, lines: Sequence[str]) -> None:
+def _plot_map(shown: maps.Map, size: tuple[int, int], axes: Axes | None) -> Axes:
+    """Draw a map, its key below it."""
+    axes = _photo(axes, shown.picture, size)
+    from matplotlib.offsetbox import AnnotationBbox, HPacker, OffsetImage, TextArea
+
+    parts: list[Artist] = [
+        TextArea(shown.low, textprops={"fontsize": _SMALL}),
+        OffsetImage(np.asarray(shown.key), zoom=0.7),
+        TextArea(shown.high, textprops={"fontsize": _SMALL}),
+    ]
+    key = AnnotationBbox(
+        HPacker(children=parts, align="center", pad=0, sep=5),
+        *((0, 0), (0, -5)),
+        xycoords="axes fraction",
+        boxcoords="offset points",
+        box_alignment=(0, 1),
+        frameon=False,
+        pad=0,
+        annotation_clip=False,
+    )
+    axes.add_artist(key)
+    _title(axes, shown.title)
+    _below(axes, wrapped(shown.note, _ems(_width(axes)), 3), _KEY_LINES)
+    return axes
+
+
+def _region_lines(rank: int, region: Region, width: float) -> list[str]:
+    """The words of a region, how far they stand out, and what it adds."""
+    indent = " " * 6
+    room = _ems(width) - 3.0
+    words = wrapped(f"{region.text}  (adds {region.adds:.3f})", room, 3)
+    note = region_note(region)
+    lines = words + (wrapped(note, room, 2) if note else [])
+    return [f"{rank}    {lines[0]}", *(indent + line for line in lines[1:])]
+
+
+def _below(axes: Axes, lines: Sequence[str], skipped: float = 0.0) -> None:
     """Write below a photo."""
-    text = "\n".join(lines)
-    axes.set_title(text, loc="left", y=-0.04, va="top", fontsize="small", parse_math=False)
+    for place, line in enumerate(lines):
+        axes.annotate(
+            line,
+            (0, 0),
+            (0, -6 - 72 * _LINE * (skipped + place)),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=_SMALL,
+            va="top",
+            annotation_clip=False,
+            parse_math=False,
+        )
 
 
-def _title(axes: Axes, title: str, note: str = "") -> None:
-    lines = wrapped(title, 40, lines=2) + (wrapped(note, _LETTERS, lines=3) if note else [])
-    axes.set_title("\n".join(lines), loc="left", fontsize="medium", parse_math=False)
+def _headlines(summary: Summary, width: float) -> list[tuple[str, float, str]]:
+    """Lines of text above a card, their size in points and weight."""
+    label = wrapped(summary.explanation.label, _ems(width, _LARGE), 4, bold=True)
+    found = [(line, _LARGE, "bold") for line in label]
+    for text in (f"{summary.name}: {summary.headline}", summary.certainty):
+        if text:
+            found += [(line, _MEDIUM, "normal") for line in wrapped(text, _ems(width, _MEDIUM), 4)]
+    return found
+
+
+def _title_lines(title: str, width: float) -> list[str]:
+    return wrapped(title, _ems(width, _MEDIUM), 5, bold=True)
+
+
+def _title(axes: Axes, title: str) -> None:
+    lines = "\n".join(_title_lines(title, _width(axes)))
+    axes.set_title(lines, loc="left", fontsize=_MEDIUM, fontweight="bold", parse_math=False)
+
+
+def _ems(width: float, size: float = _SMALL) -> float:
+    """How many times the font size fits into inches."""
+    return width * 72.0 / size
+
+
+def _width(axes: Axes) -> float:
+    """Width of axes in inches; of those that a layout will enlarge, no less than that later."""
+    figure = axes.get_figure(root=True)
+    return (
+        5.0
+        if figure is None
+        else float(axes.get_position(original=True).width * figure.get_figwidth())
+    )
+
+
+def _height(axes: Axes) -> float:
+    figure = axes.get_figure(root=True)
+    return (
+        4.0
+        if figure is None
+        else float(axes.get_position(original=True).height * figure.get_figheight())
+    )
+
+
+def _column(count: int, margin: float, gap: float) -> float:
+    """Width of one of several columns of a card, in inches."""
+    return (_CARD_WIDTH - 2 * margin - (count - 1) * gap) / count

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
+from crossalign.errors import DescriptionError
 from crossalign.explain import (
     Contrast,
     Region,
@@ -39,12 +41,14 @@ class Bar:
         value: Its length.
         side: Whom it speaks for.
         whole: A second length beside it: what whole-image matching gives.
+        group: Heading of the bars that it stands among; empty for none.
     """
 
     text: str
     value: float
     side: Side = "rest"
     whole: float | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +58,18 @@ class Chart:
     Args:
         title: What is shown.
         note: How to read it; may be empty.
-        bars: The lines, the first first.
+        bars: The lines, the first first; those of a group beside each other.
     """
 
     title: str
     note: str
     bars: tuple[Bar, ...]
+
+    @property
+    def groups(self) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
+        """The bars by their groups: heading and bars of each."""
+        found = itertools.groupby(self.bars, lambda bar: bar.group)
+        return tuple((group, tuple(bars)) for group, bars in found)
 
     @property
     def reach(self) -> tuple[float, float]:
@@ -150,8 +160,8 @@ def summarise(
     Args:
         prediction: Its prediction, without error.
         label: The class to explain; the predicted one by default.
-        against: The class to compare it with; the best of the others by default, and where this is
-            the class to explain.
+        against: The class to compare it with; the best of the others by default, and where the
+            predicted class, explained by default, is this one.
         classes: How many of the best classes to show.
         descriptions: How many descriptions of each of the two classes to show.
 
@@ -159,10 +169,12 @@ def summarise(
         The summary.
 
     Raises:
-        DescriptionError: If there is no such class.
+        DescriptionError: If there is no such class, or both are the same.
         ImageError: If the image could not be used, or must be read again and cannot.
         CrossalignError: If this prediction was not made by a classifier.
     """
+    if label is not None and label == against:
+        raise DescriptionError(f"expected another class to compare {label!r} with; got the same.")
     kept = prediction.with_evidence()
     explanation = kept.explain(label)
     others = [name for name, _ in kept.ranked(2) if name != explanation.label]
@@ -222,17 +234,42 @@ def _sure(prediction: Prediction, both: Contrast) -> Stability:
     return stability(prediction, both.second.label if labelled else None)
 
 
+def region_note(region: Region) -> str:
+    """Say how far the words beside a region stand out there.
+
+    Args:
+        region: The region.
+
+    Returns:
+        A few words; empty where none stand out.
+
+    Example:
+        >>> from crossalign.explain import Standout
+        >>> words = Standout(description=0, text="a tail", similarity=0.31, lift=0.02)
+        >>> region_note(Region(0, (0, 0, 9, 9), 0.5, 0.1, "cat", words))
+        "cosine 0.310, at least 0.020 above the whole photo's"
+    """
+    words = region.words
+    if words is None:
+        return ""
+    return f"cosine {words.similarity:.3f}, at least {words.lift:.3f} above the whole photo's"
+
+
 def _decisive(explanation: Explanation, both: Contrast | None, words: list[Words]) -> Chart:
     if both is None:
         bars = tuple(Bar(word.text, word.adds, "first") for word in words)
         return Chart(f"Words that carried {explanation.label}", "what each adds to the score", bars)
     first, second = both.first.label, both.second.label
+    sides: tuple[tuple[Side, str, str], ...] = (("first", first, second), ("second", second, first))
     return Chart(
         f"Words that decided between {first} and {second}",
-        f"blue speaks for {first}, orange for {second}",
+        f"blue counts for {first}, orange for {second}",
         tuple(
-            Bar(f"{word.label}: {word.text}", word.adds, "first" if word.adds >= 0 else "second")
+            Bar(word.text, word.adds, side, group=f"What {speaker} says and {answer}")
+            for side, winner, loser in sides
+            for speaker, answer in ((winner, "the photo shows"), (loser, "the photo does not show"))
             for word in words
+            if word.label == speaker and (word.adds >= 0) == (side == "first")
         ),
     )
 
@@ -255,7 +292,8 @@ def _meeting(explanation: Explanation, word: Words, side: Side) -> Bar:
     column = word.description
     crops = float(np.dot(explanation.crop_weights, explanation.similarity[:, column]))
     whole = float(explanation.whole_similarity[column])
-    return Bar(word.text, crops, side, whole if len(explanation.boxes) > 1 else None)
+    whole_too = whole if len(explanation.boxes) > 1 else None
+    return Bar(word.text, crops, side, whole_too, explanation.label)
 
 
 def _percent(share: float) -> str:

@@ -13,19 +13,27 @@ from typing import TypeAlias
 from PIL import Image
 
 from crossalign.figures.colours import FIRST, REGION_COLOURS, SECOND
-from crossalign.figures.pictures import (
-    contrast_overlay,
-    data_uri,
-    heat_overlay,
-    matrix_picture,
-    thumbnail,
-)
-from crossalign.figures.summary import Bar, Chart, Summary
-from crossalign.figures.texts import printable, wrapped
+from crossalign.figures.maps import KEY_SIZE, Map, maps
+from crossalign.figures.pictures import data_uri, heat_key, matrix_picture, thumbnail
+from crossalign.figures.summary import Bar, Chart, Summary, region_note
+from crossalign.figures.texts import printable, text_width, wrapped
 from crossalign.predictions import Explanation
+
+Block: TypeAlias = tuple[str, float]
+"""A piece of a drawing, and its height in pixels."""
 
 Frame: TypeAlias = tuple[tuple[int, int, int, int], str]
 """A box in pixels of the image, and the text shown where the pointer rests on it."""
+
+# Kinds of text: size in pixels, whether bold, and height of a line.
+_FONTS = {
+    "": (15, False, 19),
+    "quiet": (13, False, 18),
+    "head": (14, True, 19),
+    "title": (24, True, 31),
+}
+_NUMBER = 58  # room for a number to the right of its bar
+_TALLEST = 1.4  # a photo is drawn no higher than this multiple of its column's width
 
 _STYLE = f"""
 text {{ font: 15px system-ui, sans-serif; fill: #1d1d1f; }}
@@ -118,25 +126,27 @@ def matrix_svg(explanation: Explanation, width: int = 900) -> str:
     """
     order = (-explanation.crop_weights).argsort(kind="stable")
     values = explanation.similarity[order].T
-    row, left, top = 24, width * 0.45, 58
-    height = top + row * len(values) + 8
+    row, left = 24, width * 0.5
     low, high = float(values.min()), float(values.max())
-    picture = data_uri(matrix_picture(values, low, high), "PNG")
+    title = f"Similarity matrix of {explanation.label}"
+    head, top = _paragraph(title, width, "head", lines=3)
+    key, deep = _key(heat_key(*KEY_SIZE), f"cosine {low:.2f}", f"{high:.2f}")
     lines = [
-        _text(0, 18, f"Similarity matrix of {explanation.label}", "head"),
-        _text(0, 40, "description, heaviest crop first", "quiet"),
-        _text(
-            left,
-            40,
-            f"cosine from {low:.2f} (dark) to {high:.2f} (bright)",
-            "quiet",
-        ),
-        _image(picture, left, top, width - left, row * len(values)),
+        head,
+        _text(0, top + 16, "a row a description; a column a crop, the heaviest first", "quiet"),
+        _moved(key, left, top),
     ]
+    top += deep + 6
+    lines.append(
+        _image(
+            data_uri(matrix_picture(values, low, high), "PNG"),
+            *(left, top, width - left, row * len(values)),
+        )
+    )
     for index, text in enumerate(explanation.descriptions):
-        (line,) = _wrapped(text, left - 16, lines=1)
+        (line,) = _wrapped(text, left - 16, 1)
         lines.append(_text(0, top + row * index + 17, line))
-    return _document(width, height, f"Similarity matrix of {explanation.label}", "".join(lines))
+    return _document(width, top + row * len(values) + 8, title, "".join(lines))
 
 
 def card_svg(image: Image.Image, summary: Summary) -> str:
@@ -152,37 +162,29 @@ def card_svg(image: Image.Image, summary: Summary) -> str:
     explanation, small = summary.explanation, thumbnail(image)
     gap, half = 28, 440
     width = 2 * half + 3 * gap
-    right = half + 2 * gap
-    high = round(half * small.height / small.width)
-    body = [
-        _text(gap, 44, explanation.label, "title"),
-        _text(gap, 70, f"{summary.name}: {summary.headline}", "quiet"),
-        _text(gap, 90, summary.certainty, "quiet"),
+    said = [
+        _paragraph(explanation.label, width - 2 * gap, "title", lines=4),
+        _paragraph(f"{summary.name}: {summary.headline}", width - 2 * gap, "quiet", lines=4),
+        _paragraph(summary.certainty, width - 2 * gap, "quiet", lines=4),
     ]
-    top = 110
     frames = [(region.box, region.text) for region in summary.regions]
     photo = regions_svg(small, explanation.size, frames, f"{summary.name}, {explanation.label}")
-    body.append(_placed(photo, gap, top, half, high))
-    body.append(_picture(heat_overlay(small, explanation), right, top, half, high))
-    top += high + 22
-    body.append(_text(right, top, f"Where the evidence for {explanation.label} lies", "quiet"))
-    columns = [[_keys(summary, half), _chart(summary.classes, half)], []]
-    if summary.contrast is not None:
-        between = contrast_overlay(small, summary.contrast)
-        legend = f"Blue speaks for {explanation.label}, orange for {summary.rival}"
-        columns[1].append(
-            (_picture(between, 0, 0, half, high) + _text(0, high + 22, legend, "quiet"), high + 30)
-        )
-    columns[1 if summary.contrast is None else 0].append(_chart(summary.decisive, half))
-    columns[1].append(_chart(summary.meeting, half))
+    wide, high = _fitted(small.size, half)
+    shown = [_map(each, half) for each in maps(small, summary)]
+    left = [
+        (_placed(photo, 0, 0, wide, high), high),
+        _keys(summary, half),
+        _chart(summary.classes, half),
+    ]
+    left.append(_chart(summary.decisive, half))
+    right = [*shown, _chart(summary.meeting, half)]
+    body, top = _stacked(said, gap, 18, 2)
     bottoms = []
-    for x, column in zip((gap, right), columns, strict=True):
-        y: float = top + 22
-        for drawn, height in column:
-            body.append(f'<g transform="translate({x} {y:.0f})">{drawn}</g>')
-            y += height + 18
-        bottoms.append(y)
-    return _document(width, max(bottoms), f"{summary.name}: {explanation.label}", "".join(body))
+    for x, column in ((gap, left), (gap + half + gap, right)):
+        drawn, bottom = _stacked(column, x, top + 14, 18)
+        body += drawn
+        bottoms.append(bottom)
+    return _document(width, max(bottoms), f"{summary.name}: {explanation.label}", body)
 
 
 # --------------------------------------------------------------------------------------- pieces
@@ -197,50 +199,92 @@ def _document(width: float, height: float, title: str, body: str) -> str:
     )
 
 
-def _keys(summary: Summary, width: float) -> tuple[str, float]:
+def _stacked(blocks: Sequence[Block], x: float, y: float, gap: float) -> Block:
+    """Put blocks below each other; gives back where they end."""
+    drawn = []
+    for body, height in blocks:
+        if body:
+            drawn.append(_moved(body, x, y))
+            y += height + gap
+    return "".join(drawn), y
+
+
+def _keys(summary: Summary, width: float) -> Block:
     """List the regions: key, words, and what the region adds."""
-    parts, y = [_text(0, 14, "Regions that add most, and their words", "head")], 24.0
+    parts, y = [_text(0, 14, "Regions: their words, and what they add to the score", "head")], 22.0
     for rank, region in enumerate(summary.regions):
-        lines = _wrapped(region.text, width - 100, lines=2)
+        words, deep = _paragraph(region.text, width - 30 - _NUMBER, lines=3)
+        note, more = _paragraph(region_note(region), width - 30, "quiet", lines=2)
         parts.append(
-            f'<rect x="0" y="{y + 3:.0f}" width="20" height="20" rx="3" '
+            f'<rect x="0" y="{y + 1:.0f}" width="20" height="20" rx="3" '
             f'fill="{REGION_COLOURS[rank]}"/>'
-            + _text(6, y + 18, str(rank + 1), "key")
-            + _lines(lines, 30, y + 18)
-            + _text(width, y + 18, f"{region.adds:.3f}", "number")
+            + _text(6, y + 16, str(rank + 1), "key")
+            + _moved(words, 30, y)
+            + _moved(note, 30, y + deep)
+            + _text(width, y + 15, f"{region.adds:.3f}", "number")
         )
-        y += 12 + 19 * len(lines)
+        y += deep + more + 8
     return "".join(parts), y
 
 
-def _chart(chart: Chart, width: float) -> tuple[str, float]:
+def _map(shown: Map, width: float) -> Block:
+    """A heading, a picture, and the key to its colours."""
+    head, top = _paragraph(shown.title, width, "head", lines=4)
+    wide, high = _fitted(shown.picture.size, width)
+    key, deep = _key(shown.key, shown.low, shown.high)
+    note, more = _paragraph(shown.note, width, "quiet", lines=2)
+    top += 4
+    return (
+        head
+        + _picture(shown.picture, 0, top, wide, high)
+        + _moved(key, 0, top + high + 4)
+        + _moved(note, 0, top + high + 4 + deep),
+        top + high + 4 + deep + more,
+    )
+
+
+def _key(colours: Image.Image, low: str, high: str) -> Block:
+    size, _, height = _FONTS["quiet"]
+    start = text_width(low) * size + 8
+    return (
+        _text(0, 14, low, "quiet")
+        + _image(data_uri(colours, "PNG"), start, 4, *KEY_SIZE)
+        + _text(start + KEY_SIZE[0] + 8, 14, high, "quiet"),
+        float(height + 2),
+    )
+
+
+def _chart(chart: Chart, width: float) -> Block:
     low, _ = chart.reach
-    scale = (width - 64) / chart.span
+    scale = (width - _NUMBER - 6) / chart.span
     zero = -low * scale
-    titles, notes = _wrapped(chart.title, width, lines=2), wrapped(chart.note, int(width / 6), 2)
-    parts = [_lines(titles, 0, 14, "head")]
-    y = 6.0 + 19 * len(titles)
-    if chart.note:
-        parts.append(_lines(notes, 0, y + 9, "quiet"))
-        y += 19 * len(notes)
-    top = y
-    for bar in chart.bars:
-        lines = _wrapped(bar.text, width - 4, lines=2)
-        parts.append(_lines(lines, 0, y + 15))
-        y += 4 + 19 * len(lines)
-        for value, paler in _lengths(bar):
-            start, length = zero + min(value, 0.0) * scale, max(abs(value) * scale, 1.0)
-            parts.append(
-                f'<rect class="{bar.side}{paler}" x="{start:.1f}" y="{y:.0f}" '
-                f'width="{length:.1f}" height="9" rx="2"/>'
-                + _text(width, y + 10, f"{value:.3f}", "number quiet")
-            )
-            y += 15
-        y += 2
-    if low < 0 and chart.bars:
-        parts.append(
-            f'<line class="zero" x1="{zero:.1f}" x2="{zero:.1f}" y1="{top:.0f}" y2="{y:.0f}"/>'
-        )
+    head, y = _paragraph(chart.title, width, "head", lines=5)
+    note, deep = _paragraph(chart.note, width, "quiet", lines=4)
+    parts = [head, _moved(note, 0, y)]
+    y += deep
+    for group, bars in chart.groups:
+        heading, deep = _paragraph(group, width, "quiet", lines=4)
+        parts.append(_moved(heading, 0, y + 10))
+        y += deep + 11 if group else 0.0
+        for bar in bars:
+            words, deep = _paragraph(bar.text, width, lines=2)
+            parts.append(_moved(words, 0, y))
+            y += deep + 5
+            top = y
+            for value, paler in _lengths(bar):
+                start, length = zero + min(value, 0.0) * scale, max(abs(value) * scale, 1.0)
+                parts.append(
+                    f'<rect class="{bar.side}{paler}" x="{start:.1f}" y="{y:.0f}" '
+                    f'width="{length:.1f}" height="9" rx="2"/>'
+                    + _text(width, y + 9, f"{value:.3f}", "number quiet")
+                )
+                y += 15
+            if low < 0:
+                parts.append(
+                    f'<line class="zero" x1="{zero:.1f}" x2="{zero:.1f}" y1="{top - 2:.0f}" '
+                    f'y2="{y - 4:.0f}"/>'
+                )
+            y += 4
     return "".join(parts), y
 
 
@@ -253,13 +297,30 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
     return f'<text{style} x="{x:.0f}" y="{y:.0f}">{clean(text)}</text>'
 
 
-def _lines(lines: Sequence[str], x: float, y: float, kind: str = "") -> str:
-    return "".join(_text(x, y + 19 * index, line, kind) for index, line in enumerate(lines))
+def _paragraph(text: str, width: float, kind: str = "", *, lines: int) -> Block:
+    """A text in lines that fit; nothing, of no height, for no text."""
+    if not text:
+        return "", 0.0
+    size, _, step = _FONTS[kind]
+    shown = _wrapped(text, width, lines, kind)
+    drawn = "".join(_text(0, size + step * index, line, kind) for index, line in enumerate(shown))
+    return drawn, float(step * len(shown))
 
 
-def _wrapped(text: str, width: float, lines: int) -> list[str]:
-    """Break a text into lines; SVG does not, so its width is estimated from an average letter."""
-    return wrapped(text, int(width / 7.4), lines)
+def _wrapped(text: str, width: float, lines: int, kind: str = "") -> list[str]:
+    """Break a text into lines; SVG does not, so its width is estimated."""
+    size, bold, _ = _FONTS[kind]
+    return wrapped(text, width / size, lines, bold=bold)
+
+
+def _moved(body: str, x: float, y: float) -> str:
+    return f'<g transform="translate({x:.0f} {y:.0f})">{body}</g>' if body else ""
+
+
+def _fitted(size: tuple[int, int], width: float) -> tuple[float, float]:
+    """Width and height of a photo in a column; a very high one does not fill its width."""
+    scale = min(width / size[0], _TALLEST * width / size[1])
+    return max(1.0, round(size[0] * scale)), max(1.0, round(size[1] * scale))
 
 
 def _picture(image: Image.Image, x: float, y: float, width: float, height: float) -> str:

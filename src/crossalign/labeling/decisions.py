@@ -8,15 +8,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crossalign._text_checks import names_class
 from crossalign.calibration import Calibration
-from crossalign.descriptions import DescriptionSet
+from crossalign.descriptions import DescriptionSet, wordify
 from crossalign.encoders import fingerprint
-from crossalign.errors import LabelingError
+from crossalign.errors import DescriptionError, LabelingError
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -42,7 +46,9 @@ BACKGROUND = (
     "an animal",
     "something to eat",
 )
-"""Texts that stand for everything else; each is a class of its own that no image is given."""
+"""Texts that stand for everything else."""
+
+_ARTICLES = ("a ", "an ", "the ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +101,8 @@ class Decisions:
             score. None takes the calibration's own threshold if it has one.
         none_of_these: Whether an image that fits a background text better than any class, or stays
             below the threshold, is none of these.
-        background: The background texts.
+        background: The background texts; those that name one of the classes are left out, see
+            :meth:`background_for`.
         multi_label: Whether an image may have several labels: every class whose score reaches the
             threshold.
         top: How many classes to list with their scores; 0 for none.
@@ -134,56 +141,82 @@ class Decisions:
         found = self.calibration.threshold
         return None if found is None else found.confidence
 
-    @property
-    def beside(self) -> int:
-        """How many background classes there are."""
-        return len(self.background) if self.none_of_these else 0
+    def background_for(self, classes: Iterable[str]) -> tuple[str, ...]:
+        """Give the background texts that compete with some classes.
 
-    def classes(self, wanted: DescriptionSet) -> DescriptionSet:
-        """Add the background to the classes, if there is one.
+        A text that names a class, or that a class's name names, is left out: "a plant" would take
+        photos away from the classes "plant" and "potted plant".
 
         Args:
-            wanted: The classes that images can be given.
+            classes: Names of the classes that images can be given.
 
         Returns:
-            The same, and after them the background.
+            The texts, for ``Classifier(classes, background=...)``; none without ``none_of_these``.
 
         Raises:
-            DescriptionError: If a class is called like a background text.
-            LabelingError: If a class is called like a decision.
+            LabelingError: If a class is called like a decision, or if every text names a class and
+                there is no threshold either.
+
+        Example:
+            >>> texts = Decisions(none_of_these=True).background_for(["potted plant", "pug"])
+            >>> "a plant" in texts, "an animal" in texts
+            (False, True)
         """
-        taken = [name for name in wanted if name in (NONE_OF_THESE, UNDECIDED)]
+        names = list(classes)
+        taken = [name for name in names if name in (NONE_OF_THESE, UNDECIDED)]
         if taken:
             raise LabelingError(
                 f"a class cannot be called {taken[0]!r}, which is a decision. Rename the class; "
                 "--none-of-these is there for images that fit no class."
             )
         if not self.none_of_these:
-            return wanted
-        texts = ((text,) for text in self.background) if wanted.has_descriptions else None
-        added = tuple(texts) if texts is not None else ((),) * len(self.background)
-        return DescriptionSet((*wanted.classes, *self.background), (*wanted.texts, *added))
+            return ()
+        left = tuple(text for text in self.background if not _about_any(text, names))
+        if self.background and not left and self.least is None:
+            raise LabelingError(
+                f"every background text names one of the classes, such as {self.background[0]!r}, "
+                "so nothing is left that an image could fit better. Give other texts (--background "
+                "FILE), or a --threshold."
+            )
+        return left
+
+    def check(self, classifier: Classifier) -> None:
+        """Raise unless a classifier's predictions can be decided about.
+
+        Args:
+            classifier: The classifier.
+
+        Raises:
+            LabelingError: If a class is called like a decision, or the background is missing.
+        """
+        wanted = self.background_for(classifier.classes)
+        if wanted and classifier.background != wanted:
+            raise LabelingError(
+                f"expected a classifier with {len(wanted)} background texts for none of these; got "
+                f"one with {len(classifier.background)} or with others. Make it with "
+                "Classifier(classes, background=decisions.background_for(classes))."
+            )
 
     def row(self, path: str, prediction: Prediction) -> Row:
         """Decide.
 
         Args:
             path: What to call the image.
-            prediction: Of a classifier with :meth:`classes`.
+            prediction: Of a classifier with the background of :meth:`background_for`.
 
         Returns:
             The row.
         """
         if prediction.scores is None or prediction.size is None:
             return Row(path, error=prediction.error)
-        count = len(prediction.classes) - self.beside
-        scores, names = prediction.scores[:count], prediction.classes
+        scores, names, count = prediction.scores, prediction.classes, len(prediction.classes)
         order = np.argsort(-scores, kind="stable")
         best = int(order[0])
         confidence = None
         if self.calibration is not None:
             confidence = _rounded(self.calibration.confidences(scores)[best])
-        other = self.beside > 0 and prediction.scores[count:].max() > scores[best]
+        beside = prediction.background if self.none_of_these else None
+        other = beside is not None and bool(beside.max(initial=-np.inf) > scores[best])
         return Row(
             path=path,
             content_hash=prediction.content_hash,
@@ -223,28 +256,58 @@ class Decisions:
         }
 
 
-def scoring_settings(classifier: Classifier, beside: int = 0) -> dict[str, str]:
+def scoring_settings(classifier: Classifier) -> dict[str, str]:
     """Name what scores depend on beside the image, for comparison with another run.
 
     Args:
         classifier: The classifier.
-        beside: How many of its classes, the last ones, are background.
 
     Returns:
         What each is called in messages, to a short text that changes when it does.
     """
     method = dataclasses.asdict(classifier.method)
     crops = method.pop("crops")
-    count = len(classifier.classes) - beside
     return {
-        "class list": f"{count} classes {digest(classifier.classes[:count])}",
-        "descriptions": digest(classifier.texts[:count]),
+        "class list": f"{len(classifier.classes)} classes {digest(classifier.classes)}",
+        "descriptions": digest(classifier.texts),
         "encoder": fingerprint(classifier.encoder),
         "method": f"{method['name']} {digest(method)}",
         "crops": json.dumps(crops, default=str)
         + (f", {classifier.adaptive}" if classifier.adaptive else ""),
         "draft decoding": str(classifier.draft),
     }
+
+
+def load_background(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Read background texts from a file.
+
+    Args:
+        path: A ``.txt`` file, UTF-8, with a text a line; blank lines and lines that start with
+            ``#`` are skipped.
+
+    Returns:
+        The texts.
+
+    Raises:
+        LabelingError: If there are none, or it is something else.
+    """
+    if Path(path).suffix.lower() != ".txt":
+        raise LabelingError(
+            f"{path}: expected background texts as a .txt file, one a line; got the ending "
+            f"{Path(path).suffix!r}."
+        )
+    try:
+        return DescriptionSet.load(path).classes
+    except DescriptionError as error:
+        raise LabelingError(f"the background texts cannot be read: {error}") from error
+
+
+def _about_any(text: str, names: Iterable[str]) -> bool:
+    """Tell whether a background text and one of some class names speak of the same thing."""
+    bare = next(
+        (text.removeprefix(article) for article in _ARTICLES if text.startswith(article)), text
+    )
+    return any(names_class(text, name) or names_class(wordify(name), bare) for name in names)
 
 
 def digest(values: Any) -> str:

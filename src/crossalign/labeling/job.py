@@ -36,7 +36,7 @@ class Work:
     """What an engine is given.
 
     Args:
-        classifier: Made with the classes of ``decisions``.
+        classifier: Made with the background of ``decisions``.
         decisions: How scores become decisions.
         source: The source.
         job: Says what is still to be labelled.
@@ -87,7 +87,7 @@ def label_entries(
 
     Args:
         entries: The entries.
-        classifier: Made with the classes of ``decisions``.
+        classifier: Made with the background of ``decisions``.
         decisions: How scores become decisions.
 
     Yields:
@@ -169,7 +169,8 @@ def run_job(
     Args:
         source: The images.
         out: The table: .csv, .jsonl or .parquet.
-        classifier: Made with the classes of ``decisions``, see :meth:`Decisions.classes`.
+        classifier: Made with the background of ``decisions``, see
+            :meth:`Decisions.background_for`.
         decisions: How scores become decisions; the best class, whatever its score, by default.
         restart: Begin anew, whatever was done before.
         retry_errors: Try images again that failed.
@@ -187,6 +188,7 @@ def run_job(
     decisions, note = decisions or Decisions(), on_note or _ignore
     table = Path(out)
     check_table(table)
+    decisions.check(classifier)
     with _stop_signals() as stop, JobFile(job_path(table)) as job:
         _compare_settings(job, classifier, decisions, restart)
         listing = _list(source, job, stop, note)
@@ -285,7 +287,7 @@ def _compare_settings(
     job: JobFile, classifier: Classifier, decisions: Decisions, restart: bool
 ) -> None:
     """Begin a new job, or see that an old one goes on with what it was begun with."""
-    wanted = {**scoring_settings(classifier, decisions.beside), **decisions.settings()}
+    wanted = {**scoring_settings(classifier), **decisions.settings()}
     held = job.settings()
     if restart or not held or not job.count():
         if held != wanted or restart:

@@ -42,6 +42,11 @@ def labelled_photos(
         [0, 1]
     """
     path = Path(source)
+    if not path.exists():
+        raise CalibrationError(
+            f"there is no {path}: expected a folder of class folders, or a .csv table with columns "
+            "path and label. Check the path."
+        )
     places = {_key(name): place for place, name in enumerate(classes)}
     found = list(_from_folders(path, places) if path.is_dir() else _from_table(path, places))
     if not found:

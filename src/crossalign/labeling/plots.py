@@ -13,6 +13,19 @@ _SIDE, _LEFT, _TOP = 360, 56, 44
 _WIDTH, _HEIGHT = _LEFT + _SIDE + 24, _TOP + _SIDE + 56
 
 
+def check_plot(path: Path) -> None:
+    """Raise if a plot cannot be of a kind, before the work for it is done.
+
+    Args:
+        path: Where it shall be.
+
+    Raises:
+        LabelingError: If it ends neither in .svg nor in .html.
+    """
+    if path.suffix.lower() not in (".svg", ".html"):
+        raise LabelingError(f"expected a plot that ends in .svg or .html; got {path.name!r}.")
+
+
 def write_reliability(path: Path, calibration: Calibration) -> None:
     """Draw how often labels of some confidence are right.
 
@@ -23,11 +36,9 @@ def write_reliability(path: Path, calibration: Calibration) -> None:
     Raises:
         LabelingError: If the ending is another, or the file cannot be written.
     """
-    ending = path.suffix.lower()
-    if ending not in (".svg", ".html"):
-        raise LabelingError(f"expected a plot that ends in .svg or .html; got {path.name!r}.")
+    check_plot(path)
     drawing = reliability_svg(calibration)
-    if ending == ".html":
+    if path.suffix.lower() == ".html":
         drawing = (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Reliability'
             f"</title></head>\n<body>\n{drawing}\n<p>{escape(summary(calibration))}</p>\n"

@@ -20,7 +20,7 @@ class Recipe:
     """How a classifier is made.
 
     Args:
-        classes: The classes that images can be given, without background.
+        classes: The classes that images can be given.
         decisions: How scores become decisions.
         model: Name of the encoder.
         model_options: Its precision and device, where it has a choice.
@@ -48,10 +48,11 @@ class Recipe:
             store: Where to keep embeddings.
 
         Returns:
-            It, with the background classes that the decisions need.
+            It, with the background that the decisions need.
         """
         return Classifier(
-            self.decisions.classes(self.classes),
+            self.classes,
+            background=self.decisions.background_for(self.classes),
             encoder=load_encoder(self.model, **dict(self.model_options)),
             method=self.method,
             crops=self.crops,

@@ -148,7 +148,7 @@ def label_shard(shard: Shard, classifier: Classifier, decisions: Decisions) -> s
 
     Args:
         shard: The shard.
-        classifier: Made with the classes of ``decisions``.
+        classifier: Made with the background of ``decisions``.
         decisions: How scores become decisions.
 
     Returns:

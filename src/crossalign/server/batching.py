@@ -21,6 +21,8 @@ import numpy as np
 from crossalign.crops import Pixels
 from crossalign.encoders.base import Embeddings, Encoder, ModelCard, Preprocess, check_pixels
 from crossalign.errors import EncoderError
+from crossalign.server import jobs
+from crossalign.server.jobs import Job, Turns
 
 
 @dataclass(slots=True, eq=False)
@@ -30,11 +32,15 @@ class _Call:
     pixels: Pixels
     rows: Embeddings
     arrived: float
+    job: Job | None = None
     taken: int = 0
     filled: int = 0
     error: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
+
+# Texts encoded in one go: few enough that a job soon sees that it must end.
+_TEXTS, _CHARACTERS = 64, 8_000
 
 _Part: TypeAlias = tuple[_Call, int, int]
 Result = TypeVar("Result")
@@ -71,9 +77,10 @@ class BatchingEncoder:
         self._coming = 0
         self._closed = False
         self._changed = threading.Condition()
-        # Texts are encoded a call at a time: one client's thousand descriptions must not take
-        # every processor from the images of all others.
-        self._texts = threading.Lock()
+        # Texts are encoded a part at a time, and callers take turns: one client's thousand
+        # descriptions must neither take every processor from the images of all others, nor make
+        # another client with two descriptions wait for all of them.
+        self._texts = Turns()
         self._thread = threading.Thread(target=self._run, name="crossalign-batches", daemon=True)
         self._thread.start()
 
@@ -113,14 +120,16 @@ class BatchingEncoder:
 
         Raises:
             EncoderError: If the pixels have another dtype or shape, or this encoder is closed.
+            ApiError: If the job of this thread must end.
         """
         check_pixels(pixels, self.preprocess.size)
+        jobs.check()
         if not self._batch_views:
             return self._timed(lambda: self._encoder.encode_images(pixels), len(pixels))
         rows = np.empty((len(pixels), self.card.dim), np.float32)
         if not len(pixels):
             return rows
-        call = _Call(pixels, rows, time.monotonic())
+        call = _Call(pixels, rows, time.monotonic(), jobs.of_this_thread())
         with self._changed:
             if self._closed:
                 raise EncoderError("the service is stopping; nothing more is encoded.")
@@ -132,23 +141,34 @@ class BatchingEncoder:
         return rows
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts, one call at a time.
+        """Embed texts, a part at a time in turn with other threads.
 
         Args:
             texts: Any number of texts.
 
         Returns:
             float32, shape (m, D), rows of unit length.
-        """
-        with self._texts:
-            return self._encoder.encode_texts(texts)
 
-    def close(self) -> None:
-        """Encode what is still waiting, then stop. Later calls raise."""
+        Raises:
+            ApiError: If the job of this thread must end.
+        """
+        rows = []
+        for part in _parts(texts):
+            with self._texts:
+                jobs.check()
+                rows.append(self._encoder.encode_texts(part))
+        return np.concatenate(rows) if len(rows) > 1 else rows[0]
+
+    def close(self, seconds: float | None = None) -> None:
+        """Encode what is still waiting, then stop. Later calls raise.
+
+        Args:
+            seconds: Longest time to wait for that; None waits until it is done.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         while parts := self._next_batch():
@@ -165,6 +185,7 @@ class BatchingEncoder:
     def _next_batch(self) -> list[_Part]:
         """Wait for a batch that may go off; empty once this encoder is closed."""
         with self._changed:
+            self._drop_ended()
             while not self._calls:
                 if self._closed:
                     return []
@@ -173,6 +194,13 @@ class BatchingEncoder:
             while self._may_wait() and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
             return self._take()
+
+    def _drop_ended(self) -> None:
+        """Let go of calls whose job must end, so that nothing more is encoded for them."""
+        for call in [call for call in self._calls if call.job is not None and call.job.over]:
+            self._calls.remove(call)
+            call.error = call.job.over if call.job is not None else None
+            call.done.set()
 
     def _may_wait(self) -> bool:
         waiting = sum(len(call.pixels) - call.taken for call in self._calls)
@@ -221,3 +249,15 @@ class BatchingEncoder:
             call.rows[first:stop] = rows[start : start + stop - first]
             call.filled += stop - first
             start += stop - first
+
+
+def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Part texts into runs of a bounded number of texts and characters; at least one run."""
+    start, characters = 0, 0
+    for place, text in enumerate(texts):
+        full = place - start == _TEXTS or characters + len(text) > _CHARACTERS
+        if full and place > start:
+            yield texts[start:place]
+            start, characters = place, 0
+        characters += len(text)
+    yield texts[start:]

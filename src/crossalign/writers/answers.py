@@ -18,6 +18,9 @@ from crossalign._text_checks import bad_characters, main_script, markup, names_c
 MAX_CHARACTERS = 20_000
 """Longest answer that is looked at."""
 
+CUT_OFF = "cut off at the limit of tokens"
+"""How the problem of an answer begins that was not written to its end."""
+
 _THOUGHTS = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)  # what reasoning models think aloud
 _FENCE = re.compile(r"\A```\w*\s*\n(.*?)\n?\s*```\Z", re.DOTALL)
 _BULLET = re.compile(r"\s*(?:[-*\u2022\u2013]|\(?\d{1,3}[.):])\s+")
@@ -56,7 +59,7 @@ class Answer:
     problem: str = ""
 
 
-def read_answer(raw: str, rules: AnswerRules) -> Answer:
+def read_answer(raw: str, rules: AnswerRules, *, cut: bool = False) -> Answer:
     """Take an answer apart and keep what is usable.
 
     It may be a JSON array, an object that holds one, a list with bullets or numbers, or plain
@@ -65,6 +68,7 @@ def read_answer(raw: str, rules: AnswerRules) -> Answer:
     Args:
         raw: What the model wrote.
         rules: What was asked for.
+        cut: Whether it was cut off at the limit of tokens; said if it is no good.
 
     Returns:
         The usable descriptions, and what is wrong if they are too few.
@@ -76,6 +80,13 @@ def read_answer(raw: str, rules: AnswerRules) -> Answer:
         >>> read_answer("1. A flat-faced pug.", rules)
         Answer(texts=('A flat-faced pug.',), problem='1 of 2 usable')
     """
+    answer = _read(raw, rules)
+    if cut and answer.problem:
+        return Answer(answer.texts, f"{CUT_OFF}, {answer.problem}")
+    return answer
+
+
+def _read(raw: str, rules: AnswerRules) -> Answer:
     if len(raw) > MAX_CHARACTERS:
         return Answer((), "far too long")
     content = _THOUGHTS.sub("", raw).strip()

@@ -150,11 +150,13 @@ class Reply:
         text: What the model wrote.
         tokens_in: Tokens of the prompt; 0 if not told.
         tokens_out: Tokens of the answer; 0 if not told.
+        cut: Whether it was cut off at the limit of tokens.
     """
 
     text: str
     tokens_in: int
     tokens_out: int
+    cut: bool = False
 
 
 class Client:
@@ -319,13 +321,14 @@ def _reply(content: bytes) -> Reply:
         choice = values["choices"][0]
         text = choice["message"]["content"]
         usage = values.get("usage") or {}
+        cut = choice.get("finish_reason") == "length"
         # Nothing written is an answer too: a filter's, or that of a model that only thought.
         text = "" if text is None else text
         if not isinstance(text, str):
             raise TypeError
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         raise EndpointBusy("its answer is not what the protocol says") from None
-    return Reply(text, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+    return Reply(text, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"), cut)
 
 
 def _count(usage: Any, name: str) -> int:

@@ -35,6 +35,7 @@ class Record:
         hash: SHA-256 of ``answer``.
         tokens_in: Tokens of the prompt, as the endpoint counts; 0 if it does not.
         tokens_out: Tokens of the answer, likewise.
+        cut: Whether the endpoint cut it off at its limit of tokens.
     """
 
     question: str
@@ -46,6 +47,7 @@ class Record:
     hash: str
     tokens_in: int = 0
     tokens_out: int = 0
+    cut: bool = False
 
 
 class Journal:

@@ -306,12 +306,13 @@ class _Run:
             hash=digest(answer),
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
+            cut=reply.cut,
         )
 
 
 def _best(question: Question, records: Iterable[Record]) -> tuple[Answer, Record] | None:
     """Choose the answer with the most usable texts, the first of those."""
-    read = [(read_answer(record.answer, question.rules), record) for record in records]
+    read = [(read_answer(item.answer, question.rules, cut=item.cut), item) for item in records]
     return max(read, key=lambda pair: len(pair[0].texts), default=None)
 
 

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from types import MappingProxyType
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.archives import PARQUET, TARS
-from crossalign.evaluation.datasets.base import Ask, Dataset, Example, Names, Reader, read_names
-from crossalign.evaluation.datasets.folders import FOLDERS
+from crossalign.evaluation.datasets.base import (
+    Ask,
+    Dataset,
+    Example,
+    Names,
+    Reader,
+    read_names,
+    subfolders,
+)
+from crossalign.evaluation.datasets.folders import FOLDERS, SPLITS, class_folders
 from crossalign.evaluation.datasets.imagenet import IMAGENETS, NAME_LISTS, imagenet_names
 from crossalign.evaluation.datasets.published import PUBLISHED
 
@@ -60,7 +69,8 @@ def load_dataset(
         The data set, its files counted.
 
     Raises:
-        EvaluationError: If there is no such data set, or it is not whole.
+        EvaluationError: If there is no such data set, it is not whole, it can be read in two ways,
+            or its class names are WordNet ids, which mean nothing to an encoder.
         MissingExtraError: If its layout needs a package that is not installed.
 
     Example:
@@ -77,8 +87,24 @@ def load_dataset(
     """
     given = None if names is None else _names(names)
     if root is not None:
-        reader = _reader(str(name))
-        return reader.read(reader, Ask(Path(root), split, given, partial))
+        reader, place = _reader(str(name)), Path(root)
+    else:
+        reader, place = _of_path(name)
+    found = reader.read(reader, Ask(place, split, given, partial))
+    if given is None and all(_WORDNET_ID.fullmatch(name) for name in found.class_names):
+        raise EvaluationError(
+            f"{place}: its class names are WordNet ids ({found.class_names[0]!r}, ...), which mean "
+            "nothing to an encoder. Use --names crossalign (or clip, clip-d) for the names of "
+            "ImageNet's classes, or --names FILE."
+        )
+    return found
+
+
+_WORDNET_ID = re.compile(r"n\d{8}")
+
+
+def _of_path(name: str | os.PathLike[str]) -> tuple[Reader, Path]:
+    """Choose the layout of what was given without a root, unless it may be meant otherwise."""
     path = Path(name)
     if not path.exists():
         if str(name) in DATASETS:
@@ -87,8 +113,13 @@ def load_dataset(
             f"expected a folder, or the name of a data set with its root; there is no {path}. "
             f"Known data sets: {', '.join(DATASETS)}."
         )
-    reader = _by_content(path)
-    return reader.read(reader, Ask(path, split, given, partial))
+    if isinstance(name, str) and name in DATASETS:
+        raise EvaluationError(
+            f"'{name}' is the name of a data set and there is a folder of that name. For the data "
+            f"set say where it is, as in {name} --root {name}; for class folders of your own write "
+            f"./{name}."
+        )
+    return _by_content(path), path
 
 
 def _names(given: str | os.PathLike[str]) -> Names:
@@ -112,8 +143,24 @@ def _reader(name: str) -> Reader:
 
 
 def _by_content(path: Path) -> Reader:
-    """Choose the layout of a path that came without one."""
-    for reader, ending in ((PARQUET, ".parquet"), (TARS, ".tar")):
-        if path.suffix == ending or next(path.glob(f"**/*{ending}"), None) is not None:
+    """Choose the layout of a path that came without one, from what lies at its top."""
+    containers = {".parquet": PARQUET, ".tar": TARS}
+    if path.is_file():
+        return containers.get(path.suffix, FOLDERS)
+    below = subfolders(path)
+    classes = class_folders(path) + [
+        f"{split}/{name}" for split in SPLITS for name in class_folders(path / split)
+    ]
+    for ending, reader in containers.items():
+        found = next(path.glob(f"*{ending}"), None)
+        if found is not None and classes:
+            raise EvaluationError(
+                f"{path} can be read in two ways: there are class folders ({classes[0]}, ...) and "
+                f"{found.name}. Say which it is: folders --root {path}, or {reader.name} --root "
+                f"{path}."
+            )
+        # Among class folders, one that lies deeper is somebody's archive.
+        deeper = not classes and any(next((path / name).glob(f"*{ending}"), None) for name in below)
+        if found is not None or deeper:
             return reader
     return FOLDERS

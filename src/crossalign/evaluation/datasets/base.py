@@ -46,6 +46,7 @@ class Dataset:
             one twice.
         total: Number of images.
         templates: Templates published for this data set; none where the common ones are used.
+        notes: What one should know about how it was read, such as folders that were left out.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Dataset:
     total: int
     _examples: Callable[[], Iterable[Example]] = field(repr=False, compare=False)
     templates: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Example]:
         return iter(self._examples())
@@ -385,12 +387,26 @@ def image_names(folder: Path) -> list[str]:
     Returns:
         Sorted names below the folder, with ``/`` between folders.
     """
-    return sorted(
-        path.relative_to(folder).as_posix()
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_ENDINGS
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    return sorted(path.relative_to(folder).as_posix() for path in _images(folder))
+
+
+def has_images(folder: Path) -> bool:
+    """Tell whether there is an image in a folder or below it.
+
+    Args:
+        folder: The folder.
+
+    Returns:
+        True at the first one found.
+    """
+    return next(_images(folder), None) is not None
+
+
+def _images(folder: Path) -> Iterator[Path]:
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in IMAGE_ENDINGS and not hidden:
+            yield path
 
 
 def subfolders(folder: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,11 +11,13 @@ from pathlib import Path
 from crossalign.descriptions import wordify
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.base import (
+    IMAGE_ENDINGS,
     Ask,
     Dataset,
     Names,
     Reader,
     folder_pairs,
+    has_images,
     listed,
     read_names,
     read_text,
@@ -24,12 +27,15 @@ from crossalign.evaluation.datasets.base import (
 SPLITS = ("test", "val", "validation", "valid", "dev", "train")
 """Names of folders that are taken for splits, the usual choice first."""
 
+_METADATA = ("metadata.csv", "metadata.jsonl")
+
 
 def read_folders(reader: Reader, ask: Ask) -> Dataset:
     """Read class folders, or images listed in a ``metadata`` file.
 
     The classes are those of ``classes.csv`` (``folder,class_name``) if there is one, in its order;
-    a class without photos is still one to choose among. Otherwise each folder is a class.
+    a class without photos is still one to choose among. Otherwise each folder with images is a
+    class, and the others are left out with a note.
 
     Args:
         reader: The reader.
@@ -65,10 +71,22 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
                 "these folders away."
             )
         folders = list(own.by_id)
+    notes = _beside(ask, below)
+    if own is None and not _named_all(ask.names, folders):
+        empty = [folder for folder in folders if not has_images(ask.root / below / folder)]
+        folders = [folder for folder in folders if folder not in set(empty)]
+        if empty:
+            notes += (
+                (
+                    f"{ask.root / below}: no image in {_some(empty)}, so not taken for a class; a "
+                    "classes.csv (folder,class_name) says which folders are"
+                ),
+            )
     if not folders:
-        raise reader.missing(f"no class folders in {ask.root / below}")
+        raise reader.missing(f"no class folders with images in {ask.root / below}")
     names = own.ordered if own is not None else [wordify(folder) for folder in folders]
-    return listed(reader, ask, split, folders, names, folder_pairs(ask.root, folders, below))
+    found = listed(reader, ask, split, folders, names, folder_pairs(ask.root, folders, below))
+    return dataclasses.replace(found, notes=notes)
 
 
 def _split_folder(reader: Reader, ask: Ask) -> str:
@@ -81,13 +99,71 @@ def _split_folder(reader: Reader, ask: Ask) -> str:
                 f"{', '.join(found) or 'none'}"
             )
         return ask.split
-    # A class may be called "test"; splits are splits where there is nothing but splits.
-    return found[0] if found and set(subfolders(ask.root)) == set(found) else ""
+    if not found or ((ask.root / "classes.csv").is_file() and _are_classes(ask.root, found)):
+        return ""
+    # A class may be called "test": then the images lie in it, and in a split they lie deeper.
+    splits = [name for name in found if _is_split(ask.root / name)]
+    others = [name for name in class_folders(ask.root) if name not in splits]
+    if splits and others:
+        raise EvaluationError(
+            f"{ask.root} can be read in two ways: '{splits[0]}' is laid out as a split, and beside "
+            f"it '{others[0]}' holds images. Give the folder of the split itself, "
+            f"{ask.root / splits[0]}, or add a classes.csv (folder,class_name) that says which "
+            "folders are classes."
+        )
+    return splits[0] if splits else ""
+
+
+def _is_split(folder: Path) -> bool:
+    described = any((folder / name).is_file() for name in _METADATA)
+    direct = any(path.suffix.lower() in IMAGE_ENDINGS for path in folder.iterdir())
+    return described or (not direct and has_images(folder))
+
+
+def _are_classes(root: Path, folders: list[str]) -> bool:
+    return any(name in read_names(root / "classes.csv").by_id for name in folders)
+
+
+def class_folders(folder: Path) -> list[str]:
+    """List the folders below one in which images lie, as in class folders.
+
+    Args:
+        folder: Where to look, one level deep.
+
+    Returns:
+        Sorted names.
+    """
+    return [
+        name
+        for name in subfolders(folder)
+        if any(path.suffix.lower() in IMAGE_ENDINGS for path in (folder / name).iterdir())
+    ]
+
+
+def _named_all(names: Names | None, folders: list[str]) -> bool:
+    """Tell whether names given by hand are for all folders, the empty ones included."""
+    if names is None:
+        return False
+    if names.by_id:
+        return all(folder in names.by_id for folder in folders)
+    return len(names.ordered) == len(folders)
+
+
+def _beside(ask: Ask, below: str) -> tuple[str, ...]:
+    """Say which folders beside the splits are left out."""
+    if not below:
+        return ()
+    others = [name for name in subfolders(ask.root) if name not in (*SPLITS, below)]
+    return (f"{ask.root}: {_some(others)} left out, beside the splits",) if others else ()
+
+
+def _some(folders: list[str]) -> str:
+    return ", ".join(map(repr, folders[:5])) + (", ..." if len(folders) > 5 else "")
 
 
 def _metadata(folder: Path) -> list[dict[str, str]] | None:
     """Read the metadata file of an image folder, as Hugging Face lays it out."""
-    table, stream = folder / "metadata.csv", folder / "metadata.jsonl"
+    table, stream = (folder / name for name in _METADATA)
     if table.is_file():
         rows = list(csv.DictReader(read_text(table).splitlines()))
     elif stream.is_file():

@@ -46,8 +46,12 @@ export function signedBar(share) {
 
 export const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
 
-// A name inside a sentence; the whole of it stands elsewhere.
-export function short(label, most = 40) {
+// A class inside a sentence, whichever way it is written; the whole of a long name stands elsewhere.
+export function called(label, most = 40) {
   const letters = [...label];
-  return letters.length > most ? `${letters.slice(0, most - 1).join("")}…` : label;
+  const text = letters.length > most ? `${letters.slice(0, most - 1).join("").trimEnd()}…` : label;
+  return make("bdi", {}, text);
 }
+
+// A sentence with classes in it, as what an element is to hold: said`${called(label)} leads.`
+export const said = (texts, ...parts) => texts.flatMap((text, place) => [text, parts[place] ?? ""]).flat();

@@ -1,10 +1,10 @@
 // The arithmetic of an explanation: what regions and words add, and what stands out where.
-// An explanation holds terms[crop][description], which add up to its score, and similarity, the
-// cosines behind them.
+// An explanation holds terms[crop][description], which add up to its score, similarity, the cosines
+// behind them, and whole_similarity, those of the whole photo.
 
 const MAX_OVERLAP = 0.5; // regions that overlap more say the same
 const LEAST_SHARE = 0.05; // a region that adds less, measured by the first, is not worth showing
-const LEAST_LIFT = 0.5; // in standard deviations over the crops, as in crossalign.explain
+const LEAST_LIFT = 0.5; // in standard deviations over the crops, as in crossalign.explain.standout
 const ROUNDING = 1e-6; // below this a spread of cosines says nothing
 
 export const sum = (values) => values.reduce((total, value) => total + value, 0);
@@ -64,17 +64,32 @@ export function distinctRegions(boxes, added, count) {
   return kept;
 }
 
-// The words that some crops answer clearly better than crops do on average, the best answered
-// first; none where these crops are like the whole photo.
+// The words that some crops answer clearly better than the whole photo and its crops do, and no
+// worse than they answer their class as a whole; the best answered first. None where these crops are
+// like the whole photo.
 export function standingOut(explanations, crops) {
-  const found = explanations.flatMap((one) =>
-    one.descriptions.map((text, index) => {
-      const values = column(one.similarity, index);
-      const here = mean(crops.map((crop) => values[crop]));
-      const lift = here - mean(values);
-      const clear = lift > Math.max(LEAST_LIFT * deviation(values), ROUNDING);
-      return { label: one.label, index, text, here, lift, clear };
-    }),
-  );
-  return found.filter(({ clear }) => clear).sort((a, b) => b.here - a.here);
+  const found = explanations.flatMap((one) => {
+    const columns = one.descriptions.map((_, index) => column(one.similarity, index));
+    const here = columns.map((values) => mean(crops.map((crop) => values[crop])));
+    const usual = columns.map((values, index) => Math.max(mean(values), one.whole_similarity[index]));
+    const clear = ({ index, lift }) =>
+      lift > Math.max(LEAST_LIFT * deviation(columns[index]), ROUNDING) &&
+      here[index] >= mean(here) - ROUNDING;
+    return one.descriptions
+      .map((text, index) => ({ label: one.label, index, text, here: here[index], lift: here[index] - usual[index] }))
+      .filter(clear);
+  });
+  return found.sort((a, b) => b.here - a.here);
+}
+
+// By how much each crop is for the first class rather than the second, whatever its weight.
+export function leanings(first, second, weights) {
+  const [ours, theirs] = [first, second].map((one) => {
+    // In the prototype form a score is divided by norms of its own class.
+    const met = one.similarity.map((row) => row.map((value, index) => value * one.description_weights[index]));
+    const size = sum(met.flatMap((row, crop) => row.map((value) => Math.abs(value * weights[crop]))));
+    const scale = sum(one.terms.flat().map(Math.abs)) / size || 1;
+    return met.map((row) => scale * sum(row));
+  });
+  return ours.map((value, crop) => value - theirs[crop]);
 }

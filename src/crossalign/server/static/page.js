@@ -1,13 +1,13 @@
 // The page: a photo, a question, and what came back.
 
 import { explain, get, setToken } from "./api.js";
-import { $, bar, make, name, number, short } from "./draw.js";
+import { $, bar, called, make, name, number, said } from "./draw.js";
 import { showPhoto, takePhotos } from "./photo.js";
 import { accept, askWhatThereIs, checkSize, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
 import { hide, show } from "./why.js";
 
 const SHOWN = 5;
-const RANKED = 15;
+const RANKED = 100;
 const COSTS = 6;
 const STEADY = 0.95;
 const KNOWN = 0.02; // seconds; classes that the service remembers take next to none
@@ -139,8 +139,10 @@ async function showChoice(chosen) {
 function showAnswer([first, second]) {
   const [best, next] = answer.ranked;
   const { views, seconds } = answer.cost;
-  const lead = next ? ` leads ${short(next.label)} by ${(best.score - next.score).toFixed(3)}` : "";
-  say(`${short(best.label)}${lead}. ${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}.`);
+  const lead = next
+    ? said`${called(best.label)} leads ${called(next.label)} by ${(best.score - next.score).toFixed(3)}.`
+    : ["The only class: it wins whatever the photo shows."];
+  say(...lead, ` ${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}.`);
   $("verdict").replaceChildren(name(best.label), " ", number(best.score.toFixed(3)), ...steadiness());
   $("verdict").hidden = false;
   showSure();
@@ -169,9 +171,10 @@ function showSure() {
   $("sure").hidden = !sure;
   if (!sure) return;
   const flip = sure.flip
-    ? `It takes leaving out ${sure.flip.crops.length} of ${answer.crops} crops to get ${short(sure.flip.becomes)}.`
+    ? said`It takes leaving out ${sure.flip.crops.length} of ${answer.crops} crops to get ${called(sure.flip.becomes)}.`
     : `No choice among these ${answer.crops} crops gives another label.`;
-  $("sure").textContent = `How sure: with other crops it stays ${short(sure.label)} in ${percent(sure.agreement)} of draws. ${flip}`;
+  const text = said`How sure: with other crops it stays ${called(sure.label)} in ${percent(sure.agreement)} of draws. ${flip}`;
+  $("sure").replaceChildren(...text);
 }
 
 function showRanked(first, second) {
@@ -181,10 +184,13 @@ function showRanked(first, second) {
     make("li", { className: sides.get(label) ?? "" }, name(label), number(score.toFixed(3)), bar(score / most));
   // The best, and the two that are compared wherever they stand.
   const leading = answer.ranked.filter(({ label }, place) => place < SHOWN || sides.has(label));
-  const below = answer.ranked.filter((one) => !leading.includes(one)).slice(0, RANKED);
+  const below = answer.ranked.filter((one) => !leading.includes(one));
   $("ranked").replaceChildren(...leading.map(item));
-  $("ranked-below").replaceChildren(...below.map(item));
+  $("ranked-below").replaceChildren(...below.slice(0, RANKED).map(item));
   $("more-ranked").hidden = !below.length;
+  const named = Math.min(below.length, RANKED);
+  $("more-ranked-title").textContent =
+    named < below.length ? `The next ${named} of ${below.length} more classes` : `${named} more ${named === 1 ? "class" : "classes"}`;
 }
 
 function showCost() {
@@ -194,10 +200,10 @@ function showCost() {
     answer.crops || "none",
     time(answer.cost.seconds),
     answer.cost.class_seconds < KNOWN ? "known" : time(answer.cost.class_seconds),
-    best.label,
+    make("bdi", {}, best.label),
     next ? (best.score - next.score).toFixed(3) : "",
   ];
-  $("costs").prepend(make("tr", {}, ...cells.map((cell) => make("td", {}, String(cell)))));
+  $("costs").prepend(make("tr", {}, ...cells.map((cell) => make("td", {}, cell))));
   while ($("costs").children.length > COSTS) $("costs").lastChild.remove();
   $("cost-part").hidden = false;
 }
@@ -220,8 +226,8 @@ for (const id of ["first", "second"]) {
 
 // -------------------------------------------------------------------------------- what goes wrong
 
-function say(text) {
-  $("status").textContent = text;
+function say(...parts) {
+  $("status").replaceChildren(...parts);
 }
 
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);

@@ -1,7 +1,7 @@
 // Why: descriptions and regions of one or two classes, each lighting the other up.
 
-import { $, bar, make, name, number, short, signed, signedBar } from "./draw.js";
-import { column, contrast, deviation, distinctRegions, largestFirst, mean, shares, standingOut, sum } from "./evidence.js";
+import { $, bar, called, make, name, number, said, signed, signedBar } from "./draw.js";
+import { column, contrast, deviation, distinctRegions, largestFirst, leanings, mean, shares, standingOut, sum } from "./evidence.js";
 import { clear, covering, frame, lightBox, lightDifference, lightUp, usual, whereabouts } from "./light.js";
 
 const REGIONS = 4;
@@ -67,8 +67,9 @@ function bare() {
 function dark() {
   bare();
   mark([]);
+  const act = matchMedia("(hover: none)").matches ? "Tap" : "Point at";
   $("hint").textContent = answer.crops
-    ? "Point at words, a region or a place on the photo, and what goes with it lights up."
+    ? `${act} words, a region or a place on the photo, and what goes with it lights up.`
     : "This method looks at the photo as a whole: there are no regions to light up.";
 }
 
@@ -107,16 +108,12 @@ function markWhatStandsOut(crops, place) {
   const words = standingOut(shown, crops).slice(0, WORDS_LIT);
   mark(words);
   $("hint").textContent = words.length
-    ? `${place}: ${words[0].text} (${words[0].here.toFixed(3)}, ${signed(words[0].lift)} over the average)`
+    ? `${place}: ${words[0].text} (cosine ${words[0].here.toFixed(3)}, at least ${words[0].lift.toFixed(3)} above the whole photo’s)`
     : `${place}: like the whole photo, no words stand out.`;
 }
 
 function lightTheDifference() {
-  const met = (one) => one.similarity.map((row) => sum(row.map((value, index) => value * one.description_weights[index])));
-  const less = (one, other) => {
-    const theirs = met(other);
-    return met(one).map((value, crop) => value - theirs[crop]);
-  };
+  const less = (one, other) => leanings(one, other, answer.crop_weights);
   const [first, second] = shown;
   const best = answer.explanations.find((one) => one.label === answer.label) ?? first;
   const leads = answer.explanations.filter((one) => one !== best).flatMap((one) => less(best, one));
@@ -127,7 +124,12 @@ function lightTheDifference() {
   $("stage").classList.add("grey");
   lightDifference($("light"), answer.boxes, values, answer.size, unit);
   const most = largestFirst(values)[0];
-  $("hint").textContent = `Blue is nearer to ${short(first.label)}, orange to ${short(second.label)}; ${short(first.label)} gains most ${where(most)}.`;
+  const [ours, theirs] = [called(first.label), called(second.label)];
+  const gains = `gains most ${where(most)}`;
+  const hint = values.every((value) => value > 0)
+    ? said`Blue everywhere: all crops are nearer to ${ours} than to ${theirs}. It ${gains}.`
+    : said`Blue is nearer to ${ours}, orange to ${theirs}; ${called(first.label)} ${gains}.`;
+  $("hint").replaceChildren(...hint);
 }
 
 function point(event) {
@@ -173,13 +175,14 @@ function showLead() {
   const spread = spreadOfLead();
   const lead = `${Math.abs(difference).toFixed(3)}${spread === null ? "" : ` ± ${spread.toFixed(3)}`}`;
   const ahead = crops.filter((value) => value > 0).length;
-  const votes = answer.crops ? ` ${ahead} of ${crops.length} crops are for ${short(first.label)}.` : "";
-  $("lead").textContent = second
-    ? `${short(first.label)} ${difference >= 0 ? "leads" : "trails"} ${short(second.label)} by ${lead}.${votes}`
-    : `${short(first.label)} has a score of ${first.score.toFixed(3)}.`;
-  const whole = shown.map((one) => `${short(one.label)} ${one.whole_score.toFixed(3)}`);
+  const votes = answer.crops ? said` ${ahead} of ${crops.length} crops are for ${called(first.label)}.` : "";
+  const text = second
+    ? said`${called(first.label)} ${difference >= 0 ? "leads" : "trails"} ${called(second.label)} by ${lead}.${votes}`
+    : said`${called(first.label)} has a score of ${first.score.toFixed(3)}.`;
+  $("lead").replaceChildren(...text);
+  const whole = shown.map((one, side) => said`${side ? ", " : ""}${called(one.label)} ${one.whole_score.toFixed(3)}`);
   $("whole").hidden = !answer.crops;
-  $("whole").textContent = `Without crops, from the whole photo alone: ${whole.join(", ")}.`;
+  $("whole").replaceChildren("Without crops, from the whole photo alone: ", ...whole.flat(), ".");
 }
 
 function spreadOfLead() {
@@ -207,6 +210,12 @@ function showRegions() {
     button.setAttribute("aria-label", `Region ${rank + 1}, ${where(crop)}: ${text}; ${signed(added)} for ${side.label}`);
     return make("li", {}, lights(button, () => lightRegion(crop, rank)));
   });
+  const others = answer.crops - regions.length;
+  if (others > 0) {
+    const rest = sum(evidence.crops) - sum(regions.map((crop) => evidence.crops[crop]));
+    const count = `${others} other ${others === 1 ? "crop" : "crops"}, most of them much like these`;
+    items.push(make("li", { className: "line quiet" }, make("span"), make("span", {}, count), number(signed(rest))));
+  }
   $("regions").replaceChildren(...items);
   $("difference").hidden = shown.length < 2;
 }
@@ -214,32 +223,36 @@ function showRegions() {
 function showWords() {
   const [first, second] = shown;
   const most = Math.max(...evidence.words.flat().map(Math.abs), 1e-9);
-  $("words-note").textContent = second
-    ? `Blue, to the right, speaks for ${short(first.label)}; orange, to the left, for ${short(second.label)}. What one class says and the photo does not show speaks for the other.`
-    : "What each description adds to the score.";
+  const note = second
+    ? said`Blue, to the right, speaks for ${called(first.label)}; orange, to the left, for ${called(second.label)}. What one class says and the photo does not show speaks for the other. All words together add up to the difference, ${signed(evidence.difference)}.`
+    : said`What each description adds to the score; together ${first.score.toFixed(3)}.`;
+  $("words-note").replaceChildren(...note);
   const columns = shown.map((one, side) => {
     const added = evidence.words[side];
     const order = largestFirst(added.map(Math.abs));
+    const together = (places) => number(value(sum(places.map((index) => added[index]))));
     const lines = (places) => {
       const items = places.map((index) => make("li", {}, line(one, index, added[index], most)));
       return make("ul", { className: "words lines" }, ...items);
     };
-    const title = make("h3", { dir: "auto" }, `What ${short(one.label)} says`);
+    const title = make("h3", { className: "total" }, make("span", {}, ...said`What ${called(one.label)} says`), " ", together(order));
     const section = make("section", {}, title, lines(order.slice(0, WORDS)));
     const rest = order.slice(WORDS);
     if (rest.length) {
-      section.append(make("details", {}, make("summary", {}, `${rest.length} more`), lines(rest)));
+      const summary = make("summary", {}, `${rest.length} more, `, together(rest));
+      section.append(make("details", {}, summary, lines(rest)));
     }
     return section;
   });
   $("columns").replaceChildren(...columns);
 }
 
+const value = (added) => (shown.length > 1 ? signed(added) : added.toFixed(3));
+
 // What a description says and adds; a button where there are regions to light up.
 function line(explanation, index, added, most) {
   const drawn = shown.length > 1 ? signedBar(added / most) : bar(added / most);
-  const value = number(shown.length > 1 ? signed(added) : added.toFixed(3));
-  const parts = [name(explanation.descriptions[index]), value, drawn];
+  const parts = [name(explanation.descriptions[index]), number(value(added)), drawn];
   if (!answer.crops) return make("div", { className: "line" }, ...parts);
   const button = make("button", { type: "button" }, ...parts);
   button.dataset.label = explanation.label;

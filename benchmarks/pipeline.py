@@ -10,8 +10,9 @@ precision, all 61 views of one image at a time; every text is padded to all 77 p
 class; nothing overlaps and nothing is used twice. Needs the extras transformers, export and
 openvino for the ViT. All rows take turns in every round. Expected on a processor with bf16: a row
 that is at least 6 times as fast with all 60 crops, at a cosine of pooled vectors of at least 0.999;
-where there is none, the exit code is 1. How many crops the adaptive rule takes with random weights says nothing of real ones, which is why the number
-is printed, and why rows with the 10 crops that trained networks take in the mean stand beside it.
+where there is none, the exit code is 1. How many crops the adaptive rule takes with random weights
+says nothing of real ones, which is why the number is printed, and why rows with the 10 crops that
+trained networks take in the mean stand beside it.
 """
 
 from __future__ import annotations

@@ -254,3 +254,49 @@ def test_a_service_that_is_gone_is_said(browser: Any, live: Any, make_encoder: A
         server.stop()
         page.give("drop", photo())
         page.until(lambda: "The service does not answer" in page.text("#error"))
+
+
+CONTRASTS = """
+const light = (colour) => {
+  const [r, g, b] = colour.match(/[\\d.]+/g).map((part) => {
+    const share = part / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+};
+const ground = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const colour = getComputedStyle(at).backgroundColor;
+    if (!/, 0\\)$/.test(colour)) return colour;
+  }
+};
+const weak = [];
+for (const element of document.querySelectorAll("body *")) {
+  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+  if (!own || !element.checkVisibility() || element.closest(":disabled, option, noscript, script")) continue;
+  const pair = [light(getComputedStyle(element).color), light(ground(element))].sort((a, b) => b - a);
+  const ratio = (pair[0] + 0.05) / (pair[1] + 0.05);
+  if (ratio < 4.5) weak.push(`${element.outerHTML.slice(0, 80)} ${ratio.toFixed(2)}`);
+}
+return weak;
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_is_told_from_its_ground(page: Page, scheme: str) -> None:
+    """Contrast as WCAG 2.2 counts it (1.4.3): at least 4.5."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    page.write(CAT)
+    page.give("drop", photo())
+    page.labels()
+    hover(page, page.all("#regions button")[0])
+    page.until(lambda: page.text("#hint").startswith("Region"))
+    assert page.run(CONTRASTS) == []
+    page.write("cat")
+    page.one("#classes-part summary").click()
+    page.one("#go").click()
+    page.until(lambda: page.all("#classes-ways button"))
+    assert page.run(CONTRASTS) == []
+    page.run("document.querySelector('#verdict .tag').classList.add('shaky')")
+    assert page.run(CONTRASTS) == []

@@ -11,7 +11,7 @@ from selenium.webdriver.support.ui import Select
 from _browser import CAT, Page, hover, photo
 from crossalign import Classifier, DescriptionSet
 from crossalign.demo import everyday_classes, photo_folder
-from crossalign.explain import contrast
+from crossalign.explain import contrast, standout
 from crossalign.figures.summary import distinct_regions
 from crossalign.methods import METHODS
 
@@ -70,7 +70,8 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     page.give("drop", photo("coffee.png"))
     names = page.labels()
     assert names[0] == "cup of coffee"
-    assert len(names) == 20
+    assert len(names) == 48
+    assert page.text("#more-ranked-title") == "43 more classes"
     assert len(page.all("#ranked li")) == 5
     assert "cup of coffee leads" in page.text("#lead")
     assert page.text("#columns section:first-child h3") == "What cup of coffee says"
@@ -129,16 +130,18 @@ def test_the_page_counts_as_the_package_does(page: Page) -> None:
     given = [prediction.explain(label) for label in words]
     first, second, _ = given
     counted = page.asked(
-        """const [explanations, boxes] = arguments, done = arguments[arguments.length - 1];
+        """const [explanations, boxes, weights] = arguments, done = arguments[arguments.length - 1];
         import("/static/evidence.js").then((evidence) => {
           const [first, second] = explanations;
           const { difference, crops, words } = evidence.contrast(first, second);
           done({
             difference, crops, words: words.flat(),
+            leanings: evidence.leanings(first, second, weights),
             regions: explanations.map((one) =>
               evidence.distinctRegions(boxes, evidence.shares(one).crops, 4)),
-            standing: boxes.map((_, crop) =>
-              evidence.standingOut(explanations, [crop]).map(({ label, text }) => [label, text])),
+            standing: explanations.map((one) =>
+              boxes.map((_, crop) => evidence.standingOut([one], [crop])[0] ?? null)),
+            places: evidence.standingOut(explanations, [3]).map(({ here }) => here),
           });
         });""",
         [
@@ -149,23 +152,32 @@ def test_the_page_counts_as_the_package_does(page: Page) -> None:
                 "description_weights": one.description_weights.tolist(),
                 "terms": one.terms.tolist(),
                 "similarity": one.similarity.tolist(),
+                "whole_similarity": one.whole_similarity.tolist(),
             }
             for one in given
         ],
         first.boxes.tolist(),
+        first.crop_weights.tolist(),
     )
     expected = contrast(first, second)
     np.testing.assert_allclose(counted["difference"], expected.difference, rtol=1e-9)
     np.testing.assert_allclose(counted["crops"], expected.by_crop, atol=1e-12)
     np.testing.assert_allclose(counted["words"], expected.by_description, atol=1e-8)
     assert counted["regions"] == [[r.crop for r in distinct_regions(one)] for one in given]
-    names = [(one.label, text) for one in given for text in one.descriptions]
-    cosines = np.concatenate([one.similarity for one in given], axis=1)
-    clear = cosines - cosines.mean(axis=0) > 0.5 * cosines.std(axis=0)
-    assert 0.1 < clear.mean() < 0.6
-    for crop, standing in enumerate(counted["standing"]):
-        order = np.argsort(-cosines[crop])
-        assert standing == [list(names[i]) for i in order if clear[crop, i]]
+    by_weight = expected.by_crop / first.crop_weights
+    np.testing.assert_allclose(counted["leanings"], by_weight, rtol=1e-4, atol=1e-6)
+    assert counted["places"] == sorted(counted["places"], reverse=True)
+    found = 0
+    for one, standing in zip(given, counted["standing"], strict=True):
+        for crop, words in enumerate(standing):
+            same = standout(one, crop)
+            assert (words is None) == (same is None)
+            if same is not None:
+                found += 1
+                assert (words["label"], words["index"]) == (one.label, same.description)
+                assert words["here"] == pytest.approx(same.similarity)
+                assert words["lift"] == pytest.approx(same.lift)
+    assert 0 < found < len(given) * len(first.boxes)
 
 
 def test_light_is_as_strong_as_the_answers_differ(page: Page) -> None:

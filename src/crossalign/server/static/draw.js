@@ -35,7 +35,7 @@ export function bar(share) {
 
 // A bar from the middle, to the right for the first class, to the left for the second.
 export function signedBar(share) {
-  const length = 50 * Math.max(0.01, Math.min(1, Math.abs(share) || 0));
+  const length = 50 * Math.min(1, Math.abs(share) || 0);
   const right = share >= 0;
   return drawn(
     ["track", 0, 100],
@@ -44,7 +44,13 @@ export function signedBar(share) {
   );
 }
 
-export const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(3)}`;
+// Numbers as they are read, with a true minus and no minus before nothing.
+export function fixed(value, plus = "") {
+  const digits = Math.abs(value).toFixed(3);
+  return `${value < 0 && Number(digits) ? "−" : plus}${digits}`;
+}
+
+export const signed = (value) => fixed(value, "+");
 
 // A class inside a sentence, whichever way it is written; the whole of a long name stands elsewhere.
 export function called(label, most = 40) {

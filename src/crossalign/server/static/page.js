@@ -1,7 +1,7 @@
 // The page: a photo, a question, and what came back.
 
 import { explain, get, setToken } from "./api.js";
-import { $, bar, called, make, name, number, said } from "./draw.js";
+import { $, bar, called, fixed, make, name, number, said, signed } from "./draw.js";
 import { showPhoto, takePhotos } from "./photo.js";
 import { accept, askWhatThereIs, checkSize, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
 import { hide, show } from "./why.js";
@@ -112,7 +112,8 @@ function settleDown(inForm) {
   fold();
   if (inForm) $("results").focus({ preventScroll: true });
   const { top, bottom } = $("verdict").getBoundingClientRect();
-  if (top < 0 || bottom > innerHeight) $("drop").scrollIntoView({ block: "start" });
+  const covered = $("look").getBoundingClientRect().bottom;
+  if (top < covered || bottom > innerHeight) $("results").scrollIntoView({ block: "start" });
 }
 
 // ----------------------------------------------------------------------------------- the answer
@@ -143,7 +144,7 @@ function showAnswer([first, second]) {
     ? said`${called(best.label)} leads ${called(next.label)} by ${(best.score - next.score).toFixed(3)}.`
     : ["The only class: it wins whatever the photo shows."];
   say(...lead, ` ${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}.`);
-  $("verdict").replaceChildren(name(best.label), " ", number(best.score.toFixed(3)), ...steadiness());
+  $("verdict").replaceChildren(name(best.label), " ", number(fixed(best.score)), ...steadiness());
   $("verdict").hidden = false;
   showSure();
   showRanked(first, second);
@@ -181,7 +182,7 @@ function showRanked(first, second) {
   const most = Math.max(...answer.ranked.map((one) => one.score), 1e-9);
   const sides = new Map([[second, "second"], [first, "first"]]);
   const item = ({ label, score }) =>
-    make("li", { className: sides.get(label) ?? "" }, name(label), number(score.toFixed(3)), bar(score / most));
+    make("li", { className: sides.get(label) ?? "", title: label }, name(label), number(fixed(score)), bar(score / most));
   // The best, and the two that are compared wherever they stand.
   const leading = answer.ranked.filter(({ label }, place) => place < SHOWN || sides.has(label));
   const below = answer.ranked.filter((one) => !leading.includes(one));
@@ -200,10 +201,9 @@ function showCost() {
     answer.crops || "none",
     time(answer.cost.seconds),
     answer.cost.class_seconds < KNOWN ? "known" : time(answer.cost.class_seconds),
-    make("bdi", {}, best.label),
-    next ? (best.score - next.score).toFixed(3) : "",
+    [make("bdi", {}, best.label), next ? ` ${signed(best.score - next.score)}` : ""],
   ];
-  $("costs").prepend(make("tr", {}, ...cells.map((cell) => make("td", {}, cell))));
+  $("costs").prepend(make("tr", {}, ...cells.map((cell) => make("td", {}, ...[cell].flat()))));
   while ($("costs").children.length > COSTS) $("costs").lastChild.remove();
   $("cost-part").hidden = false;
 }
@@ -249,6 +249,7 @@ function askForToken() {
   $("settings").hidden = true;
   $("api").hidden = true;
   $("token-note").hidden = !tokenGiven;
+  if (tokenGiven) $("token").setAttribute("aria-invalid", "true");
   $("token-note").textContent = "The service does not know this token. Look at it again.";
   say("This service asks for a token before it labels.");
   $("token").focus();

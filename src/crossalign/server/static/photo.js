@@ -79,5 +79,5 @@ $("picture").addEventListener("error", () => {
   // Some pictures that the service reads, such as TIFF, a browser cannot show.
   $("stage").hidden = true;
   $("drop").classList.add("unshown");
-  $("invitation").textContent = "This browser cannot show the file; it may be labelled all the same.";
+  $("invitation").textContent = "This browser cannot show this file.";
 });

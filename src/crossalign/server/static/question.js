@@ -5,6 +5,7 @@ import { apart, names, parseClasses, writeClasses } from "./classes.js";
 import { $, make } from "./draw.js";
 
 const EXPLAINED = 5;
+const SETTLED = 250; // milliseconds after which the slider has come to rest
 const NONE = "none: the classes above";
 
 let offer = null; // what the service says it has
@@ -31,9 +32,9 @@ export function readQuestion() {
 export function checkSize(photo) {
   const most = offer?.limits.body_bytes ?? Infinity;
   if (photo.size <= most) return;
-  const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
+  const megabytes = (bytes, round) => (round(bytes / 1e5) / 10).toFixed(1);
   throw new Error(
-    `The photo has ${megabytes(photo.size)} MB; this service takes at most ${megabytes(most)} MB. Shrink it: 1000 pixels a side are plenty.`,
+    `The photo has ${megabytes(photo.size, Math.ceil)} MB; this service takes at most ${megabytes(most, Math.floor)} MB. Shrink it: 1000 pixels a side are plenty.`,
   );
 }
 
@@ -131,8 +132,14 @@ function showSettings() {
   const [whole, auto] = [chosen?.crops === 0, chosen?.auto && $("auto").checked];
   $("auto").disabled = chosen ? !chosen.auto : false;
   $("crops").disabled = whole || auto;
-  $("crops-shown").textContent = whole ? "none" : auto ? "as needed" : $("crops").value;
+  $("crops-shown").textContent = whole ? "none" : auto ? "as needed" : numberOfCrops(chosen);
   $("classes").disabled = $("class-set").value !== "";
+}
+
+function numberOfCrops(chosen) {
+  const count = $("crops").value;
+  const own = chosen?.crops ?? Number(count);
+  return own === Number(count) ? count : `${count} (${chosen.name} by itself takes ${own})`;
 }
 
 // Tell of every change that asks the question anew.
@@ -141,7 +148,12 @@ export function onSettings(changed) {
     ownCrops = true;
     showSettings();
   });
-  for (const id of ["crops", "auto", "method", "class-set"]) {
+  let timer = 0;
+  $("crops").addEventListener("change", () => {
+    clearTimeout(timer); // an arrow key held down changes it many times
+    timer = setTimeout(changed, SETTLED);
+  });
+  for (const id of ["auto", "method", "class-set"]) {
     $(id).addEventListener("change", () => {
       showSettings();
       changed();

@@ -1,6 +1,6 @@
 // Why: descriptions and regions of one or two classes, each lighting the other up.
 
-import { $, bar, called, make, name, number, said, signed, signedBar } from "./draw.js";
+import { $, bar, called, fixed, make, name, number, said, signed, signedBar } from "./draw.js";
 import { column, contrast, deviation, distinctRegions, largestFirst, leanings, mean, shares, standingOut, sum } from "./evidence.js";
 import { clear, covering, frame, lightBox, lightDifference, lightUp, usual, whereabouts } from "./light.js";
 
@@ -64,13 +64,17 @@ function bare() {
   frame($("frames"), regions.map((crop, rank) => ({ box: box(crop), mark: String(rank + 1) })), answer.size);
 }
 
+function invitation() {
+  if (!answer.crops) return "This method looks at the photo as a whole: there are no regions to light up.";
+  const act = matchMedia("(pointer: coarse)").matches ? "Tap" : "Point at";
+  if ($("stage").hidden) return `${act} words or a region, and where it is will be said here.`;
+  return `${act} words, a region or a place on the photo, and what goes with it lights up.`;
+}
+
 function dark() {
   bare();
   mark([]);
-  const act = matchMedia("(hover: none)").matches ? "Tap" : "Point at";
-  $("hint").textContent = answer.crops
-    ? `${act} words, a region or a place on the photo, and what goes with it lights up.`
-    : "This method looks at the photo as a whole: there are no regions to light up.";
+  $("hint").textContent = invitation();
 }
 
 export function release() {
@@ -94,7 +98,7 @@ function lightWords(explanation, index) {
   frame($("frames"), alike ? [] : [{ box: box(best) }], answer.size);
   $("hint").textContent = alike
     ? "Answered much alike everywhere."
-    : `Answered best ${where(best)}: cosine ${values[best].toFixed(3)}, ${mean(values).toFixed(3)} on average.`;
+    : `Answered best ${where(best)}: cosine ${fixed(values[best])}, ${fixed(mean(values))} on average.`;
 }
 
 function lightRegion(crop, rank) {
@@ -108,7 +112,7 @@ function markWhatStandsOut(crops, place) {
   const words = standingOut(shown, crops).slice(0, WORDS_LIT);
   mark(words);
   $("hint").textContent = words.length
-    ? `${place}: ${words[0].text} (cosine ${words[0].here.toFixed(3)}, at least ${words[0].lift.toFixed(3)} above the whole photo’s)`
+    ? `${place}: ${words[0].text} (cosine ${fixed(words[0].here)}, at least ${words[0].lift.toFixed(3)} above the whole photo’s)`
     : `${place}: like the whole photo, no words stand out.`;
 }
 
@@ -174,13 +178,16 @@ function showLead() {
   const { difference, crops } = evidence;
   const spread = spreadOfLead();
   const lead = `${Math.abs(difference).toFixed(3)}${spread === null ? "" : ` ± ${spread.toFixed(3)}`}`;
+  const weighing = answer.crop_weights.filter((weight) => weight > 0).length;
   const ahead = crops.filter((value) => value > 0).length;
-  const votes = answer.crops ? said` ${ahead} of ${crops.length} crops are for ${called(first.label)}.` : "";
+  const rest = answer.crops - weighing;
+  const silent = rest ? `; the other ${rest} weigh nothing` : "";
+  const votes = answer.crops ? said` ${ahead} of ${weighing} crops are for ${called(first.label)}${silent}.` : "";
   const text = second
     ? said`${called(first.label)} ${difference >= 0 ? "leads" : "trails"} ${called(second.label)} by ${lead}.${votes}`
-    : said`${called(first.label)} has a score of ${first.score.toFixed(3)}.`;
+    : said`${called(first.label)} has a score of ${fixed(first.score)}.`;
   $("lead").replaceChildren(...text);
-  const whole = shown.map((one, side) => said`${side ? ", " : ""}${called(one.label)} ${one.whole_score.toFixed(3)}`);
+  const whole = shown.map((one, side) => said`${side ? ", " : ""}${called(one.label)} ${fixed(one.whole_score)}`);
   $("whole").hidden = !answer.crops;
   $("whole").replaceChildren("Without crops, from the whole photo alone: ", ...whole.flat(), ".");
 }
@@ -213,7 +220,7 @@ function showRegions() {
   const others = answer.crops - regions.length;
   if (others > 0) {
     const rest = sum(evidence.crops) - sum(regions.map((crop) => evidence.crops[crop]));
-    const count = `${others} other ${others === 1 ? "crop" : "crops"}, most of them much like these`;
+    const count = `${others} other ${others === 1 ? "crop" : "crops"} together`;
     items.push(make("li", { className: "line quiet" }, make("span"), make("span", {}, count), number(signed(rest))));
   }
   $("regions").replaceChildren(...items);
@@ -225,7 +232,7 @@ function showWords() {
   const most = Math.max(...evidence.words.flat().map(Math.abs), 1e-9);
   const note = second
     ? said`Blue, to the right, speaks for ${called(first.label)}; orange, to the left, for ${called(second.label)}. What one class says and the photo does not show speaks for the other. All words together add up to the difference, ${signed(evidence.difference)}.`
-    : said`What each description adds to the score; together ${first.score.toFixed(3)}.`;
+    : said`What each description adds to the score; together ${fixed(first.score)}.`;
   $("words-note").replaceChildren(...note);
   const columns = shown.map((one, side) => {
     const added = evidence.words[side];
@@ -247,7 +254,7 @@ function showWords() {
   $("columns").replaceChildren(...columns);
 }
 
-const value = (added) => (shown.length > 1 ? signed(added) : added.toFixed(3));
+const value = (added) => (shown.length > 1 ? signed(added) : fixed(added));
 
 // What a description says and adds; a button where there are regions to light up.
 function line(explanation, index, added, most) {

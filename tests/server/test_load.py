@@ -121,14 +121,14 @@ def test_a_client_that_goes_away_is_not_worked_for(
     for place, connection in enumerate(connections):
         body, headers = form_of(photo_file(), classes=["red", "blue"], crops=1)
         connection.request("POST", "/v1/classify", body, headers)
-        wait_for(lambda place=place: service._inside == place + 1)
+        wait_for(lambda place=place: len(service._jobs) == place + 1)
     for connection in connections[1:3]:
         connection.close()
     gate.set()
     for connection in (connections[0], connections[3]):
         assert connection.getresponse().status == 200
         connection.close()
-    wait_for(lambda: service._inside == 0)
+    wait_for(lambda: len(service._jobs) == 0)
     assert inner.image_batches == [2, 2]
 
 

@@ -340,6 +340,7 @@ class Limits(BaseModel):
     classes: int
     texts: int
     text_characters: int
+    characters: int
     crops: int
 
 

@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crossalign.server.service import PixelBudget
+from crossalign.server.jobs import Budget
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 150), min_size=1, max_size=30))
 def test_the_budget_holds_and_everyone_gets_through(sizes: list[int]) -> None:
-    budget, lock = PixelBudget(100), threading.Lock()
+    budget, lock = Budget(100), threading.Lock()
     held: list[int] = []
     seen: list[list[int]] = []
 
@@ -36,7 +36,7 @@ def test_the_budget_holds_and_everyone_gets_through(sizes: list[int]) -> None:
 
 
 def test_an_error_gives_its_part_back() -> None:
-    budget = PixelBudget(10)
+    budget = Budget(10)
     for _ in range(3):
         with contextlib.suppress(ValueError), budget.holding(10):
             raise ValueError
@@ -45,7 +45,7 @@ def test_an_error_gives_its_part_back() -> None:
 
 
 def test_those_who_fit_go_side_by_side() -> None:
-    budget, both = PixelBudget(10), threading.Barrier(2)
+    budget, both = Budget(10), threading.Barrier(2)
 
     def work() -> None:
         with budget.holding(5):

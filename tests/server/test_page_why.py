@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from _browser import CAT, Page, hover, photo
@@ -74,10 +75,10 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     assert page.text("#more-ranked-title") == "43 more classes"
     assert len(page.all("#ranked li")) == 5
     assert "cup of coffee leads" in page.text("#lead")
-    assert page.text("#columns section:first-child h3") == "What cup of coffee says"
+    assert page.text("#columns section:first-child h3 span:first-child") == "What cup of coffee says"
     hover(page, page.one("#difference"))
     page.until(lambda: page.light().max() > 0)
-    assert "cup of coffee gains most" in page.text("#hint")
+    assert "Blue everywhere: all crops are nearer to cup of coffee" in page.text("#hint")
 
     ninth = names[8]  # not among those that came explained: it is asked for
     Select(page.one("#second")).select_by_value(ninth)
@@ -100,6 +101,55 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     assert not page.one("#crops").is_enabled()
     assert 4 <= int(page.costs()[0].split()[1]) <= 12
     assert page.complaints() == []
+
+
+def number(text: str) -> float:
+    return float(text.replace("\N{MINUS SIGN}", "-"))
+
+
+def test_what_is_shown_adds_up_to_what_is_said(page: Page) -> None:
+    page.write("cat\n- pointed ears\n- grey fur\nfox\n- pointed ears\n- a long bushy red tail")
+    page.give("drop", photo())
+    page.labels()
+    for second in ("fox", ""):
+        Select(page.one("#second")).select_by_value(second)
+        page.settled()
+        said = page.text("#lead").split(" by " if second else " score of ")[1]
+        difference = number(said.replace("\u00a0", " ").split()[0].rstrip("."))
+        last = [one.text.split()[-1] for one in page.all("#columns .total")]
+        sides = [number(text) for text in last]
+        shown = [number(one.text) for one in page.all("#columns .words .number")]
+        regions = [number(one.text) for one in page.all("#regions .number")]
+        assert sum(sides) == pytest.approx(difference, abs=0.0016)
+        assert sum(shown) == pytest.approx(difference, abs=0.0005 * (len(shown) + 1))
+        assert sum(regions) == pytest.approx(difference, abs=0.0005 * (len(regions) + 1))
+        assert page.text("#regions li:last-child").startswith(f"{12 - len(regions) + 1} other crop")
+
+
+def test_an_arrow_key_held_down_asks_once(page: Page) -> None:
+    page.write(CAT)
+    page.slide(4)
+    page.give("drop", photo())
+    page.labels()
+    page.one("#crops").send_keys(Keys.ARROW_RIGHT * 5)
+    page.until(lambda: len(page.costs()) == 2)
+    assert page.costs()[0].startswith("wca 9 ")
+    assert page.text("#crops-shown") == "9 (wca by itself takes 12)"
+    page.one("#crops").send_keys(Keys.ARROW_RIGHT)
+    page.run("document.querySelector('#classes-part summary').click()")
+    page.one("#go").click()  # at once: what the slider would ask is asked already
+    page.until(lambda: len(page.costs()) == 3)
+    page.browser.execute_async_script("setTimeout(arguments[0], 400)")
+    assert len(page.costs()) == 3
+
+
+def test_crops_without_weight_are_not_counted_as_votes(page: Page) -> None:
+    page.write(CAT)
+    Select(page.one("#method")).select_by_value("lgca")
+    page.slide(30)
+    page.give("drop", photo())
+    page.labels()
+    assert "20 of 20 crops are for cat; the other 10 weigh nothing." in page.text("#lead")
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

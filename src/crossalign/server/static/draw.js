@@ -52,6 +52,9 @@ export function fixed(value, plus = "") {
 
 export const signed = (value) => fixed(value, "+");
 
+// A number and its unit, which stay on one line.
+export const amount = (value, unit) => `${value}\u00a0${unit}`;
+
 // A class inside a sentence, whichever way it is written; the whole of a long name stands elsewhere.
 export function called(label, most = 40) {
   const letters = [...label];

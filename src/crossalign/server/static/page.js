@@ -1,7 +1,7 @@
 // The page: a photo, a question, and what came back.
 
 import { explain, get, setToken } from "./api.js";
-import { $, bar, called, fixed, make, name, number, said, signed } from "./draw.js";
+import { $, amount, bar, called, fixed, make, name, number, said, signed } from "./draw.js";
 import { showPhoto, takePhotos } from "./photo.js";
 import { accept, askWhatThereIs, checkSize, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
 import { hide, show } from "./why.js";
@@ -152,12 +152,12 @@ function showAnswer([first, second]) {
   show(answer, first, second);
 }
 
-const time = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${seconds.toFixed(1)} s`);
+const time = (seconds) => (seconds < 1 ? amount(Math.round(1000 * seconds), "ms") : amount(seconds.toFixed(1), "s"));
 
 // Never all or nothing where it is not.
 function percent(share) {
-  if (share === 0 || share === 1) return `${100 * share} %`;
-  return `${Math.min(99, Math.max(1, Math.round(100 * share)))} %`;
+  if (share === 0 || share === 1) return amount(100 * share, "%");
+  return amount(Math.min(99, Math.max(1, Math.round(100 * share))), "%");
 }
 
 function steadiness() {

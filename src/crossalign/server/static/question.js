@@ -10,12 +10,14 @@ const NONE = "none: the classes above";
 
 let offer = null; // what the service says it has
 let ownCrops = false; // the slider was moved: it no longer follows each method's own number
+let settling = 0; // a timer, while the slider moves
 let alone = null; // the one class that somebody wants all the same
 
 export const hasClasses = () => Boolean($("classes").value.trim() || $("class-set").value);
 
 // What the form asks for. Throws an error where its classes cannot be read, and shows why.
 export function readQuestion() {
+  clearTimeout(settling); // what it would ask is asked now
   const asked = { best: EXPLAINED };
   if ($("auto").checked && !$("auto").disabled) asked.crops = "auto";
   else if (ownCrops) asked.crops = Number($("crops").value);
@@ -148,10 +150,9 @@ export function onSettings(changed) {
     ownCrops = true;
     showSettings();
   });
-  let timer = 0;
   $("crops").addEventListener("change", () => {
-    clearTimeout(timer); // an arrow key held down changes it many times
-    timer = setTimeout(changed, SETTLED);
+    clearTimeout(settling); // an arrow key held down changes it many times
+    settling = setTimeout(changed, SETTLED);
   });
   for (const id of ["auto", "method", "class-set"]) {
     $(id).addEventListener("change", () => {

@@ -177,7 +177,7 @@ function showLead() {
   const [first, second] = shown;
   const { difference, crops } = evidence;
   const spread = spreadOfLead();
-  const lead = `${Math.abs(difference).toFixed(3)}${spread === null ? "" : ` ± ${spread.toFixed(3)}`}`;
+  const lead = `${Math.abs(difference).toFixed(3)}${spread === null ? "" : `\u00a0±\u00a0${spread.toFixed(3)}`}`;
   const weighing = answer.crop_weights.filter((weight) => weight > 0).length;
   const ahead = crops.filter((value) => value > 0).length;
   const rest = answer.crops - weighing;

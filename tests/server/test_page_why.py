@@ -126,6 +126,16 @@ def test_what_is_shown_adds_up_to_what_is_said(page: Page) -> None:
         assert page.text("#regions li:last-child").startswith(f"{12 - len(regions) + 1} other crop")
 
 
+def test_a_small_lead_is_told_in_more_places(page: Page) -> None:
+    page.write("cat\n- the head of a cat\nkitty\n- the head of a kitty cat")
+    page.give("drop", photo())
+    page.labels()
+    lead = number(page.text("#lead").split(" by ")[1].replace("\u00a0", " ").split()[0])
+    assert 0.0001 < lead < 0.05
+    assert all(len(one.text) == len("+0.0123") for one in page.all("#columns .total .number"))
+    assert page.text("#status").split(" by ")[1].startswith(f"{lead:.4f}.")
+
+
 def test_an_arrow_key_held_down_asks_once(page: Page) -> None:
     page.write(CAT)
     page.slide(4)

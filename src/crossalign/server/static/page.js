@@ -1,7 +1,7 @@
 // The page: a photo, a question, and what came back.
 
 import { explain, get, setToken } from "./api.js";
-import { $, amount, bar, called, fixed, make, name, number, said, signed } from "./draw.js";
+import { $, amount, bar, called, fixed, gap, make, name, number, said } from "./draw.js";
 import { showPhoto, takePhotos } from "./photo.js";
 import { accept, askWhatThereIs, checkSize, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
 import { hide, show } from "./why.js";
@@ -141,7 +141,7 @@ function showAnswer([first, second]) {
   const [best, next] = answer.ranked;
   const { views, seconds } = answer.cost;
   const lead = next
-    ? said`${called(best.label)} leads ${called(next.label)} by ${(best.score - next.score).toFixed(3)}.`
+    ? said`${called(best.label)} leads ${called(next.label)} by ${gap(best, next)}.`
     : ["The only class: it wins whatever the photo shows."];
   say(...lead, ` ${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}.`);
   $("verdict").replaceChildren(name(best.label), " ", number(fixed(best.score)), ...steadiness());
@@ -201,7 +201,7 @@ function showCost() {
     answer.crops || "none",
     time(answer.cost.seconds),
     answer.cost.class_seconds < KNOWN ? "known" : time(answer.cost.class_seconds),
-    [make("bdi", {}, best.label), next ? ` ${signed(best.score - next.score)}` : ""],
+    [make("bdi", {}, best.label), next ? ` +${gap(best, next)}` : ""],
   ];
   $("costs").prepend(make("tr", {}, ...cells.map((cell) => make("td", {}, ...[cell].flat()))));
   while ($("costs").children.length > COSTS) $("costs").lastChild.remove();

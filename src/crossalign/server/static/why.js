@@ -1,6 +1,6 @@
 // Why: descriptions and regions of one or two classes, each lighting the other up.
 
-import { $, bar, called, fixed, make, name, number, said, signed, signedBar } from "./draw.js";
+import { $, bar, called, fixed, make, name, number, placesFor, said, signed, signedBar } from "./draw.js";
 import { column, contrast, deviation, distinctRegions, largestFirst, leanings, mean, shares, standingOut, sum } from "./evidence.js";
 import { clear, covering, frame, lightBox, lightDifference, lightUp, usual, whereabouts } from "./light.js";
 
@@ -176,8 +176,9 @@ export function hide() {
 function showLead() {
   const [first, second] = shown;
   const { difference, crops } = evidence;
+  const places = placesFor(difference);
   const spread = spreadOfLead();
-  const lead = `${Math.abs(difference).toFixed(3)}${spread === null ? "" : `\u00a0±\u00a0${spread.toFixed(3)}`}`;
+  const lead = `${fixed(Math.abs(difference), places)}${spread === null ? "" : `\u00a0±\u00a0${fixed(spread, places)}`}`;
   const weighing = answer.crop_weights.filter((weight) => weight > 0).length;
   const ahead = crops.filter((value) => value > 0).length;
   const rest = answer.crops - weighing;
@@ -185,7 +186,7 @@ function showLead() {
   const votes = answer.crops ? said` ${ahead} of ${weighing} crops are for ${called(first.label)}${silent}.` : "";
   const text = second
     ? said`${called(first.label)} ${difference >= 0 ? "leads" : "trails"} ${called(second.label)} by ${lead}.${votes}`
-    : said`${called(first.label)} has a score of ${fixed(first.score)}.`;
+    : said`${called(first.label)} has a score of ${fixed(first.score, places)}.`;
   $("lead").replaceChildren(...text);
   const whole = shown.map((one, side) => said`${side ? ", " : ""}${called(one.label)} ${fixed(one.whole_score)}`);
   $("whole").hidden = !answer.crops;
@@ -212,16 +213,16 @@ function showRegions() {
       { type: "button", className: added >= 0 ? "first" : "second" },
       make("span", { className: "mark" }, String(rank + 1)),
       make("span", { className: words ? "name" : "name quiet", dir: "auto" }, text),
-      number(signed(added)),
+      number(share(added)),
     );
-    button.setAttribute("aria-label", `Region ${rank + 1}, ${where(crop)}: ${text}; ${signed(added)} for ${side.label}`);
+    button.setAttribute("aria-label", `Region ${rank + 1}, ${where(crop)}: ${text}; ${share(added)} for ${side.label}`);
     return make("li", {}, lights(button, () => lightRegion(crop, rank)));
   });
   const others = answer.crops - regions.length;
   if (others > 0) {
     const rest = sum(evidence.crops) - sum(regions.map((crop) => evidence.crops[crop]));
     const count = `${others} other ${others === 1 ? "crop" : "crops"} together`;
-    items.push(make("li", { className: "line quiet" }, make("span"), make("span", {}, count), number(signed(rest))));
+    items.push(make("li", { className: "line quiet" }, make("span"), make("span", {}, count), number(share(rest))));
   }
   $("regions").replaceChildren(...items);
   $("difference").hidden = shown.length < 2;
@@ -231,13 +232,13 @@ function showWords() {
   const [first, second] = shown;
   const most = Math.max(...evidence.words.flat().map(Math.abs), 1e-9);
   const note = second
-    ? said`Blue, to the right, speaks for ${called(first.label)}; orange, to the left, for ${called(second.label)}. What one class says and the photo does not show speaks for the other. All words together add up to the difference, ${signed(evidence.difference)}.`
-    : said`What each description adds to the score; together ${fixed(first.score)}.`;
+    ? said`Blue, to the right, speaks for ${called(first.label)}; orange, to the left, for ${called(second.label)}. What one class says and the photo does not show speaks for the other. All words together add up to the difference, ${share(evidence.difference)}.`
+    : said`What each description adds to the score; together ${share(first.score)}.`;
   $("words-note").replaceChildren(...note);
   const columns = shown.map((one, side) => {
     const added = evidence.words[side];
     const order = largestFirst(added.map(Math.abs));
-    const together = (places) => number(value(sum(places.map((index) => added[index]))));
+    const together = (places) => number(share(sum(places.map((index) => added[index]))));
     const lines = (places) => {
       const items = places.map((index) => make("li", {}, line(one, index, added[index], most)));
       return make("ul", { className: "words lines" }, ...items);
@@ -254,12 +255,16 @@ function showWords() {
   $("columns").replaceChildren(...columns);
 }
 
-const value = (added) => (shown.length > 1 ? signed(added) : fixed(added));
+// A part of what is explained, in figures.
+function share(added) {
+  const places = placesFor(evidence.difference);
+  return shown.length > 1 ? signed(added, places) : fixed(added, places);
+}
 
 // What a description says and adds; a button where there are regions to light up.
 function line(explanation, index, added, most) {
   const drawn = shown.length > 1 ? signedBar(added / most) : bar(added / most);
-  const parts = [name(explanation.descriptions[index]), number(value(added)), drawn];
+  const parts = [name(explanation.descriptions[index]), number(share(added)), drawn];
   if (!answer.crops) return make("div", { className: "line" }, ...parts);
   const button = make("button", { type: "button" }, ...parts);
   button.dataset.label = explanation.label;

@@ -10,7 +10,7 @@ import typer
 
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Device, Dtype, ModelName, StoreSize
+from crossalign.cli._options import Device, Dtype, Engine, Kind, ModelName, Side, StoreSize
 from crossalign.cli._shared import print_table
 
 
@@ -25,6 +25,7 @@ def ablate(
     model: ModelName = "builtin",
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     method: Annotated[str, typer.Option(help="The method that is varied.")] = "wca",
     factor: Annotated[
         list[str] | None,
@@ -39,7 +40,8 @@ def ablate(
     descriptors: options.Descriptors = None,
     no_bank: options.NoBank = False,
     crops: options.Crops = None,
-    side: options.Side = None,
+    kind: Kind = None,
+    side: Side = None,
     crop_scale: options.CropScale = None,
     description_scale: options.DescriptionScale = None,
     protocol: options.Protocol = None,
@@ -69,11 +71,13 @@ def ablate(
         models=[model],
         dtype=dtype,
         device=device,
+        engine=engine,
         methods=[method],
         descriptions=descriptions,
         descriptors=descriptors,
         no_bank=no_bank,
         crops=crops,
+        kind=kind,
         side=side,
         crop_scale=crop_scale,
         description_scale=description_scale,

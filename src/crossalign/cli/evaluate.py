@@ -10,7 +10,7 @@ import typer
 
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Crops, Device, Dtype, Risk, StoreSize
+from crossalign.cli._options import Crops, Device, Dtype, Engine, Kind, Risk, Side, StoreSize
 from crossalign.cli._shared import print_table
 
 if TYPE_CHECKING:
@@ -31,13 +31,15 @@ def evaluate(
     model: options.Models = None,
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     method: options.Methods = None,
     descriptions: options.Descriptions = None,
     descriptors: options.Descriptors = None,
     no_bank: options.NoBank = False,
     crops: Crops = None,
     risk: Risk = None,
-    side: options.Side = None,
+    kind: Kind = None,
+    side: Side = None,
     crop_scale: options.CropScale = None,
     description_scale: options.DescriptionScale = None,
     crop_weighting: Annotated[
@@ -99,12 +101,14 @@ def evaluate(
         models=model,
         dtype=dtype,
         device=device,
+        engine=engine,
         methods=method,
         descriptions=descriptions,
         descriptors=descriptors,
         no_bank=no_bank,
         crops=int(crops) if crops is not None and crops.isdecimal() else crops,
         risk=risk,
+        kind=kind,
         side=side,
         crop_scale=crop_scale,
         description_scale=description_scale,

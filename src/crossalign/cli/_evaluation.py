@@ -30,8 +30,8 @@ NamesFile: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Class names in place of the data set's own: a .txt, .csv or .json file, or a list of "
-        "ImageNet's names: crossalign, clip or clip-d.",
+        help="Class names in place of the data set's own: a .txt, .csv or .json file, also one of "
+        "descriptions, or a list of ImageNet's names: crossalign, clip or clip-d.",
     ),
 ]
 Partial: TypeAlias = Annotated[

@@ -76,7 +76,7 @@ def test_mistakes_end_in_one_line(photos, tmp_path, capsys):
 def test_broken_photos_end_in_exit_code_one(photos, tmp_path, capsys):
     (photos / "cat" / "b.jpg").write_bytes(b"broken")
     assert run("evaluate", photos, "--method", "clip", "--out", tmp_path / "out") == 1
-    assert "1 images could not be read" in capsys.readouterr().err
+    assert "1 image could not be read; predictions.csv says which" in capsys.readouterr().err
 
 
 def test_ablate_and_cost(photos, tmp_path, capsys):

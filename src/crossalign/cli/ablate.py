@@ -60,6 +60,7 @@ def ablate(
     from crossalign.evaluation import FACTORS
     from crossalign.evaluation import ablate as run
     from crossalign.evaluation.ablation import cells, verdict
+    from crossalign.evaluation.report import image_count
 
     fields = options.wanted(
         dataset=dataset,
@@ -103,6 +104,7 @@ def ablate(
         print_table(("variant", "top-1, %", "95 % interval", "views"), rows)
         typer.echo(verdict(content))
     typer.echo(f"\nReport: {out / 'report.html'}")
-    if result["failed"]:
-        say(f"{result['failed']} images could not be read; predictions.csv of a factor names them")
-    return SOME_FAILED if result["failed"] else OK
+    failed = result["failed"]
+    if failed:
+        say(f"{image_count(failed)} could not be read; predictions.csv of a factor says which")
+    return SOME_FAILED if failed else OK

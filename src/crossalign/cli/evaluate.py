@@ -142,7 +142,7 @@ def _evaluate(
 ) -> int:
     from crossalign._progress import PassProgress
     from crossalign.evaluation import evaluate as run
-    from crossalign.evaluation.report import family, percent
+    from crossalign.evaluation.report import family, image_count, percent
 
     with PassProgress() as shown:
         content = run(
@@ -176,7 +176,7 @@ def _evaluate(
     typer.echo(f"Report: {out / 'report.html'}")
     failed = max(row["failed"] for row in content["results"])
     if failed:
-        say(f"{failed} images could not be read; predictions.csv names them")
+        say(f"{image_count(failed)} could not be read; predictions.csv says which")
     return SOME_FAILED if failed else OK
 
 

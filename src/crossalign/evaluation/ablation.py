@@ -177,9 +177,9 @@ def page(result: dict[str, Any]) -> Page:
     """
     data, failed = result["dataset"], result["failed"]
     introduction = [
-        f"Variants of {result['method']} on {data['name']}: {data['images']} images of "
-        f"{data['classes']} classes"
-        + (f", of which {failed} could not be read and are left out. " if failed else ". ")
+        f"Variants of {result['method']} on {data['name']}: "
+        f"{report.image_count(data['images'])} of {data['classes']} classes"
+        + (f", of which {failed} could not be read: left out. " if failed else ". ")
         + f"Protocol {result['protocol']}; {result['about_runs']} Top-1 accuracy in per cent with "
         "95 % intervals (Wilson).",
         *data["notes"],

@@ -269,7 +269,10 @@ def _print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
     with JobFile(job_path(out)) as job:
         found = review(job)
     typer.echo(f"{outcome.images} images in {out}, {outcome.labelled} of them labelled now")
-    print_table(("decision", "images"), [(name, str(n)) for name, n in found.counts])
+    print_table(
+        ("label" if found.several else "decision", "images"),
+        [(name, str(n)) for name, n in found.counts],
+    )
     if decisions.calibration is None:
         typer.echo("Scores rank classes; they are not probabilities.")
     _print_lists(found)
@@ -306,7 +309,7 @@ def _print_lists(found: Review) -> None:
             typer.echo(f"\n{title}:")
             print_table((), [(f"{image.value:.3f}", image.label, image.path) for image in images])
     if found.duplicates:
-        typer.echo(f"\nNear-duplicates, {found.duplicate_groups} groups:")
+        typer.echo(f"\nNear-duplicates, {found.groups_in_words}:")
         for group in found.duplicates:
             more = f" and {len(group) - 3} more" if len(group) > 3 else ""
             typer.echo(f"  {', '.join(group[:3])}{more}")

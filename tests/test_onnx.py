@@ -601,7 +601,9 @@ def test_a_missing_variant_lists_those_present(tmp_path):
         EncoderError, match=r"no variant 'q4'; there is fp32, int8\..*text_model_q4"
     ):
         load_encoder(f"onnx:{folder}", dtype="q4")
-    with pytest.raises(EncoderError, match=r"unknown dtype 'half'; choose one of fp32, fp16.*bf16.*auto"):
+    with pytest.raises(
+        EncoderError, match=r"unknown dtype 'half'; choose one of fp32, fp16.*bf16.*auto"
+    ):
         load_encoder(f"onnx:{folder}", dtype="half")
     automatic = load_encoder(f"onnx:{folder}", dtype="auto").card
     assert automatic == load_encoder(f"onnx:{folder}").card
@@ -971,7 +973,9 @@ def test_what_is_fetched_is_what_counts_as_the_models(clip):
         (clip / "onnx" / name).write_bytes(b"weights")
     counted = {path.relative_to(clip).as_posix() for path in find(clip).graphs()}
     assert counted >= {f"onnx/{name}" for name in beside}
-    fetched = set(huggingface_hub.utils.filter_repo_objects(counted, allow_patterns=patterns("fp32")))
+    fetched = set(
+        huggingface_hub.utils.filter_repo_objects(counted, allow_patterns=patterns("fp32"))
+    )
     assert fetched == counted
 
 

@@ -30,11 +30,10 @@ import numpy as np
 
 import accuracy
 from crossalign import Classifier, CropSpec, load_encoder
-from crossalign._stream import Cut, Views, encode_stream
 from crossalign.adaptive import Adaptive, Contest, Plan, plan
-from crossalign.crops import boxes, cut, shown
+from crossalign.crops import shown
 from crossalign.encoders import Encoder
-from crossalign.images import content_digest, load_image
+from crossalign.predictions import Evidence
 
 METHODS = ("wca", "wca-flat")
 RISKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -153,10 +152,11 @@ def encode(
             if saved["known"].tolist() == known:
                 views = np.load(stem.with_suffix(".npy"), mmap_mode="r")
                 return Encoded(views, saved["boxes"], saved["sizes"], labels)
-    done = list(encode_stream(photos.photos, opener(encoder, spec), encoder, **STREAM))
-    views = np.stack([one.embeddings for one in done])
-    places = np.stack([one.views.boxes for one in done if one.views])
-    sizes = np.array([one.views.size for one in done if one.views])
+    draws = [drawn(photos.photos, encoder, spec, seed) for seed in SEEDS]
+    each = list(zip(*draws, strict=True))
+    views = np.stack([np.concatenate([a.views, b.views[1:]]) for a, b in each])
+    places = np.stack([np.concatenate([a.boxes, b.boxes]) for a, b in each])
+    sizes = np.array([one.size for one in draws[0]])
     if folder and stem:
         folder.mkdir(parents=True, exist_ok=True)
         np.save(stem.with_suffix(".npy"), views)
@@ -164,27 +164,15 @@ def encode(
     return Encoded(views, places, sizes, labels)
 
 
-STREAM: dict[str, int] = {"batch_size": 32, "workers": 2}
-
-
-def opener(encoder: Encoder, spec: CropSpec, seeds: tuple[int, ...] = SEEDS) -> Any:
-    """Make what opens a photo and lays out its crops under each seed."""
-    preprocess = encoder.preprocess
-
-    def prepare(path: Path) -> tuple[Views, Cut]:
-        image = load_image(path)
-        digest = content_digest(image)
-        specs = [dataclasses.replace(spec, seed=seed) for seed in seeds]
-        rows = np.concatenate([boxes(one, image.size, digest) for one in specs])
-
-        def part(start: int, stop: int) -> np.ndarray:
-            if start == 0:
-                return preprocess.views(image, rows[: stop - 1])
-            return cut(image, rows[start - 1 : stop - 1], preprocess.size, preprocess.resample)
-
-        return Views(image.size, digest, rows), part
-
-    return prepare
+def drawn(photos: list[Path], encoder: Encoder, spec: CropSpec, seed: int) -> list[Evidence]:
+    """Encode photos with the crops of one seed."""
+    crops = dataclasses.replace(spec, seed=seed)
+    classifier = Classifier(["anything"], encoder=encoder, crops=crops, workers=2)
+    found = [one._evidence for one in classifier.predict(photos, keep_evidence=True)]
+    unread = [str(path) for path, one in zip(photos, found, strict=True) if one is None]
+    if unread:
+        raise SystemExit(f"photos that cannot be read: {', '.join(unread)}")
+    return [one for one in found if one is not None]
 
 
 def contest(photos: accuracy.PhotoSet, method: str, encoder: Encoder, rule: Adaptive) -> Contest:

@@ -22,9 +22,8 @@ from typing import Any, get_args
 import numpy as np
 
 import accuracy
-from adaptive import STREAM, opener, thinned
+from adaptive import drawn, thinned
 from crossalign import Classifier, CropSpec, alignment, load_encoder
-from crossalign._stream import encode_stream
 from crossalign.crops import Kind
 from crossalign.encoders import Encoder
 
@@ -89,13 +88,10 @@ def views(
     photos: accuracy.PhotoSet, encoder: Encoder, spec: CropSpec, seeds: tuple[int, ...]
 ) -> np.ndarray:
     """Encode a set's photos under several seeds: shape (photos, seeds, 1 + N, D)."""
-    prepare = opener(encoder, spec, seeds)
-    rows = []
-    for one in encode_stream(photos.photos, prepare, encoder, **STREAM):
-        crops = one.embeddings[1:].reshape(len(seeds), spec.count, -1)
-        whole = np.broadcast_to(one.embeddings[0], (len(seeds), 1, crops.shape[-1]))
-        rows.append(np.concatenate([whole, crops], axis=1))
-    return np.stack(rows)
+    draws = [
+        np.stack([one.views for one in drawn(photos.photos, encoder, spec, seed)]) for seed in seeds
+    ]
+    return np.stack(draws, axis=1)
 
 
 def scores(

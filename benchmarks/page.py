@@ -9,6 +9,7 @@ command that made a file, and ``<!-- machine: FILE -->`` for where it ran.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -22,8 +23,11 @@ MARK = re.compile(r"<!-- (table|command|machine): (\S+)(?: (\S+))? -->")
 
 def main() -> int:
     """Write the page, or compare it."""
+    parser = argparse.ArgumentParser(description="Make docs/benchmarks.md.")
+    parser.add_argument("--check", action="store_true", help="say whether it is up to date")
+    options = parser.parse_args()
     text = MARK.sub(lambda found: filled(*found.groups()), (HERE / "page.md").read_text("utf-8"))
-    if "--check" not in sys.argv:
+    if not options.check:
         PAGE.write_text(text, encoding="utf-8")
         return 0
     if PAGE.read_text(encoding="utf-8") == text:

@@ -8,10 +8,11 @@ The reference is written here from the published method's description, step by s
 every image is cut and resized with Pillow, turned into normalised floats and encoded in single
 precision, all 61 views of one image at a time; every text is padded to all 77 positions, class by
 class; nothing overlaps and nothing is used twice. Needs the extras transformers, export and
-openvino for the ViT. All rows take turns in every round. Expected on a processor with bf16: at
-least 6 times as fast with all 60 crops, at a cosine of pooled vectors of at least 0.999. How many
-crops the adaptive rule takes with random weights says nothing of real ones, which is why the number
-is printed, and why rows with the 10 crops that trained networks take in the mean stand beside it.
+openvino for the ViT. All rows take turns in every round. Expected on a processor with bf16: a row
+that is at least 6 times as fast with all 60 crops, at a cosine of pooled vectors of at least 0.999;
+where there is none, the exit code is 1. How many crops the adaptive rule takes with random weights
+says nothing of real ones, which is why the number is printed, and why rows with the 10 crops that
+trained networks take in the mean stand beside it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from crossalign.images import content_digest, load_image
 from crossalign.texts import LABEL_TEMPLATE, fill_template
 
 SPEC = CropSpec(60)
+EXPECTED = 6.0  # times as fast as the published steps, both sides together
+LEAST_COSINE = 0.999
 
 
 @dataclass
@@ -78,7 +81,7 @@ def main() -> int:
     classes = DescriptionSet.from_mapping(
         {name: everyday[name] for name in everyday.classes[: options.classes]}
     )
-    tables = []
+    tables, met = [], True
     if options.only != "vit":
         encoder = load_encoder("builtin")
         rows: dict[str, Callable[[], Run]] = {
@@ -88,14 +91,20 @@ def main() -> int:
             "crossalign, 60 crops": lambda: ours(photos, classes, encoder, SPEC),
             "crossalign, adaptive": lambda: ours(photos, classes, encoder, "auto"),
         }
-        tables.append(compare("builtin", rows, options.rounds))
+        tables.append(compare("builtin", rows, options.rounds)[0])
     if options.only != "builtin":
         with tempfile.TemporaryDirectory() as folder:
-            tables.append(vit(Path(folder), photos, classes, options))
-    return finish(options, *tables, images=len(photos), classes=len(classes))
+            table, best = vit(Path(folder), photos, classes, options)
+        tables.append(table)
+        met = options.quick or best >= EXPECTED
+        print(f"\nfastest with {SPEC.count} crops: {best:.2f} times; expected: {EXPECTED:g}")
+    code = finish(options, *tables, images=len(photos), classes=len(classes))
+    return code if met else 1
 
 
-def vit(folder: Path, photos: list[Path], classes: DescriptionSet, options: Any) -> Table:
+def vit(
+    folder: Path, photos: list[Path], classes: DescriptionSet, options: Any
+) -> tuple[Table, float]:
     """Compare on a CLIP of the shape of ViT-B/32 with random weights."""
     from encoders import prepare
 
@@ -115,8 +124,8 @@ def vit(folder: Path, photos: list[Path], classes: DescriptionSet, options: Any)
     return compare("vit", rows, options.rounds)
 
 
-def compare(name: str, rows: dict[str, Callable[[], Run]], rounds: int) -> Table:
-    """Run all in turns; the first round warms up."""
+def compare(name: str, rows: dict[str, Callable[[], Run]], rounds: int) -> tuple[Table, float]:
+    """Run all in turns; the first round warms up. Also the best ratio with all crops."""
     runs: dict[str, list[Run]] = {row: [] for row in rows}
     for number in range(rounds + 1):
         for row, job in rows.items():
@@ -129,8 +138,13 @@ def compare(name: str, rows: dict[str, Callable[[], Run]], rounds: int) -> Table
         "s an image", "ms a text side", "times as fast, images", "texts", "both", "crops",
         "least cosine", "labels as reference",
     )  # fmt: skip
+    best = 0.0
     for row, found in runs.items():
         cosines = np.sum(found[0].pooled * first[0].pooled, axis=1)
+        if cosines.min() >= LEAST_COSINE and min(found[0].crops) == SPEC.count:
+            both = [run.images + run.texts for run in found]
+            slow = [run.images + run.texts for run in first]
+            best = max(best, statistics.median(a / b for a, b in zip(slow, both, strict=True)))
         same = sum(a == b for a, b in zip(found[0].labels, first[0].labels, strict=True))
         table.add(
             row,
@@ -146,7 +160,7 @@ def compare(name: str, rows: dict[str, Callable[[], Run]], rounds: int) -> Table
             f"{cosines.min():.5f}",
             f"{same} of {len(found[0].labels)}",
         )
-    return table
+    return table, best
 
 
 def ours(photos: list[Path], classes: DescriptionSet, encoder: Any, crops: Any) -> Run:

@@ -337,6 +337,22 @@ def test_rules_are_checked(wrong):
     assert repr(wrong[list(wrong)[-1]]) in str(caught.value)
 
 
+@pytest.mark.parametrize("maximum", [1, 3, 4, 60, 500])
+def test_the_usual_rule_for_a_budget(maximum):
+    rule = Adaptive.of(maximum)
+    usual = Adaptive()
+    assert (rule.maximum, rule.risk, rule.step) == (maximum, usual.risk, usual.step)
+    assert rule.minimum == min(usual.minimum, maximum)
+    assert Adaptive.of(maximum, 0.25).risk == 0.25
+    assert Adaptive.of(usual.maximum) == usual
+
+
+@pytest.mark.parametrize(("maximum", "risk"), [(0, None), (501, None), (1.5, None), (60, 0.0)])
+def test_the_usual_rule_is_checked(maximum, risk):
+    with pytest.raises(MethodError):
+        Adaptive.of(maximum, risk)
+
+
 def test_rules_are_values():
     assert Adaptive(risk=np.float32(0.25)) == Adaptive(0.25)
     assert hash(Adaptive()) == hash(Adaptive())

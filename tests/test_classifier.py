@@ -779,3 +779,48 @@ def test_with_other_crops_the_classes_are_not_encoded_again(
     assert outcome(whole.with_crops(7)(pictures[0])) == outcome(whole(pictures[0]))
     with pytest.raises(CropError):
         few.with_crops(0)
+
+
+# -------------------------------------------------------------------------------- other classes
+
+DRINKS = ["cup of coffee", "dog", "glass of water"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"crops": "auto"}, id="adaptive"),
+        pytest.param({"bank": False}, id="no bank"),
+        pytest.param({"method": "waffle", "seed": 7}, id="random words"),
+        pytest.param({"method": "bifta", "crops": 5}, id="refined texts"),
+        pytest.param({"background": ["a blur", "noise"]}, id="background"),
+        pytest.param({"crops": CropSpec(4, kind="grid")}, id="grid"),
+    ],
+)
+def test_with_other_classes_all_else_is_as_it_was(
+    builtin: Any, photos: list[Path], options: dict[str, Any]
+) -> None:
+    options = {"crops": 6, **options}
+    first = Classifier(["cat", "rocket"], encoder=builtin, **options)
+    before = first(photos[0])
+    other = first.with_classes(DRINKS)
+    fresh = Classifier(DRINKS, encoder=builtin, **options)
+    assert (other.classes, other.texts) == (fresh.classes, fresh.texts)
+    assert (other.method, other.adaptive) == (fresh.method, fresh.adaptive)
+    for photo in photos:
+        ours, theirs = other(photo), fresh(photo)
+        assert outcome(ours) == outcome(theirs)
+        assert ours.crops == theirs.crops
+    assert outcome(first(photos[0])) == outcome(before)
+    with pytest.raises(DescriptionError):
+        first.with_classes([])
+
+
+def test_auto_crops_are_at_most_the_methods_own(encoder: Any, pictures: list[Image.Image]) -> None:
+    for name in ("wca", "bifta"):
+        classifier = Classifier(COLOURS, encoder=encoder, method=name, crops="auto")
+        assert classifier.adaptive is not None
+        assert classifier.adaptive.maximum == METHODS[name].crops.count
+        assert (classifier(pictures[0]).crops or 0) <= METHODS[name].crops.count
+    with pytest.raises(CropError, match="'auto'"):
+        Classifier(COLOURS, encoder=encoder, crops="all")  # type: ignore[arg-type]

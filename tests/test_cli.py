@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,9 +20,10 @@ import pytest
 from PIL import Image
 
 import crossalign
-from crossalign import Classifier, DescriptionSet, cli
+from crossalign import METHODS, Adaptive, Classifier, DescriptionSet, cli
 from crossalign.demo import PHOTOS, everyday_classes, photo_folder
 from crossalign.encoders import ModelCard, registry
+from crossalign.encoders import _runtimes as runtimes
 
 SOURCE = Path(crossalign.__file__).parent
 KEYS = ["image", "label", "score", "scores", "error"]
@@ -243,6 +245,92 @@ def test_options_reach_the_classifier(
     assert result.json == [p.to_dict() for p in classifier(["green.png", "blue.png"])]
 
 
+@pytest.mark.parametrize(
+    ("version", "devices"),
+    [
+        (None, "not installed"),
+        ("2.13.0+cpu", "CPU"),
+        ("2.13.0+cu130", "a GPU, if there is one"),
+        ("2.13.0", "a GPU, if there is one"),
+    ],
+)
+def test_devices_of_a_library_that_is_not_imported(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, version: str | None, devices: str
+) -> None:
+    known = runtimes._version
+    monkeypatch.setattr(
+        runtimes, "_version", lambda name: version if name == "torch" else known(name)
+    )
+    (line,) = [line for line in run("models").out.splitlines() if line.startswith("torch ")]
+    assert devices in line
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        (("--kind", "grid"), {"kind": "grid"}),
+        (("--side", "0.2", "0.4"), {"side": (0.2, 0.4)}),
+        (("--kind", "even", "--side", "0.3", "0.3"), {"kind": "even", "side": (0.3, 0.3)}),
+    ],
+)
+def test_crops_are_laid_out_as_asked(
+    classify: Callable[..., Result],
+    folder: Path,
+    options: tuple[str, ...],
+    changes: dict[str, Any],
+) -> None:
+    result = classify("green.png", "blue.png", "--json", "--seed", "4", *options, *COLOURS)
+    classifier = Classifier(
+        ["red", "green", "blue"],
+        encoder=registry.load_encoder("fake"),
+        crops=dataclasses.replace(METHODS["wca"].crops, count=5, seed=4, **changes),
+        bank=False,
+    )
+    assert result.json == [p.to_dict() for p in classifier(["green.png", "blue.png"])]
+    assert result != classify("green.png", "blue.png", "--json", "--seed", "4", *COLOURS)
+
+
+def test_auto_crops_are_at_most_the_methods_own(
+    run: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    of = Adaptive.of
+
+    def watched(*given: Any) -> Adaptive:
+        asked.append(given)
+        return of(*given)
+
+    monkeypatch.setattr(Adaptive, "of", watched)
+    for options in (("--method", "bifta", "--risk", "0.2"), ("--method", "wca")):
+        code, _, err = run(
+            "classify", "red.png", "--model", "fake", "--crops", "auto", *options, *COLOURS
+        )
+        assert code == 0
+        assert re.search(r"^\d+\.\d crops an image$", err, re.MULTILINE)
+    assert asked[:1] == [(METHODS["bifta"].crops.count, 0.2)]
+    assert asked[-1] == (METHODS["wca"].crops.count, None)
+    code, _, err = run(
+        "classify", "red.png", "--model", "fake", "--crops", "auto", "--method", "clip", *COLOURS
+    )
+    assert code == 0
+    assert "crops an image" not in err
+
+
+@pytest.mark.filterwarnings("default")
+def test_warnings_come_in_one_line(
+    run: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch, make_encoder: Any
+) -> None:
+    def load(rest: str) -> Any:
+        warnings.warn("the graphics card has no driver", stacklevel=1)
+        return make_encoder()
+
+    monkeypatch.setitem(registry._SCHEMES, "old", registry.Scheme(usage="old", loader=load))
+    code, _, err = run("classify", "red.png", "--model", "old", "--crops", "2", *COLOURS)
+    assert code == 0
+    assert err.splitlines()[0] == "warning: the graphics card has no driver"
+    assert __file__ not in err
+
+
 def test_the_seed(classify: Callable[..., Result], folder: Path) -> None:
     plain, zero, again, one = (
         classify("red.png", "--json", *seed, *COLOURS)
@@ -352,6 +440,13 @@ USAGE_ERRORS = [
     pytest.param(["classify", "red.png", "-c", "x", "--crops", "10001"], "count"),
     pytest.param(["classify", "red.png", "-c", "x", "--crops", "many"], "--crops"),
     pytest.param(["classify", "red.png", "-c", "x", "--crops", "1.5"], "--crops"),
+    pytest.param(["classify", "red.png", "-c", "x", "--risk", "0.1"], "--crops auto"),
+    pytest.param(["classify", "red.png", "-c", "x", "--kind", "zigzag"], "'zigzag'"),
+    pytest.param(["classify", "red.png", "-c", "x", "--side", "0.9", "0.5"], "side"),
+    pytest.param(["classify", "red.png", "-c", "x", "--side", "0.5"], "--side"),
+    pytest.param(
+        ["classify", "red.png", "-c", "x", "--method", "clip", "--kind", "grid"], "takes none"
+    ),
     pytest.param(["classify", "red.png", "-c", "x", "--seed", "-1"], "seed"),
     pytest.param(["classify", "red.png", "-c", "x", "--seed", str(2**64)], "seed"),
     pytest.param(["classify", "red.png", "-c", "x", "--top", "0"], "top"),
@@ -508,8 +603,10 @@ def test_demo_report_holds_everything(demo: tuple[Result, Path]) -> None:
     html = (folder / "report.html").read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>")
     assert html.rstrip().endswith("</html>")
-    assert html.count("<article>") == html.count("<details>") == 8
-    assert html.count('<image href="data:image/jpeg;base64,') == 3 * 8
+    assert html.count("<article ") == 8
+    assert (
+        html.count('<image href="data:image/jpeg;base64,') == 4 * 8
+    )  # three pictures and a thumbnail
     html = html.replace('xmlns="http://www.w3.org/2000/svg"', "")
     assert not re.search(r"(https?|file)://|<script|<link|<img|\bsrc=", html, re.IGNORECASE)
     for photo in PHOTOS:
@@ -541,7 +638,7 @@ def test_demo_with_a_photo_that_cannot_be_read(
     assert code == 1
     assert re.search(r"astronaut\.png +astronaut +- .*no such file", out)
     assert "of 8 photos right" in out
-    assert (folder / "out" / "report.html").read_text(encoding="utf-8").count("<article>") == 8
+    assert (folder / "out" / "report.html").read_text(encoding="utf-8").count("<article ") == 8
 
 
 @pytest.mark.usefixtures("quick_demo")
@@ -552,7 +649,7 @@ def test_demo_replaces_an_older_report(run: Callable[..., Result], folder: Path)
     code, out, _ = run("demo")
     assert code == 0
     assert f"Report: {Path('crossalign-demo') / 'report.html'}" in out
-    assert "<article>" in report.read_text(encoding="utf-8")
+    assert "<article " in report.read_text(encoding="utf-8")
 
 
 def test_demo_without_the_photos(

@@ -118,8 +118,8 @@ def boxes(spec: CropSpec, size: tuple[int, int], digest: bytes = b"") -> Boxes:
     Args:
         spec: What to take.
         size: Width and height of the upright image in pixels, each at least 1.
-        digest: Content of the image, from :func:`crossalign.images.content_digest`; it only
-            does not matter for a grid.
+        digest: Content of the image, from :func:`crossalign.images.content_digest`; a grid
+            takes no notice of it.
 
     Returns:
         Shape (N, 4), ``(left, top, right, bottom)`` in pixels: squares inside the image, with a
@@ -141,8 +141,7 @@ def is_prefix(spec: CropSpec) -> bool:
         spec: What to take.
 
     Returns:
-        True for ``random``, ``even`` and ``refined`` crops, False for a grid, which lies anew for
-        each count.
+        True for all kinds but a grid, which lies anew for each count.
 
     Example:
         >>> is_prefix(CropSpec(kind="even")), is_prefix(CropSpec(kind="grid"))

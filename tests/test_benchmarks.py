@@ -1,0 +1,76 @@
+"""The benchmarks start, and the ones that have no test of their own run to their end."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "benchmarks"
+NAMES = sorted(
+    path.stem for path in FOLDER.glob("*.py") if "main()" in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.fixture
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., tuple[int, str]]]:
+    """Run a benchmark in this process; its modules are forgotten afterwards."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(FOLDER))
+
+    def run(name: str, *arguments: object) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        try:
+            code = importlib.import_module(name).main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, capsys.readouterr().out
+
+    yield run
+    for module in set(sys.modules) - before:
+        if str(FOLDER) in str(getattr(sys.modules[module], "__file__", "")):
+            del sys.modules[module]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_benchmark_says_how_it_is_used(run: Callable[..., tuple[int, str]], name: str):
+    code, out = run(name, "--help")
+    assert code == 0
+    assert out.startswith("usage: ")
+
+
+def rows(out: str, first: str) -> list[list[str]]:
+    """Cells of the table rows whose first cell is this."""
+    return [line.strip("| ").split(" | ") for line in out.splitlines() if f"| {first} |" in line]
+
+
+def test_adaptive_crops_on_a_few_photos(
+    run: Callable[..., tuple[int, str]], shared: Path, tmp_path: Path
+):
+    few = ("--sets", "pacs_photo", "--photos", 3, "--crops", 8, "--risks", 0.01, 0.5)
+    code, out = run("adaptive", shared, *few, "--embeddings", tmp_path)
+    assert code == 0
+    assert [row[:3] for row in rows(out, "pacs_photo")] == [
+        ["pacs_photo", method, risk] for method in ("wca", "wca-flat") for risk in ("0.01", "0.5")
+    ]
+    for row in rows(out, "pacs_photo"):
+        assert 1 <= float(row[3]) <= 8
+        assert all(0 <= float(share) <= 1 for share in row[4:])
+    again = run("adaptive", shared, *few, "--embeddings", tmp_path)
+    assert again == (0, out), "kept embeddings give the same figures"
+
+
+def test_the_layout_of_crops_on_a_few_photos(run: Callable[..., tuple[int, str]], shared: Path):
+    few = ("--sets", "pacs_photo", "--photos", 2, "--seeds", 2, "--crops", 3, "--many", 6)
+    code, out = run("crop_choice", shared, *few)
+    assert code == 0
+    assert next(row[1:3] for row in rows(out, "wca")) == ["random", "1.00"]
+    kinds = [row[1] for row in rows(out, "wca-flat")]
+    assert kinds == ["random", "even", "refined", "nested"]
+    assert all(re.fullmatch(r"\d+\.\d\d to \d+\.\d\d", row[3]) for row in rows(out, "wca"))

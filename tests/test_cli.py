@@ -23,6 +23,7 @@ import crossalign
 from crossalign import METHODS, Adaptive, Classifier, DescriptionSet, cli
 from crossalign.demo import PHOTOS, everyday_classes, photo_folder
 from crossalign.encoders import ModelCard, registry
+from crossalign.encoders import _runtimes as runtimes
 
 SOURCE = Path(crossalign.__file__).parent
 KEYS = ["image", "label", "score", "scores", "error"]
@@ -242,6 +243,26 @@ def test_options_reach_the_classifier(
         seed=4,
     )
     assert result.json == [p.to_dict() for p in classifier(["green.png", "blue.png"])]
+
+
+@pytest.mark.parametrize(
+    ("version", "devices"),
+    [
+        (None, "not installed"),
+        ("2.13.0+cpu", "CPU"),
+        ("2.13.0+cu130", "a GPU, if there is one"),
+        ("2.13.0", "a GPU, if there is one"),
+    ],
+)
+def test_devices_of_a_library_that_is_not_imported(
+    run: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, version: str | None, devices: str
+) -> None:
+    known = runtimes._version
+    monkeypatch.setattr(
+        runtimes, "_version", lambda name: version if name == "torch" else known(name)
+    )
+    (line,) = [line for line in run("models").out.splitlines() if line.startswith("torch ")]
+    assert devices in line
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import itertools
 import operator
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from crossalign import alignment
+from crossalign._class_side import ClassSide as ClassSide
+from crossalign._class_side import description_weights, encode_classes
 from crossalign._description_checks import as_items, clean
 from crossalign._rounds import in_rounds
 from crossalign._stream import Encoded, Planner, all_views, encode_stream
@@ -23,42 +23,18 @@ from crossalign.adaptive import Adaptive, Contest
 from crossalign.calibration import PLAIN_TEMPERATURE
 from crossalign.crops import Boxes, CropSpec
 from crossalign.descriptions import DescriptionSet
-from crossalign.encoders.base import Embeddings, Encoder, fingerprint
+from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.encoders.registry import load_encoder
 from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.pipeline import Pipeline
 from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
-from crossalign.refine import repeats
 from crossalign.store import Store
 from crossalign.weighting import weigh
 
 Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
 """What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
-
-_TEXTS_PER_CALL = 256
-
-
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class ClassSide:
-    """The encoded classes.
-
-    Args:
-        labels: Embeddings of the label prompts, float32, shape (C, D).
-        descriptions: Embeddings of all texts, class after class, float32, shape (sum of M_c, D).
-        offsets: int64, shape (C + 1,); class c owns rows ``offsets[c]:offsets[c + 1]``.
-        vectors: Pooled class vectors, float32, shape (C, D).
-        texts: The texts of each class that count, after refinement.
-        background: Embeddings of the background texts, float32, shape (B, D).
-    """
-
-    labels: Embeddings
-    descriptions: Embeddings
-    offsets: npt.NDArray[np.int64]
-    vectors: Embeddings
-    texts: tuple[tuple[str, ...], ...] = ()
-    background: Embeddings | None = None
 
 
 class Classifier:
@@ -202,7 +178,14 @@ class Classifier:
         """
         with self._lock:
             if self._class_side is None:
-                self._class_side = self._encode_classes(on_progress)
+                self._class_side = encode_classes(
+                    self._encoder,
+                    self._method,
+                    self._texts,
+                    self._background,
+                    store=self._store,
+                    on_progress=on_progress,
+                )
             return self._class_side
 
     def with_classes(
@@ -343,46 +326,6 @@ class Classifier:
             f"{self._encoder.card.name}; {self._method.name}, {looks})"
         )
 
-    def _encode_classes(self, on_progress: Callable[[int, int], None] | None) -> ClassSide:
-        groups = self._texts.texts
-        offsets = np.cumsum([0, *(len(group) for group in groups)])
-        texts = [text for group in groups for text in group]
-        # Labels ride along: a method whose text is the label prompt encodes it once.
-        embedded = _encode_texts(
-            self._encoder, [*texts, *self._texts.labels], self._store, on_progress
-        )
-        descriptions, labels = embedded[: len(texts)], embedded[len(texts) :]
-        if self._method.redundant is not None:
-            groups, offsets, descriptions = _refined(
-                groups, offsets, descriptions, self._method.redundant
-            )
-        rows = [
-            alignment.pool(
-                self._description_weights(index, labels, descriptions[start:stop]),
-                descriptions[start:stop],
-                self._method.form,
-            )
-            for index, (start, stop) in enumerate(itertools.pairwise(offsets.tolist()))
-        ]
-        # In a call of its own: in one batch, texts may change each other's last bits.
-        beside = (
-            _encode_texts(self._encoder, self._background, self._store, None)
-            if self._background
-            else None
-        )
-        return ClassSide(labels, descriptions, offsets, np.stack(rows), groups, beside)
-
-    def _description_weights(self, index: int, labels: Embeddings, texts: Embeddings) -> Any:
-        method = self._method
-        return weigh(
-            method.description_weighting,
-            labels[index],
-            texts,
-            method.description_scale,
-            top=method.top,
-            classes=labels,
-        )
-
     def crop_weights(self, image: Embeddings, parts: Embeddings) -> Any:
         """Weigh the crops of an image as the method does.
 
@@ -447,9 +390,9 @@ class Classifier:
         image, parts = _sides(self._views_again(prediction.image, evidence))
         side = self.prepare()
         index = self.classes.index(label)
-        texts = side.descriptions[side.offsets[index] : side.offsets[index + 1]]
+        texts = side.of(index)
         weights = self.crop_weights(image, parts)
-        text_weights = self._description_weights(index, side.labels, texts)
+        text_weights = description_weights(self._method, side.labels, index, texts)
         # The weights are those of the score; what follows is rounded as little as can be.
         terms = alignment.contributions(
             np.asarray(parts, np.float64),
@@ -529,26 +472,6 @@ def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
     return views[0], views[1:] if len(views) > 1 else views
 
 
-def _refined(
-    groups: tuple[tuple[str, ...], ...],
-    offsets: npt.NDArray[np.int64],
-    rows: Embeddings,
-    threshold: float,
-) -> tuple[tuple[tuple[str, ...], ...], npt.NDArray[np.int64], Embeddings]:
-    """Drop the texts of each class that repeat one before them."""
-    kept = [
-        [place for place in range(stop - start) if place not in dropped]
-        for start, stop in itertools.pairwise(offsets.tolist())
-        for dropped in [repeats(rows[start:stop], threshold)]
-    ]
-    chosen = np.concatenate([start + np.array(k) for start, k in zip(offsets, kept, strict=False)])
-    return (
-        tuple(tuple(group[k] for k in places) for group, places in zip(groups, kept, strict=True)),
-        np.cumsum([0, *map(len, kept)]),
-        rows[chosen],
-    )
-
-
 def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
     if prediction._evidence is None or prediction.scores is None:
         raise ImageError(f"there is nothing to explain: {prediction.error}")
@@ -591,29 +514,6 @@ def _with_crops(
             f"{method.name!r} weighs crops by {method.crop_weighting!r}. Give a number of crops."
         )
     return dataclasses.replace(method, crops=spec if method.crops else None), rule
-
-
-def _encode_texts(
-    encoder: Encoder,
-    texts: Sequence[str],
-    store: Store | None,
-    on_progress: Callable[[int, int], None] | None,
-) -> Embeddings:
-    """Encode texts, each different one once, in calls of a size that leaves room for progress."""
-    name = fingerprint(encoder)
-    known = {} if store is None else store.get_texts(name, texts)
-    unique = sorted(dict.fromkeys(text for text in texts if text not in known), key=len)
-    for start in range(0, len(unique), _TEXTS_PER_CALL):
-        if on_progress is not None:
-            on_progress(start, len(unique))
-        part = unique[start : start + _TEXTS_PER_CALL]
-        rows = encoder.encode_texts(part)
-        known.update(zip(part, rows, strict=True))
-        if store is not None:
-            store.put_texts(name, part, rows)
-    if on_progress is not None:
-        on_progress(len(unique), len(unique))
-    return np.stack([known[text] for text in texts])
 
 
 def _positive(name: str, value: Any) -> int:

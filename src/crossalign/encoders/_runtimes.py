@@ -51,10 +51,11 @@ def list_runtimes() -> list[Runtime]:
     openvino, devices = _version("openvino"), ""
     if openvino is not None:
         devices = _openvino_devices()
+    torch = _version("torch")
     return [
         Runtime("onnxruntime", onnxruntime.__version__, providers, "builtin, onnx:", ""),
         Runtime("openvino", openvino, devices, "onnx: with --engine openvino", "openvino"),
-        Runtime("torch", _version("torch"), "", "hf:, open_clip:", "transformers"),
+        Runtime("torch", torch, _torch_devices(torch), "hf:, open_clip:", "transformers"),
         Runtime("transformers", _version("transformers"), "", "hf:", "transformers"),
         Runtime("open_clip", _version("open_clip_torch"), "", "open_clip:", "open-clip"),
         Runtime("onnx", _version("onnx"), "", "crossalign export", "export"),
@@ -66,6 +67,13 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _torch_devices(version: str | None) -> str:
+    """Tell from the version what a build knows; importing it would take seconds."""
+    if version is None:
+        return ""
+    return "CPU" if version.endswith("+cpu") else "CPU; with --device cuda a GPU, if there is one"
 
 
 def _openvino_devices() -> str:

@@ -64,7 +64,8 @@ def create_app(encoder: Encoder, settings: Settings | None = None) -> FastAPI:
         The application; its ``state.service`` is the :class:`Service`.
 
     Raises:
-        CrossalignError: If the settings' method is unknown, or a class set on disk is broken.
+        CrossalignError: If the settings' method is unknown, a class set on disk is broken, or the
+            store cannot be used.
 
     Example:
         >>> from crossalign import load_encoder
@@ -252,6 +253,7 @@ def _offer(service: Service) -> dict[str, Any]:
         "models": [dataclasses.asdict(service.batches.card)],
         "methods": methods,
         "default_method": settings.method,
+        "bank": settings.bank,
         "default_crops": _own_crops(METHODS[settings.method], settings),
         "limits": {
             "body_bytes": settings.max_body_bytes,

@@ -151,6 +151,13 @@ class Classified(BaseModel):
     method: str
     crops: Annotated[int, Field(description="Crops taken; 0 for methods of the whole image.")]
     seed: int
+    undescribed: Annotated[
+        list[str],
+        Field(
+            description="Classes given by name alone that the bank of descriptions does not know; "
+            "templates stand in."
+        ),
+    ]
     cost: Cost
 
 
@@ -351,6 +358,9 @@ class Models(BaseModel):
     methods: list[MethodInfo]
     default_method: str
     default_crops: Annotated[int, Field(description="Those of the default method.")]
+    bank: Annotated[
+        bool, Field(description="Whether names alone are described from the bank, where it can.")
+    ]
     limits: Limits
 
 

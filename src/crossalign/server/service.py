@@ -48,7 +48,8 @@ class Service:
         settings: Limits and habits.
 
     Raises:
-        CrossalignError: If the settings' method is unknown, or a class set on disk is broken.
+        CrossalignError: If the settings' method is unknown, a class set on disk is broken, or the
+            store cannot be used.
     """
 
     def __init__(self, encoder: Encoder, settings: Settings) -> None:
@@ -61,8 +62,8 @@ class Service:
             on_batch=self.metrics.batch,
         )
         self._pixels = Budget(settings.pixels_at_once)
-        self._memory = ClassMemory(self.batches, settings, self.metrics.lookup)
         try:
+            self._memory = ClassMemory(self.batches, settings, self.metrics.lookup)
             self.class_sets = ClassSets(self._memory, settings)
         except CrossalignError:
             self.batches.close()
@@ -184,6 +185,7 @@ class Service:
         """Stop; what is still being worked on is told to end, and not waited for for long."""
         self._end()
         self.batches.close(_CLOSE_SECONDS)
+        self._memory.close()
 
     # ------------------------------------------------------------------------ jobs, in workers
 
@@ -246,6 +248,7 @@ class Service:
             "method": classifier.method.name,
             "crops": count,
             "seed": given.seed,
+            "undescribed": list(classifier.undescribed),
             "cost": {
                 "views": 1 + count,
                 "seconds": round(time.monotonic() - ready, 4),
@@ -264,10 +267,9 @@ class Service:
         base.prepare()
         if base.method.crops is None:
             return base
-        if given.crops == "auto":
-            usual = self.settings.usual_crops(Adaptive().maximum)
-            return base.with_crops(Adaptive(minimum=min(4, usual), maximum=usual), given.seed)
         usual = self.settings.usual_crops(base.method.crops.count)
+        if given.crops == "auto":
+            return base.with_crops(Adaptive.of(usual), given.seed)
         return base.with_crops(given.crops or usual, given.seed)
 
     def _base(self, given: LabelFields, method: str) -> Classifier:

@@ -113,8 +113,13 @@ class Guard:
                 f"this service is not known as {host[:100]!r}; start it with --allowed-host to "
                 "add a name.",
             )
-        if scope["method"] not in _SAFE_METHODS and headers.get("sec-fetch-site") == "cross-site":
-            return ApiError(403, "cross_site", "a page of another site may not use this service.")
+        if scope["method"] not in _SAFE_METHODS and _from_elsewhere(headers):
+            return ApiError(
+                403,
+                "cross_site",
+                "a page of another site may not use this service. A proxy in front of it must pass "
+                "the Host header on.",
+            )
         if not self._may_enter(scope["path"], headers):
             return ApiError(
                 401,
@@ -200,6 +205,23 @@ def too_large(limit: int) -> ApiError:
         f"expected a body of at most {limit} bytes; got more. Shrink the image; 1000 pixels a side "
         "are plenty.",
     )
+
+
+def _from_elsewhere(headers: Headers) -> bool:
+    """Whether a browser says that a page of another origin makes this request.
+
+    Browsers send Sec-Fetch-Site, which pages cannot change and which holds behind any proxy, to
+    hosts by HTTPS and to this machine. Elsewhere there is Origin alone, and so it must be ours.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")  # none: a person's doing, not a page's
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    scheme, _, address = origin.lower().partition("://")
+    usual = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return address.removesuffix(usual) != headers.get("host", "").lower().removesuffix(usual)
 
 
 def _host_name(host: str) -> str:

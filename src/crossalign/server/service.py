@@ -224,9 +224,10 @@ class Service:
         check: Callable[[Classifier], None] | None = None,
     ) -> tuple[Prediction, dict[str, Any]]:
         start = time.monotonic()
-        classifier = self._classifier(given)
+        base = self._base(given)
         if check is not None:
-            check(classifier)
+            check(base)
+        classifier = self._with_crops(base, given)
         ready = time.monotonic()
         with self._pixels.holding(stored_pixels(image)), self.batches.expecting():
             try:
@@ -256,23 +257,24 @@ class Service:
             },
         }
 
-    def _classifier(self, given: LabelFields) -> Classifier:
-        """The classifier that a request asks for, its classes encoded."""
+    def _with_crops(self, base: Classifier, given: LabelFields) -> Classifier:
+        """Give a classifier the crops that a request asks for; encodes its classes."""
         most = self.settings.max_crops
         if isinstance(given.crops, int) and given.crops > most:
             raise unprocessable(
                 "too_many_crops", f"expected at most {most} crops; got {given.crops}."
             )
-        base = self._base(given, given.method or self.settings.method)
-        base.prepare()
         if base.method.crops is None:
+            base.prepare()
             return base
         usual = self.settings.usual_crops(base.method.crops.count)
         if given.crops == "auto":
             return base.with_crops(Adaptive.of(usual), given.seed)
         return base.with_crops(given.crops or usual, given.seed)
 
-    def _base(self, given: LabelFields, method: str) -> Classifier:
+    def _base(self, given: LabelFields) -> Classifier:
+        """Find the classifier of a request's classes and method, encoded already or not."""
+        method = given.method or self.settings.method
         if given.class_set is None:
             classes = find_classes(given, self.settings)
             return self._memory.get(classes, method, given.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -144,7 +145,10 @@ def test_what_the_service_says_of_itself(client: TestClient, photo: bytes) -> No
     assert lines[classify % 422] == "1.0"
     assert lines['crossalign_requests_total{method="GET",route="other",status="404"}'] == "1.0"
     assert lines["crossalign_batch_views_sum"] == "5.0"
-    assert lines["crossalign_in_flight"] == "0.0"
+    for gauge in ("in_flight", "waiting", "working"):
+        assert lines[f"crossalign_{gauge}"] == "0.0"
+    if sys.platform == "linux":
+        assert float(lines["process_resident_memory_bytes"]) > 1e6
 
 
 # --------------------------------------------------------------------------------------- refusals
@@ -522,3 +526,25 @@ def test_a_grey_picture_sixteen_bits_deep(client: TestClient) -> None:
     stream = io.BytesIO()
     Image.fromarray(np.full((20, 20), 40_000, np.uint16)).save(stream, "PNG")
     assert form(client, "/v1/classify", stream.getvalue(), classes=COLOURS).status_code == 200
+
+
+def test_the_head_of_whatever_can_be_got(client: TestClient) -> None:
+    for path in ("/", "/healthz", "/static/page.js", "/v1/models", "/v1/class-sets"):
+        got, head = client.get(path), client.head(path)
+        assert head.status_code == 200
+        assert head.content == b""
+        assert head.headers["content-length"] == str(len(got.content))
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert client.head("/nothing").status_code == 404
+    assert client.head("/v1/classify").headers["allow"] == "POST"
+    assert client.put("/v1/models").headers["allow"] == "GET, HEAD"
+    assert 'method="HEAD",route="/healthz",status="200"' in client.get("/metrics").text
+
+
+def test_the_page_is_kept_and_asked_about(client: TestClient) -> None:
+    for path in ("/", "/static/page.js", "/static/page.css"):
+        first = client.get(path)
+        assert first.headers["cache-control"] == "no-cache"
+        again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+        assert again.status_code == 304
+    assert client.get("/v1/models").headers["cache-control"] == "no-store"

@@ -19,6 +19,8 @@ from crossalign.encoders import registry
 from crossalign.server import run as runner
 from crossalign.server.settings import Settings
 
+CHECK_ADDRESS = runner.check_address
+
 
 @pytest.fixture(autouse=True)
 def own_logs() -> Iterator[None]:
@@ -56,6 +58,8 @@ def serve(
     fake = registry.Scheme(usage="fake", loader=lambda rest: make_encoder())
     monkeypatch.setitem(registry._SCHEMES, "fake", fake)
     monkeypatch.delenv("CROSSALIGN_TOKEN", raising=False)
+
+    monkeypatch.setattr(runner, "check_address", lambda host, port: None)  # it may be in use here
 
     def run(*words: object, started: bool = True) -> tuple[int, str, list[dict[str, Any]]]:
         recorded = Recorded(started)
@@ -162,7 +166,27 @@ def test_a_mistake_ends_in_one_line(
     assert calls == []
 
 
-def test_a_port_that_is_taken(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_cannot_be_had(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "check_address", CHECK_ADDRESS)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, err, calls = serve("--port", port)
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1, port {port}: address already in use. Choose" in err
+    assert len(err.splitlines()) == 1
+    code, err, _ = serve("--host", "256.0.0.1")
+    assert code == 2
+    assert "cannot listen on 256.0.0.1, port 8000: " in err
+    assert calls == []
+
+
+def test_a_port_that_is_taken_at_the_last_moment(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     make = runner.make_server
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

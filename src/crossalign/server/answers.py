@@ -165,5 +165,5 @@ def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
     methods: set[str] = set()
     for route in app.routes:
         if route.matches(scope)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or {"GET", "HEAD"}
-    return sorted(methods)
+            methods |= getattr(route, "methods", None) or {"GET"}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)

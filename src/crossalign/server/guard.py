@@ -77,6 +77,9 @@ class Guard:
         # Who asks before sending has nothing on the way that could be lost.
         drains = "expect" not in headers
         start, status = time.monotonic(), 0
+        head = scope["method"] == "HEAD"
+        # Where there is something to get there is something to ask the head of.
+        inner = {**scope, "method": "GET"} if head else scope
 
         async def send_guarded(message: Message) -> None:
             nonlocal status
@@ -89,12 +92,14 @@ class Guard:
                 for name, value in HEADERS.items():
                     added.setdefault(name, value)
                 added.setdefault("cache-control", "no-store")
+            elif head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
             refusal = self._refusal(scope, headers)
             if refusal is None:
-                await self._app(scope, body.receive, send_guarded)
+                await self._app(inner, body.receive, send_guarded)
             else:
                 await answer(scope, refusal)(scope, receive, send_guarded)
         except Exception as error:
@@ -102,7 +107,9 @@ class Guard:
                 raise
             await answer(scope, internal(error))(scope, receive, send_guarded)
         finally:
-            self._write_down(scope, request_id, status, time.monotonic() - start)
+            self._write_down(
+                scope, inner.get("route"), request_id, status, time.monotonic() - start
+            )
 
     def _refusal(self, scope: Scope, headers: Headers) -> ApiError | None:
         host = _host_name(headers.get("host", ""))
@@ -142,9 +149,11 @@ class Guard:
         same = hmac.compare_digest(given.strip().encode("latin-1"), token.encode("ascii"))
         return same and scheme.lower() == "bearer"
 
-    def _write_down(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _write_down(
+        self, scope: Scope, found: object, request_id: str, status: int, seconds: float
+    ) -> None:
         # The route, not the path: a million paths must not make a million counters.
-        route = getattr(scope.get("route"), "path", None) or "other"
+        route = getattr(found, "path", None) or "other"
         method = scope["method"] if scope["method"] in _COUNTED else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)

@@ -136,6 +136,22 @@ def test_a_small_lead_is_told_in_more_places(page: Page) -> None:
     assert page.text("#status").split(" by ")[1].startswith(f"{lead:.4f}.")
 
 
+def test_classes_without_descriptions_are_named(page: Page) -> None:
+    page.write("tabby cat\npug\nkitchen sponge of mine\n\u0642\u0637\u0629\nqqq\nzzz\nxyzzy")
+    page.give("drop", photo())
+    assert page.labels()[0] == "tabby cat"
+    said = page.text("#undescribed")
+    assert said.startswith(
+        "Nothing is known of how kitchen sponge of mine, \u0642\u0637\u0629, qqq and 2 more"
+    )
+    page.write(CAT)
+    page.run("document.querySelector('#classes-part').open = true")
+    page.one("#go").click()
+    page.until(lambda: len(page.costs()) == 2)
+    page.settled()
+    assert not page.one("#undescribed").is_displayed()
+
+
 def test_an_arrow_key_held_down_asks_once(page: Page) -> None:
     page.write(CAT)
     page.slide(4)

@@ -7,6 +7,7 @@ import { clear, covering, frame, lightBox, lightDifference, lightUp, usual, wher
 const REGIONS = 4;
 const WORDS = 6; // shown at once of each class
 const WORDS_LIT = 3;
+const NAMED = 3;
 const ALIKE = 0.5; // words whose answers deviate less, measured by the usual, light nothing up
 
 let answer = null;
@@ -160,6 +161,7 @@ export function show(given, first, second) {
   showLead();
   showRegions();
   showWords();
+  showUndescribed();
   release();
 }
 
@@ -253,6 +255,17 @@ function showWords() {
     return section;
   });
   $("columns").replaceChildren(...columns);
+}
+
+// Classes for which neither the question nor the service has descriptions.
+function showUndescribed() {
+  const named = answer.undescribed.slice(0, NAMED);
+  const more = answer.undescribed.length - named.length;
+  const list = named.flatMap((label, place) => (place ? [", ", called(label)] : [called(label)]));
+  $("undescribed").hidden = !named.length;
+  $("undescribed").replaceChildren(
+    ...said`Nothing is known of how ${list}${more ? ` and ${more} more` : ""} may look: stock sentences stand in. Better describe them yourself, below their names.`,
+  );
 }
 
 // A part of what is explained, in figures.

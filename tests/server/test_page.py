@@ -165,8 +165,24 @@ def test_a_mistake_is_said_before_anything_is_sent(page: Page, classes: str, mes
     page.write(classes)
     page.one("#go").click()
     page.until(lambda: message in page.text("#classes-wrong"))
+    assert page.text("#status") == "No label yet: the classes need a change."
     assert page.one("#classes-note").get_attribute("role") == "alert"
     assert page.browser.switch_to.active_element == page.one("#classes")
+    assert page.complaints() == []
+
+
+def test_a_method_that_needs_words_says_so_where_they_are_written(page: Page) -> None:
+    page.write("cat\ndog")
+    page.give("drop", photo())
+    page.labels()
+    page.one("#method").send_keys("clip-d")  # tried in passing: the keyboard stays where it is
+    page.until(lambda: "clip-d needs words" in page.text("#classes-wrong"))
+    assert page.browser.switch_to.active_element == page.one("#method")
+    assert not page.one("#verdict").is_displayed()
+    page.write("cat\n- pointed ears\ndog\n- floppy ears")
+    page.one("#go").click()
+    assert page.labels()[0] == "cat"
+    assert page.costs()[0].startswith("clip-d none ")
     assert page.complaints() == []
 
 

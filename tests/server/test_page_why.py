@@ -66,6 +66,27 @@ def test_a_description_lights_its_region_and_a_region_its_words(page: Page) -> N
     assert page.complaints() == []
 
 
+def test_a_finger_leaves_what_it_touched(page: Page) -> None:
+    page.write(CAT)
+    page.give("drop", photo())
+    page.labels()
+    for selector, hint in (("#regions button", "Region 1, "), ("#stage", "This place: ")):
+        page.run("arguments[0].scrollIntoView({ block: 'center' })", page.all(selector)[0])
+        place = page.run("return arguments[0].getBoundingClientRect()", page.all(selector)[0])
+        at = {
+            axis: place[axis] + place[side] / 2 for axis, side in (("x", "width"), ("y", "height"))
+        }
+        for kind, points in (("touchStart", [at]), ("touchEnd", [])):
+            event = {"type": kind, "touchPoints": points}
+            page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+        page.until(lambda hint=hint: page.text("#hint").startswith(hint))
+        page.browser.execute_async_script("setTimeout(arguments[0], 300)")
+        assert page.text("#hint").startswith(hint)
+    assert page.all("#regions [aria-pressed=true]") == []
+    page.one("body").send_keys(Keys.ESCAPE)
+    page.until(lambda: "lights up" in page.text("#hint"))
+
+
 def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     Select(page.one("#class-set")).select_by_value("everyday")
     page.give("drop", photo("coffee.png"))

@@ -24,18 +24,23 @@ async function usePhoto(file, classes = null) {
   photo = file;
   pair = null;
   tried = false;
-  turn += 1;
-  const mine = turn;
-  forget();
+  const mine = abandon();
   fail(null);
   accept();
   showPhoto(file);
   $("costs").replaceChildren();
   $("cost-part").hidden = true;
-  $("go").disabled = false;
   say("Photo chosen. Write classes, then label it.");
   if (classes) await describe(classes);
   if (mine === turn && hasClasses()) label({ settle: true });
+}
+
+// What is still under way is not waited for.
+function abandon() {
+  turn += 1;
+  $("go").disabled = false;
+  forget();
+  return turn;
 }
 
 function forget() {
@@ -60,7 +65,9 @@ async function label({ settle = false } = {}) {
   try {
     asked = readQuestion();
   } catch (error) {
-    refuse(error, () => label({ settle: true }));
+    refuse(error, () => label({ settle: true }), settle);
+    abandon();
+    say("No label yet: the classes need a change.");
     return;
   }
   tried = true;

@@ -27,6 +27,9 @@ export function readQuestion() {
   const given = parseClasses($("classes").value);
   const [only, ...others] = names(given);
   if (only !== undefined && !others.length && only !== alone) throw new LonelyClass(only);
+  if (given.classes && method()?.descriptions === "required") {
+    throw new Error(`${asked.method} needs words: write some below every class, each line beginning with a dash, or choose another method.`);
+  }
   return { ...asked, ...given };
 }
 
@@ -47,8 +50,8 @@ class LonelyClass extends Error {
   }
 }
 
-// Say what is wrong with the classes, and offer ways on.
-export function refuse(error, ask) {
+// Say what is wrong with the classes, and offer ways on; go there if it was the classes' turn.
+export function refuse(error, ask, go) {
   const ways = [];
   const offerWay = (text, act) => {
     const button = make("button", { type: "button", className: "button" }, text);
@@ -70,7 +73,7 @@ export function refuse(error, ask) {
   $("classes-ways").replaceChildren(...ways);
   $("classes-note").hidden = false;
   $("classes").setAttribute("aria-invalid", "true");
-  (ways[0] ?? $("classes")).focus();
+  if (go) (ways[0] ?? $("classes")).focus();
 }
 
 export function accept() {

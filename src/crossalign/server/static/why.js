@@ -144,8 +144,15 @@ function point(event) {
   const y = ((event.clientY - picture.top) / picture.height) * answer.size[1];
   const crops = covering(answer.boxes, x, y);
   if (!crops.length) return;
-  bare();
-  markWhatStandsOut(crops, "This place");
+  const light = () => {
+    bare();
+    markWhatStandsOut(crops, "This place");
+  };
+  if (event.pointerType === "touch") {
+    release(); // a finger does not stay: what it touched does
+    pinned = light;
+  }
+  light();
 }
 
 // --------------------------------------------------------------------------------------- showing
@@ -287,9 +294,11 @@ function line(explanation, index, added, most) {
 
 lights($("difference"), lightTheDifference);
 $("stage").addEventListener("pointerdown", point);
-$("stage").addEventListener("pointermove", point);
+$("stage").addEventListener("pointermove", (event) => {
+  if (event.pointerType !== "touch") point(event);
+});
 $("stage").addEventListener("pointerleave", ({ pointerType }) => {
-  if (answer && pointerType !== "touch") rest(); // a finger that is lifted has not gone elsewhere
+  if (answer && pointerType !== "touch") rest();
 });
 document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") release();

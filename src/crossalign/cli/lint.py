@@ -35,7 +35,7 @@ def lint(
     ] = "auto",
     near: Annotated[
         float | None,
-        typer.Option(help="Cosine above which texts are duplicates; 0.95 for builtin, else 0.99."),
+        typer.Option(help="Cosine above which texts are duplicates; 0.97 for builtin, else 0.99."),
     ] = None,
     script: Annotated[
         str | None, typer.Option(help="Expected script, such as LATIN; that of most by default.")

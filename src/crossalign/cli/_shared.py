@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 import tempfile
@@ -229,8 +230,8 @@ def print_parity(found: Parity, classes: int) -> None:
         (
             name,
             str(side.count),
-            f"{side.min_cosine:.6f}",
-            f"{side.median_cosine:.6f}",
+            _cosine(side.min_cosine),
+            _cosine(side.median_cosine),
             f"{side.speed_a:.1f}",
             f"{side.speed_b:.1f}",
             f"{side.speed_b / side.speed_a:.2f}",
@@ -239,10 +240,20 @@ def print_parity(found: Parity, classes: int) -> None:
     ]
     head = ("", "compared", "least cosine", "median", "A a second", "B a second", "B to A")
     print_table(head, rows)
+    if found.dims[0] != found.dims[1]:
+        typer.echo(
+            f"\ndimensions differ: {found.dims[0]} and {found.dims[1]}, so there are no cosines"
+        )
     share = 100.0 * found.changed / found.decisions
     typer.echo(
         f"\n{found.changed} of {found.decisions} decisions among {classes} classes changed "
         f"({share:.1f} %)"
     )
-    if found.skipped:
-        say(f"{found.skipped} files could not be read as images and were left out")
+    for line in found.failed:
+        say(line)
+    if found.failed:
+        say(f"{found.skipped} of {found.skipped + found.images.count} photos could not be read")
+
+
+def _cosine(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.6f}"

@@ -655,7 +655,11 @@ def test_wishes_reach_the_prompt() -> None:
     [
         (["Die langen Hörner des ibex.", "Ein brauner ibex auf einem Felsen."], 2, ""),
         (["The long horns of an ibex.", "An ibex on a rock."], 0, "in English, not in German"),
-        (["Ein ibex mit dem langen Fell und Bart.", "The long horns of the ibex in winter."], 1, "(1 in English)"),
+        (
+            ["Ein ibex mit dem langen Fell und Bart.", "The long horns of the ibex in winter."],
+            1,
+            "(1 in English)",
+        ),
         (["I'm sorry, I cannot help with that."], 0, "a refusal"),
     ],
 )

@@ -86,7 +86,7 @@ ROOMS = [
     {"crops", "_boxes"},
     {
         *("descriptions", "texts", "sentences", "waffle", "bank"),
-        *("_description_checks", "_english", "_text_checks"),
+        *("_description_checks", "_english", "_languages", "_text_checks"),
     },
     {"alignment", "calibration", "weighting"},
     {"encoders"},

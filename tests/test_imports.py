@@ -92,7 +92,7 @@ ROOMS = [
     {"encoders"},
     {"store", "_database", "_packing", "_salvage", "_upkeep"},
     {"methods", "lint", "refine"},
-    {"predictions", "adaptive", "_class_side", "_plan", "_rounds", "_stream", "_views"},
+    {"predictions", "adaptive", "_class_side", "_plan", "_room", "_rounds", "_stream", "_views"},
     {"classifier", "pipeline"},
     {"explain", "figures"},
     {"report", "demo", "parity", "export", "_onnx_precision", "writers", "_progress"},

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crossalign.classifier import Classifier
     from crossalign.descriptions import DescriptionSet
     from crossalign.encoders import Encoder
+    from crossalign.labeling.decisions import Decisions
     from crossalign.methods import Method
     from crossalign.parity import Parity
     from crossalign.predictions import Prediction
@@ -133,6 +134,7 @@ def classifier_given(
     draft: bool,
     kind: str | None = None,
     side: tuple[float, float] | None = None,
+    background: Sequence[str] = (),
 ) -> Classifier:
     """Make the classifier that the options common to several commands ask for."""
     from crossalign.classifier import Classifier
@@ -140,6 +142,7 @@ def classifier_given(
     chosen = method_given(method, kind, side)
     return Classifier(
         classes,
+        background=background,
         encoder=encoder,
         method=chosen,
         crops=crops_given(crops, risk, chosen),
@@ -159,6 +162,26 @@ def say_undescribed(classifier: Classifier) -> None:
             f"note: no descriptions of {shown} in the bank ({len(names)} of "
             f"{len(classifier.classes)} classes); templates stand in"
         )
+
+
+def background_given(none_of_these: bool, file: Path | None) -> tuple[str, ...]:
+    """Read the texts that stand for everything else; the package's own without a file."""
+    from crossalign.labeling.decisions import BACKGROUND, load_background
+
+    if file is None:
+        return BACKGROUND
+    if not none_of_these:
+        raise typer.BadParameter("--background goes with --none-of-these")
+    return load_background(file)
+
+
+def say_left_out(decisions: Decisions, classifier: Classifier) -> None:
+    """Say which background texts are none, because they name a class."""
+    from crossalign._text_checks import visible
+
+    if decisions.none_of_these:
+        for text in sorted(set(decisions.background) - set(classifier.background)):
+            say(f"note: {visible(text)!r} is no background here: it names a class")
 
 
 def predict(

@@ -207,6 +207,25 @@ def test_reads_a_few_images_ahead_and_no_more(workers: int, batch_size: int, vie
     assert read == 200
 
 
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"crops": 60}, 6), ({"crops": 12}, 9), ({"crops": 2}, 26), ({"crops": "auto"}, 17),
+        ({"method": "clip"}, 40), ({"crops": 2, "batch_size": 1, "workers": 1}, 3),
+    ],
+)  # fmt: skip
+def test_images_read_before_the_first_result(
+    encoder: Any, picture: Any, options: dict[str, Any], most: int
+) -> None:
+    """As docs/speed.md says."""
+    read = itertools.count(1)
+    pictures = [picture(number=number) for number in range(50)]
+    classifier = Classifier(["red", "blue"], encoder=encoder, **{"workers": 2, **options})
+    stream = classifier.predict(image for image in pictures if next(read))
+    next(iter(stream))
+    assert next(read) - 1 == most
+
+
 def test_an_endless_source_gives_results_at_once() -> None:
     def forever() -> Iterator[int]:
         while True:

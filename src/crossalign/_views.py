@@ -111,13 +111,9 @@ class Picture:
         out = np.empty((len(places), preprocess.size, preprocess.size, 3), np.uint8)
         first = int(places[0] == 0)
         if first:
-            out[0] = crops.whole(image, preprocess.size, preprocess.fit, preprocess.resample)
+            out[0] = preprocess.whole(image)
         if len(places) > first:
-            rows, size = boxes[places[first:] - 1], preprocess.size
-            if image.size == self._size:
-                crops.cut(image, rows, size, preprocess.resample, out=out[first:])
-            else:
-                out[first:] = crops.cut_reduced(image, self._size, rows, size, preprocess.resample)
+            preprocess.cut(image, boxes[places[first:] - 1], out[first:], self._size)
         with self._lock:
             if self._cuts_left is not None:
                 self._cuts_left -= 1
@@ -183,7 +179,8 @@ class Opener:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_fingerprint", fingerprint(self.encoder))
         share = 1.0 if self.spec is None else self.spec.side[0]
-        least = math.ceil(_DRAFT_MARGIN * self.encoder.preprocess.size / share)
+        steps = self.encoder.preprocess
+        least = math.ceil(_DRAFT_MARGIN * (steps.resize or steps.size) / share)
         object.__setattr__(self, "_least_side", least if self.draft else None)
 
     def look(self, source: Any) -> Seen:

@@ -1,11 +1,15 @@
 """What labelling costs an image, and what a billion images would take.
 
     python benchmarks/labelling.py [--photos DIR] [--model builtin] [--method wca] [--count 200]
-    python benchmarks/labelling.py --seconds 0.14 --plan-only
+    python benchmarks/labelling.py --model vit --dtype int8 --count 30
+    python benchmarks/labelling.py --plan-only --seconds 0.14
 
-Labels photos as ``crossalign label`` does, with a store, then once more from the store. Prints the
-seconds an image on all processors of this machine, the share that is not the encoder's, and the
-bytes an image of table, job file and store; then what that makes for a number of images.
+Labels photos as ``crossalign label`` does, with a store, then once more from the store, and once
+more with another threshold from the scores in the job file. Prints the seconds an image on all
+processors of this machine and the bytes an image of table, job file and store, beyond what they
+take without any image; then what that makes for a number of images. ``--model vit`` is a CLIP of
+the shape of ViT-B/32 with random weights, which takes as long as a trained one; it is made on the
+spot as by ``benchmarks/encoders.py`` and needs the extras transformers and export.
 """
 
 from __future__ import annotations
@@ -18,17 +22,22 @@ import tempfile
 import time
 from pathlib import Path
 
-from crossalign import Classifier, load_image
+from crossalign import Classifier, load_encoder, load_image
 from crossalign.demo import PHOTOS, everyday_classes, photo_folder
+from crossalign.encoders import Encoder
 from crossalign.images import IMAGE_ENDINGS
-from crossalign.labeling import job_path, open_source, run_job
+from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
+from crossalign.methods import get_method
+from crossalign.store import Store
 
 
 def main() -> None:
     """Measure and plan."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--photos", type=Path, help="a folder; the demo's photos by default")
-    parser.add_argument("--model", default="builtin")
+    parser.add_argument("--model", default="builtin", help="an encoder's name, or vit")
+    parser.add_argument("--engine", help="of an onnx: encoder, onnxruntime or openvino")
+    parser.add_argument("--dtype", help="the encoder's precision")
     parser.add_argument("--method", default="wca")
     parser.add_argument("--crops", type=int, default=60)
     parser.add_argument("--count", type=int, default=200)
@@ -39,28 +48,64 @@ def main() -> None:
     options = parser.parse_args()
     seconds = options.seconds
     if not options.plan_only:
-        seconds = measure(options)
+        with tempfile.TemporaryDirectory() as name:
+            seconds = measure(Path(name), options)
     plan(seconds, options.images, os.cpu_count() or 1, options.price)
 
 
-def measure(options: argparse.Namespace) -> float:
+def measure(folder: Path, options: argparse.Namespace) -> float:
     """Label photos; give the seconds an image."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        copies(options.photos, folder / "photos", options.count)
-        seconds = [run(folder, options, "first.csv")]
-        seconds.append(run(folder, options, "again.csv"))
-        sizes = {
-            "table": folder / "first.csv",
-            "job file": job_path(folder / "first.csv"),
-        }
-        print(f"{options.count} photos, {options.model}, {options.method}")
-        print(f"seconds an image: {seconds[0]:.4f}; from the store {seconds[1]:.4f}")
-        for what, path in sizes.items():
-            print(f"bytes an image, {what}: {path.stat().st_size / options.count:.0f}")
-        store = sum(path.stat().st_size for path in (folder / "store").iterdir())
-        print(f"bytes an image, store: {store / options.count:.0f}")
-    return seconds[0]
+    copies(options.photos, folder / "photos", options.count)
+    encoder = encoder_of(folder, options)
+    with Store(folder / "store") as store:
+        classifier_of(encoder, options, store).prepare()
+    with JobFile(folder / "empty.job"):
+        pass
+    before = size(folder / "store")
+    first = label(folder, encoder, options, "first.csv")
+    views = 1 + (options.crops if get_method(options.method).crops else 0)
+    sizes = {
+        "table": size(folder / "first.csv"),
+        "job file": size(job_path(folder / "first.csv")) - size(folder / "empty.job"),
+        "store": size(folder / "store") - before,
+    }
+    again = label(folder, encoder, options, "again.csv")
+    decided = label(folder, encoder, options, "again.csv", Decisions(threshold=0.1))
+    print(f"{options.count} photos, {encoder.card.name}, {options.method}, {views} views")
+    print(f"seconds an image: {first:.4f}; from the store {again:.4f}; decided anew {decided:.5f}")
+    for what, total in sizes.items():
+        print(f"bytes an image, {what}: {total / options.count:.0f}")
+    print(f"bytes a view, store: {sizes['store'] / options.count / views:.0f}")
+    return first
+
+
+def encoder_of(folder: Path, options: argparse.Namespace) -> Encoder:
+    """Load the encoder, or make one first."""
+    name = options.model
+    if name == "vit":
+        from encoders import prepare
+
+        texts = [text for group in everyday_classes().texts for text in group]
+        _, places = prepare(folder, texts, False)
+        name = places["int8" if options.dtype == "int8" else "fp32"]
+    wanted = {"engine": options.engine, "dtype": options.dtype}
+    return load_encoder(name, **{key: value for key, value in wanted.items() if value})
+
+
+def classifier_of(encoder: Encoder, options: argparse.Namespace, store: Store) -> Classifier:
+    """Make a classifier of everyday things."""
+    return Classifier(
+        everyday_classes(),
+        encoder=encoder,
+        method=options.method,
+        crops=options.crops if get_method(options.method).crops else None,
+        store=store,
+    )
+
+
+def size(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    return sum(one.stat().st_size for one in (path.iterdir() if path.is_dir() else [path]))
 
 
 def copies(source: Path | None, target: Path, count: int) -> None:
@@ -78,19 +123,20 @@ def copies(source: Path | None, target: Path, count: int) -> None:
         image.crop((0, 0, width, image.height)).save(target / f"{number:06}.jpg", quality=90)
 
 
-def run(folder: Path, options: argparse.Namespace, out: str) -> float:
+def label(
+    folder: Path,
+    encoder: Encoder,
+    options: argparse.Namespace,
+    out: str,
+    decisions: Decisions | None = None,
+) -> float:
     """Label once; seconds an image."""
-    classifier = Classifier(
-        everyday_classes(),
-        encoder=options.model,
-        method=options.method,
-        crops=options.crops,
-        store=folder / "store",
-    )
-    classifier.prepare()
-    start = time.perf_counter()
-    run_job(open_source(folder / "photos"), folder / out, classifier)
-    return (time.perf_counter() - start) / options.count
+    with Store(folder / "store") as store:
+        classifier = classifier_of(encoder, options, store)
+        classifier.prepare()
+        start = time.perf_counter()
+        run_job(open_source(folder / "photos"), folder / out, classifier, decisions)
+        return (time.perf_counter() - start) / options.count
 
 
 def plan(seconds: float, images: float, cpus: int, price: float) -> None:

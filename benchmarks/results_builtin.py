@@ -21,6 +21,7 @@ from crossalign.evaluation import Request, ablate, evaluate
 from crossalign.evaluation.ablation import HEAD, cells, verdict
 from crossalign.evaluation.cost import measure, tables
 from crossalign.evaluation.page import Table, markdown_table
+from crossalign.evaluation.receipt import machine
 from crossalign.evaluation.report import (
     COMPARISON_HEAD,
     COMPARISON_NOTE,
@@ -76,7 +77,7 @@ def main() -> int:
     last = dataclasses.replace(
         request_for(options.sets[-1], options), methods=("cupl", "wca"), baseline=None
     )
-    sections += [f"## Cost, on {options.sets[-1]}", ""]
+    sections += [f"## Cost, on {options.sets[-1]}", "", where(), ""]
     for laid in tables(measure(prepare(last), images=options.cost_images)):
         sections += [markdown_table(laid), "", laid.note, ""]
     options.out.write_text("\n".join([*head(options), *sections]), encoding="utf-8")
@@ -104,6 +105,12 @@ def request_for(name: str, options: argparse.Namespace) -> Request:
     )
 
 
+def where() -> str:
+    """Say what the times were taken on."""
+    found = machine()
+    return f"Times are those of one machine: {found['processor']}, {found['cores']} cores."
+
+
 def head(options: argparse.Namespace) -> list[str]:
     """Begin the page: what was run, and how to read it."""
     words = ["python", "benchmarks/results_builtin.py", "../shared"]
@@ -111,6 +118,7 @@ def head(options: argparse.Namespace) -> list[str]:
     words += ["--crops", str(options.crops)] if options.crops else []
     words += ["--per-class", str(options.per_class)] if options.per_class else []
     words += ["--sets", *options.sets] if list(options.sets) != list(SETS) else []
+    own = f"Every method with crops takes {options.crops} of them here, whatever its own number."
     return [
         "# Results with the built-in model",
         "",
@@ -121,6 +129,7 @@ def head(options: argparse.Namespace) -> list[str]:
         "```",
         "",
         *(line for paragraph in INTRODUCTION for line in (paragraph, "")),
+        *([own, ""] if options.crops else []),
     ]
 
 

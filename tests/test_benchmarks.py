@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 NAMES = sorted(
@@ -74,3 +75,28 @@ def test_the_layout_of_crops_on_a_few_photos(run: Callable[..., tuple[int, str]]
     kinds = [row[1] for row in rows(out, "wca-flat")]
     assert kinds == ["random", "even", "refined", "nested"]
     assert all(re.fullmatch(r"\d+\.\d\d to \d+\.\d\d", row[3]) for row in rows(out, "wca"))
+
+
+def test_the_page_of_results_on_a_few_photos(
+    run: Callable[..., tuple[int, str]], tmp_path: Path, picture: Callable[..., Image.Image]
+):
+    for number, colour in enumerate(("red", "green", "blue")):
+        place = tmp_path / "data" / "pacs_photo" / colour
+        place.mkdir(parents=True)
+        picture(colour, number).save(place / "a.png")
+    page = tmp_path / "page.md"
+    few = ("--sets", "pacs_photo", "--runs", 2, "--crops", 2, "--cost-images", 1)
+    code, _ = run("results_builtin", tmp_path, *few, "--out", page, "--work", tmp_path / "work")
+    assert code == 0
+    text = page.read_text(encoding="utf-8")
+    assert "results_builtin.py ../shared --runs 2 --crops 2 --sets pacs_photo" in text
+    assert "## pacs_photo: 3 photos, 3 classes" in text
+    assert "for the comparisons with `clip` in one table" in text
+    family, cost, memory = rows(text, "wca")
+    assert family[2] == "2"
+    clip = rows(text, "clip")[0]
+    gap = float(family[3].split()[0]) - float(clip[3].split()[0])
+    assert float(family[5]) == pytest.approx(gap, abs=0.11)  # of numbers with one decimal
+    assert family[-1] in ("yes", "no")
+    assert cost[1] == "3"
+    assert len(memory) == 9

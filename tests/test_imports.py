@@ -90,7 +90,7 @@ ROOMS = [
     },
     {"alignment", "calibration", "weighting"},
     {"encoders"},
-    {"store", "_database", "_packing"},
+    {"store", "_database", "_packing", "_salvage", "_upkeep"},
     {"methods", "lint", "refine"},
     {"predictions", "adaptive", "_class_side", "_plan", "_rounds", "_stream", "_views"},
     {"classifier", "pipeline"},

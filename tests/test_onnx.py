@@ -601,8 +601,12 @@ def test_a_missing_variant_lists_those_present(tmp_path):
         EncoderError, match=r"no variant 'q4'; there is fp32, int8\..*text_model_q4"
     ):
         load_encoder(f"onnx:{folder}", dtype="q4")
-    with pytest.raises(EncoderError, match="unknown dtype 'half'; choose one of fp32, fp16"):
+    with pytest.raises(
+        EncoderError, match=r"unknown dtype 'half'; choose one of fp32, fp16.*bf16.*auto"
+    ):
         load_encoder(f"onnx:{folder}", dtype="half")
+    automatic = load_encoder(f"onnx:{folder}", dtype="auto").card
+    assert automatic == load_encoder(f"onnx:{folder}").card
 
 
 def test_settings_in_processor_config(clip):
@@ -619,6 +623,21 @@ def test_revision_follows_every_input(clip):
     save_vision(clip / "onnx/vision_model.onnx", "other")
     seen.add(load_encoder(f"onnx:{clip}").card.revision)
     assert len(seen) == 3
+
+
+def test_revision_follows_every_byte(clip):
+    """External weights are large, and a few numbers amid them decide as the others do."""
+    weights = clip / "onnx/vision_model.onnx_data"
+    weights.write_bytes(bytes(8 << 20))
+    seen = {find(clip).revision()}
+    for place in (5_000, (3 << 20) + 100_000, (8 << 20) - 1):
+        with weights.open("r+b") as file:
+            file.seek(place)
+            file.write(b"x")
+        seen.add(find(clip).revision())
+    assert len(seen) == 4
+    (clip / "onnx/text_model.onnx.data").write_bytes(b"more")
+    assert find(clip).revision() not in seen
 
 
 def test_licence(clip):
@@ -945,7 +964,19 @@ def test_a_hub_out_of_reach(monkeypatch, error):
 
 def test_only_settings_and_graphs_are_fetched():
     for entry in patterns("q8"):
-        assert re.search(r"\.(onnx|onnx_data\*|json)$|^README.md$", entry), entry
+        assert re.search(r"\.(onnx|onnx[_.]data\*|json)$|^README.md$", entry), entry
+
+
+def test_what_is_fetched_is_what_counts_as_the_models(clip):
+    beside = ("vision_model.onnx_data", "vision_model.onnx_data_1", "text_model.onnx.data")
+    for name in beside:
+        (clip / "onnx" / name).write_bytes(b"weights")
+    counted = {path.relative_to(clip).as_posix() for path in find(clip).graphs()}
+    assert counted >= {f"onnx/{name}" for name in beside}
+    fetched = set(
+        huggingface_hub.utils.filter_repo_objects(counted, allow_patterns=patterns("fp32"))
+    )
+    assert fetched == counted
 
 
 def test_cached_models_are_listed(hub, monkeypatch):

@@ -80,6 +80,32 @@ def test_another_dimension_never_passes(builtin: Any, pictures: list[Image.Image
     assert math.isnan(found.min_cosine)
     assert not found.passes(gate=-1.0)
     assert found.decisions == 12
+    assert found.dims[1] == 100
+
+
+def test_photos_are_read_a_batch_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, pictures: list[Image.Image]
+) -> None:
+    monkeypatch.setattr(parity, "BATCH", 4)
+    begun: list[int] = []
+
+    class Watched(Altered):
+        def encode_images(self, pixels: np.ndarray) -> np.ndarray:
+            begun.append(read[0])
+            return super().encode_images(pixels)
+
+    read = [0]
+
+    def photos() -> Any:
+        for number in range(2 * parity.BATCH + 5):
+            read[0] = number + 1
+            yield pictures[number % len(pictures)]
+
+    found = compare(Watched(), Watched(), photos())
+    assert found.images.count == 2 * parity.BATCH + 5
+    assert begun[0] <= parity.BATCH
+    assert begun == sorted(begun)
+    assert len(set(begun)) == 4
 
 
 def test_photos_that_cannot_be_read(
@@ -88,7 +114,9 @@ def test_photos_that_cannot_be_read(
     (tmp_path / "broken.png").write_bytes(b"no image")
     found = compare(builtin, builtin, [pictures[0], tmp_path / "broken.png"])
     assert (found.decisions, found.skipped) == (1, 1)
-    with pytest.raises(EncoderError, match="none of the 1 photos"):
+    assert "broken.png" in found.failed[0]
+    assert "expected an image" in found.failed[0]
+    with pytest.raises(EncoderError, match=r"none of the 1 photos .*broken\.png"):
         compare(builtin, builtin, [tmp_path / "broken.png"])
 
 
@@ -99,13 +127,16 @@ def test_given_classes_and_their_descriptions_are_compared(
     assert compare(builtin, builtin, pictures, classes).texts.count == 5 + len(parity.ODD_TEXTS)
 
 
-@pytest.mark.parametrize(("noise", "code"), [(0.0, 0), (0.2, 1)])
+@pytest.mark.parametrize(
+    ("noise", "broken", "code"), [(0.0, False, 0), (0.0, True, 1), (0.2, False, 1)]
+)
 def test_command(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     pictures: list[Image.Image],
     noise: float,
+    broken: bool,
     code: int,
 ) -> None:
     scheme = registry.Scheme(usage="altered", loader=lambda rest: Altered(noise))
@@ -113,14 +144,41 @@ def test_command(
     (tmp_path / "sub").mkdir()
     for number, picture in enumerate(pictures[:3]):
         picture.save(tmp_path / "sub" / f"{number}.png")
-    (tmp_path / "broken.jpg").write_bytes(b"")
+    if broken:
+        (tmp_path / "broken.jpg").write_bytes(b"")
     with pytest.raises(SystemExit) as end:
         cli.main(["parity", "builtin", "altered", "--photos", str(tmp_path)])
     out, err = capsys.readouterr()
     assert end.value.code == code
     assert "of 3 decisions among 48 classes changed" in out
-    assert ("passes the gate" in out) is (code == 0)
-    assert "1 files could not be read" in err
+    assert ("passes the gate" in out) is (noise == 0)
+    assert ("broken.jpg: expected an image" in err) is broken
+    assert ("1 of 4 photos could not be read" in err) is broken
+
+
+def test_command_says_why_there_are_no_cosines(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    pictures: list[Image.Image],
+) -> None:
+    scheme = registry.Scheme(usage="altered", loader=lambda rest: Altered(dim=24))
+    monkeypatch.setitem(registry._SCHEMES, "altered", scheme)
+    pictures[0].save(tmp_path / "0.png")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["parity", "builtin", "altered", "--photos", str(tmp_path)])
+    out, _ = capsys.readouterr()
+    assert end.value.code == 1
+    assert "dimensions differ: 1664 and 24" in out
+    assert "nan" not in out
+
+
+@pytest.mark.parametrize("gate", ["nan", "5", "-0.1"])
+def test_a_gate_is_a_cosine(capsys: pytest.CaptureFixture[str], gate: str) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["parity", "builtin", "builtin", "--gate", gate])
+    assert end.value.code == 2
+    assert "from 0 to 1" in capsys.readouterr().err
 
 
 def test_command_without_photos(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -21,11 +22,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
+from typer.testing import CliRunner
 
 from crossalign import METHODS, Classifier, CropSpec, Store, StoreError, load_encoder
 from crossalign._database import FILE
 from crossalign._packing import from_bytes, pack, unpack
+from crossalign._upkeep import Pruned
+from crossalign.cli import app
 from crossalign.demo import photo_folder
+from crossalign.store import LEAST_LIMIT
 
 COLOURS = ["red", "green", "blue"]
 LAYOUT = "random seed=0"
@@ -388,7 +393,7 @@ def test_a_full_store_drops_what_was_not_used_for_longest(
     now = [1_000_000]
     monkeypatch.setattr("crossalign.store._now", lambda: now[0])
     with Store(tmp_path) as store:
-        fill(store, 20)
+        fill(store, 20, dim=6000)
         now[0] += 100_000
         for number in (0, 1, 2):  # used again, a day later
             store.get_views("e", LAYOUT, number.to_bytes(4, "little"))
@@ -404,7 +409,7 @@ def test_a_full_store_drops_what_was_not_used_for_longest(
         ]  # fmt: skip
         assert {0, 1, 2} <= set(kept)
         assert kept[3:] == list(range(20))[-len(kept[3:]) :], "of the others the newest"
-        fill(store, 60)
+        fill(store, 60, dim=6000)
         assert store.info().bytes <= limit
         assert store.verify().problems == ()
     with Store(tmp_path) as store:
@@ -428,15 +433,53 @@ def test_prune_gives_room_back(tmp_path: Path) -> None:
         store.put_texts("e", ["a", "b"], vectors(2))
         store.put_views("other", LAYOUT, b"x", places(0), pack(vectors(1)), (b"f", (1, 1)))
         before = store.info().bytes
-        assert store.prune() == 0
-        assert store.prune(encoder="oth") == 1
+        assert store.prune().dropped == 0
+        assert store.prune(encoder="oth").dropped == 1
         assert store.get_file(b"f") is None
         assert [share.encoder for share in store.info().encoders] == ["e"]
-        assert store.prune(unused_days=1) == 0
-        assert store.prune(max_bytes=before // 3) > 20
+        assert store.prune(unused_days=1).dropped == 0
+        assert store.prune(max_bytes=before // 3).dropped > 20
         assert (tmp_path / FILE).stat().st_size < before // 2
-        assert store.prune(max_bytes=0) > 0
+        assert store.prune(max_bytes=0).dropped > 0
         assert (store.info().views, store.info().texts) == (0, 0)
+
+
+def test_a_full_store_of_many_small_pictures_keeps_pictures(tmp_path: Path) -> None:
+    limit, count = 1_500_000, 12_000
+    packed, place = pack(vectors(1, dim=24)), places(0)
+    with Store(tmp_path, max_bytes=limit) as store:
+        store._database._connection.execute("PRAGMA synchronous = OFF")
+        least = count
+        for number in range(count):
+            name = hashlib.blake2b(str(number).encode(), digest_size=32).digest()
+            store.put_views("e", "", name, place, packed, (name, (640, 480)))
+            if number > count // 2 and number % 100 == 0:
+                least = min(least, store.info().pictures)
+        (files,) = store._database.read("SELECT COUNT(*) FROM files")[0]
+        assert store.info().pictures == files
+        assert store.info().bytes <= limit
+        assert least > 1000, "files without pictures take no room"
+
+
+def test_copies_of_one_picture_do_not_push_it_out(tmp_path: Path) -> None:
+    packed = pack(vectors(1, dim=1000))
+    with Store(tmp_path, max_bytes=LEAST_LIMIT) as store:
+        store._database._connection.execute("PRAGMA synchronous = OFF")
+        for number in range(12_000):
+            name = hashlib.blake2b(str(number).encode(), digest_size=32).digest()
+            store.put_views("e", "", b"content", places(0), packed, (name, (640, 480)))
+        assert store.info().bytes <= LEAST_LIMIT
+        assert store.info().pictures == 1
+
+
+def test_a_limit_below_one_picture_is_said(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="at least 1000000 bytes"):
+        Store(tmp_path, max_bytes=1)
+    with Store(tmp_path, max_bytes=LEAST_LIMIT) as store:
+        with pytest.warns(UserWarning, match="does not hold one picture of 40 views"):
+            store.put_views("e", LAYOUT, b"x", places(*range(40)), pack(vectors(40, dim=20_000)))
+        fill(store, 1)  # once is enough, and what fits is kept
+        assert store.info().pictures == 1
 
 
 @pytest.mark.parametrize("limit", [-1, 1.5, True, "1G"])
@@ -460,8 +503,11 @@ def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / FILE) as other:
         other.execute("CREATE TABLE theirs (x)")
     other.close()
+    before = (tmp_path / FILE).read_bytes()
     with pytest.raises(StoreError, match="another program"):
         Store(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
     with sqlite3.connect(tmp_path / FILE) as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
     other.close()
@@ -508,8 +554,100 @@ def test_prune_drops_rot(store: Store) -> None:
     store._database.change(lambda rows: rows.execute("UPDATE views SET checksum = 0 WHERE id < 4"))
     broken = len(store.verify().problems)
     assert broken == 3
-    assert store.prune() == broken
+    assert store.prune() == Pruned(dropped=broken, kept=7)
     assert store.verify().problems == ()
+
+
+def damage(folder: Path, seed: int, *, start: float = 0.4, length: int = 40_000) -> None:
+    """Overwrite a piece of a store's file, as a failing disk does."""
+    with (folder / FILE).open("r+b") as file:
+        file.seek(int((folder / FILE).stat().st_size * start))
+        file.write(np.random.default_rng(seed).bytes(length))
+
+
+@pytest.mark.parametrize("start", [0.2, 0.4, 0.7, 0.97])
+@pytest.mark.parametrize("dim", [10, 2000])  # rows within pages, and over many
+def test_a_broken_file_is_told_and_mended(tmp_path: Path, start: float, dim: int) -> None:
+    with Store(tmp_path) as store:
+        fill(store, 300 if dim < 100 else 60, dim=dim)
+        store.put_texts("e", [f"text {number}" for number in range(3000)], vectors(3000))
+        held = store.info().pictures
+    damage(tmp_path, 1, start=start)
+    with Store(tmp_path) as store:
+        before = store.verify()
+        assert before.problems
+        assert store.verify().problems
+        pruned = store.prune()
+        assert pruned.rebuilt
+        assert store.verify().problems == ()
+        info = store.info()
+        assert 0 < info.pictures <= held
+        assert info.pictures + info.texts <= pruned.kept
+        assert pruned.kept > 1200, "what can be read is kept"
+        for number in range(held):
+            found, packed = store.get_views("e", LAYOUT, number.to_bytes(4, "little"))
+            if packed is not None:
+                expected = unpack(pack(vectors(10, number, dim)))[found]
+                assert np.array_equal(unpack(packed), expected)
+        fill(store, held, dim=dim)
+        assert store.info().pictures == held
+    with Store(tmp_path) as store:
+        assert store.verify().problems == ()
+
+
+def test_commands_tell_and_mend_a_broken_file(tmp_path: Path) -> None:
+    def run(name: str) -> Any:
+        return CliRunner().invoke(app, ["store", name, str(tmp_path)])
+
+    with Store(tmp_path) as store:
+        fill(store, 60)
+    damage(tmp_path, 3, start=0.05, length=60_000)  # where the tables of views begin
+    assert run("info").exit_code == 2
+    assert "malformed" in run("info").output
+    verified = run("verify")
+    assert verified.exit_code == 1
+    assert "store prune" in verified.output
+    pruned = run("prune")
+    assert pruned.exit_code == 0
+    assert "made anew" in pruned.output
+    assert run("verify").exit_code == 0
+    assert run("info").exit_code == 0
+
+
+def test_a_file_whose_first_page_is_broken_names_the_remedy(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    with (tmp_path / FILE).open("r+b") as file:
+        file.seek(12_000)
+        file.write(b"x" * 20_000)
+    for name in ("info", "verify", "prune"):
+        done = CliRunner().invoke(app, ["store", name, str(tmp_path)])
+        assert done.exit_code == 2
+        assert "remove it: all that is lost is time" in done.output
+
+
+def test_what_cannot_be_mended_says_so(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        fill(store, 20)
+    size = (tmp_path / FILE).stat().st_size
+    damage(tmp_path, 0, start=0.02, length=int(size * 0.97))
+    store = Store(tmp_path)
+    with pytest.raises(StoreError, match=r"(?s)cannot be mended|cannot be used"):
+        store.info()
+    assert store.verify().problems
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.info()
+
+
+def test_another_process_goes_on_with_a_mended_store(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        fill(store, 60)
+    damage(tmp_path, 2)
+    with Store(tmp_path) as reader, Store(tmp_path) as mender:
+        assert mender.prune().rebuilt
+        assert 0 < reader.info().pictures == mender.info().pictures
+        fill(reader, 60)
+        assert mender.info().pictures == 60
 
 
 def test_a_full_disk_costs_the_store_and_not_the_work(

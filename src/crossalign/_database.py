@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from crossalign._salvage import salvage
 from crossalign.errors import StoreError
+
+_T = TypeVar("_T")
 
 FILE = "embeddings.sqlite"
 
@@ -44,7 +49,7 @@ class Database:
     """One connection, shared by the threads of this process.
 
     When SQLite fails on it (a full disk, rights taken away, a broken file) there is one warning;
-    from then on nothing is found and nothing is kept.
+    from then on nothing is found and nothing is kept. Only :meth:`strictly` is told.
 
     Args:
         folder: Where the file is; made if need be.
@@ -57,7 +62,22 @@ class Database:
         self.lock = threading.RLock()
         self._folder = folder
         self._usable = True
+        self._strict = False
         self._connection = _open(folder)
+
+    @contextlib.contextmanager
+    def strictly(self) -> Iterator[None]:
+        """Have a failure raised, instead of the warning, and an earlier one tried again.
+
+        Raises:
+            StoreError: If SQLite fails within.
+        """
+        with self.lock:
+            before, self._strict = self._strict, True
+            try:
+                yield
+            finally:
+                self._strict = before
 
     def read(self, query: str, *values: Any) -> list[Any]:
         """Run a query.
@@ -69,14 +89,8 @@ class Database:
         Returns:
             All rows; none once the database has failed.
         """
-        with self.lock:
-            if not self._usable:
-                return []
-            try:
-                return self._connection.execute(query, values).fetchall()
-            except sqlite3.DatabaseError as error:
-                self._give_up(error)
-                return []
+        nothing: list[Any] = []
+        return self._guarded(lambda: self._connection.execute(query, values).fetchall(), nothing)
 
     def change(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Make a change as one transaction: all of it, or nothing.
@@ -84,20 +98,19 @@ class Database:
         Args:
             work: Makes it.
         """
-        with self.lock:
-            if not self._usable:
-                return
+
+        def transaction() -> None:
+            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    work(self._connection)
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    if self._connection.in_transaction:  # some errors have ended it already
-                        self._connection.execute("ROLLBACK")
-                    raise
-            except sqlite3.DatabaseError as error:
-                self._give_up(error)
+                work(self._connection)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:  # some errors have ended it already
+                    self._connection.execute("ROLLBACK")
+                raise
+            self._usable = True
+
+        self._guarded(transaction, None)
 
     def size(self) -> int:
         """Add up the pages in use, in bytes."""
@@ -108,11 +121,36 @@ class Database:
 
     def shrink(self) -> None:
         """Give free room back to the disk."""
-        with self.lock:
-            if self._usable:
-                # As a script, since execute() would free one page and stop.
-                self._connection.executescript("PRAGMA incremental_vacuum")
+        # As a script, since execute() would free one page and stop.
+        self._guarded(lambda: self._connection.executescript("PRAGMA incremental_vacuum"), None)
         self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def rebuild(self) -> int:
+        """Put what can be read of a broken file in its place.
+
+        SQLite itself overwrites the file, so other processes that have it open see a change like
+        any other.
+
+        Returns:
+            Embeddings that were kept, in rows.
+
+        Raises:
+            StoreError: If it cannot be mended.
+        """
+        try:
+            with self.lock, tempfile.TemporaryDirectory(prefix="mend-", dir=self._folder) as place:
+                made = _open(Path(place))
+                with contextlib.closing(made):
+                    made.execute("PRAGMA journal_mode = OFF")
+                    kept = salvage(self._connection, made)
+                    made.backup(self._connection)
+                self._usable = True
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise StoreError(
+                f"the store {self._folder} is broken and cannot be mended ({error}). Remove "
+                f"{self._folder / FILE}: all that is lost is time."
+            ) from error
+        return kept
 
     def close(self) -> None:
         """Let go of the file."""
@@ -120,12 +158,32 @@ class Database:
             self._usable = False
             self._connection.close()
 
+    def _guarded(self, action: Callable[[], _T], otherwise: _T) -> _T:
+        with self.lock:
+            if not (self._usable or self._strict):
+                return otherwise
+            try:
+                return action()
+            except sqlite3.DatabaseError as error:
+                self._give_up(error)
+                return otherwise
+
     def _give_up(self, error: sqlite3.DatabaseError) -> None:
         self._usable = False
+        # What is wrong with the file itself comes as this very class.
+        remedy = (
+            f"`crossalign store prune {self._folder}` makes it anew from what can still be read."
+            if type(error) is sqlite3.DatabaseError
+            else "Check the disk and the rights of the folder."
+        )
+        if self._strict:
+            raise StoreError(
+                f"the store {self._folder} cannot be used ({error}). {remedy}"
+            ) from error
         warnings.warn(
             f"the store {self._folder} cannot be used any more ({error}); the work goes on without "
-            "it. `crossalign store verify` says whether it is sound.",
-            stacklevel=4,
+            f"it. {remedy}",
+            stacklevel=5,
         )
 
 
@@ -142,7 +200,11 @@ def _open(folder: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
-        _prepare(connection, path)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
     except sqlite3.DatabaseError as error:
         raise StoreError(
             f"{path} cannot be used as a store of embeddings ({error}). Check the rights of its "
@@ -153,27 +215,35 @@ def _open(folder: Path) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     """Make the tables of a new store; check that an old one is ours."""
+    _is_new(connection, path)  # before anything is changed in what may be another program's
     connection.execute(f"PRAGMA page_size = {_PAGE}")
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("BEGIN IMMEDIATE")  # of two processes that find none, one makes it
     try:
-        (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        (program,) = connection.execute("PRAGMA application_id").fetchone()
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if tables == 0:
+        if _is_new(connection, path):
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {_FORMAT}")
-        elif (program, version) != (_APPLICATION, _FORMAT):
-            what = f"of format {version}" if program == _APPLICATION else "another program's"
-            raise StoreError(
-                f"expected a store of format {_FORMAT}; {path} is {what}. Choose another folder."
-            )
     finally:
         connection.execute("COMMIT")
+
+
+def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
+    """Tell an empty file from a store; refuse what is neither."""
+    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+    (program,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if tables == program == version == 0:
+        return True
+    if (program, version) != (_APPLICATION, _FORMAT):
+        what = f"of format {version}" if program == _APPLICATION else "another program's"
+        raise StoreError(
+            f"expected a store of format {_FORMAT}; {path} is {what}. Choose another folder."
+        )
+    return False
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

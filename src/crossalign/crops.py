@@ -62,7 +62,7 @@ class CropSpec:
         kind: ``"random"`` draws side and place of each crop; ``"even"`` spreads them evenly, by a
             scrambled Sobol sequence; ``"refined"`` draws and drops what nearly repeats a crop (IoU
             above 0.85), of at most three candidates a crop, as BiFTA does (arXiv 2601.20419);
-            ``"nested"`` draws small ones and lets each grow to the largest side in three steps;
+            ``"nested"`` draws small ones and takes each in three sizes, up to the largest;
             ``"grid"`` lays crops of three sizes on even lattices.
 
     Raises:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ GATE = 0.999
 """Least cosine between two embeddings of the same thing that counts as the same encoder."""
 
 BATCH = 32
+
+_T = TypeVar("_T")
 
 # What tokenisers trip over: nothing, blanks, capitals, accents, symbols, other scripts, length.
 ODD_TEXTS = (
@@ -67,14 +70,21 @@ class Parity:
         texts: Descriptions, label prompts and odd texts.
         decisions: Images labelled by both.
         changed: How many of them got another label from B than from A.
-        skipped: Images that could not be read.
+        failed: Photos that could not be read, a line each: the photo and the reason.
+        dims: Lengths of the embeddings of A and of B.
     """
 
     images: Side
     texts: Side
     decisions: int
     changed: int
-    skipped: int
+    failed: tuple[str, ...]
+    dims: tuple[int, int]
+
+    @property
+    def skipped(self) -> int:
+        """How many photos could not be read."""
+        return len(self.failed)
 
     @property
     def min_cosine(self) -> float:
@@ -99,13 +109,14 @@ def compare(
 ) -> Parity:
     """Compare encoder B with encoder A, each with its own preprocessing and tokeniser.
 
-    Both are timed in turns, batch by batch, so that a machine that slows down slows both.
+    Both are timed in turns, batch by batch, so that a machine that slows down slows both. Photos
+    are read a batch at a time, so any number of them takes the memory of a few.
 
     Args:
         a: The encoder to be reproduced.
         b: The one that should do so.
         photos: Anything that :func:`crossalign.load_image` reads; those that it cannot are skipped
-            and counted. With none, 64 synthetic pictures of every shape stand in.
+            and listed. With none, 64 synthetic pictures of every shape stand in.
         classes: Classes to decide among by their label prompts, their descriptions being further
             texts to compare; ten everyday words by default.
 
@@ -124,19 +135,22 @@ def compare(
     chosen = DescriptionSet.from_classes(_CLASSES) if classes is None else classes
     labels = [fill_template(LABEL_TEMPLATE, name) for name in chosen]
     texts = [*labels, *(text for group in chosen.texts for text in group), *ODD_TEXTS]
-    texts_a, texts_b, text_side = _run(
-        texts, lambda part: a.encode_texts(part), lambda part: b.encode_texts(part)
-    )
+    texts_a, texts_b, text_side = _run(_in_batches(texts), a.encode_texts, b.encode_texts)
 
-    read = [_views(source, a, b) for source in photos]
-    views = [pair for pair in read if pair is not None]
-    if read and not views:
-        raise EncoderError(f"none of the {len(read)} photos could be read; give other ones.")
-    if not read:
-        made = synthetic_pictures()
-        views = [(a.preprocess.views(image), b.preprocess.views(image)) for image in made]
+    failed: list[str] = []
+    given, sources = _peeked(photos)
+    readable = (
+        views
+        for source in (sources if given else synthetic_pictures())
+        for views in _views(source, a, b, failed)
+    )
+    some, batches = _peeked(_in_batches(readable))
+    if not some:
+        raise EncoderError(
+            f"none of the {len(failed)} photos could be read ({failed[0]}); give other ones."
+        )
     images_a, images_b, image_side = _run(
-        views,
+        batches,
         lambda part: a.encode_images(np.concatenate([view for view, _ in part])),
         lambda part: b.encode_images(np.concatenate([view for _, view in part])),
     )
@@ -147,7 +161,8 @@ def compare(
         texts=text_side,
         decisions=len(of_a),
         changed=int(np.sum(of_a != of_b)),
-        skipped=len(read) - len(views) if read else 0,
+        failed=tuple(failed),
+        dims=(texts_a.shape[1], texts_b.shape[1]),
     )
 
 
@@ -174,19 +189,33 @@ def synthetic_pictures(count: int = 64, seed: int = 0) -> list[Image.Image]:
 _CLASSES = ("cat", "dog", "bird", "car", "tree", "house", "flower", "person", "boat", "food")
 
 
-def _views(source: Any, a: Encoder, b: Encoder) -> tuple[Pixels, Pixels] | None:
-    """What each encoder sees of a photo; None if it cannot be read."""
+def _views(source: Any, a: Encoder, b: Encoder, failed: list[str]) -> list[tuple[Pixels, Pixels]]:
+    """What each encoder sees of a photo; nothing and a line if it cannot be read."""
     try:
         image = load_image(source)
-    except ImageError:
-        return None
-    return a.preprocess.views(image), b.preprocess.views(image)
+    except ImageError as error:
+        failed.append(str(error))
+        return []
+    return [(a.preprocess.views(image), b.preprocess.views(image))]
+
+
+def _in_batches(things: Iterable[_T]) -> Iterator[list[_T]]:
+    iterator = iter(things)
+    while batch := list(itertools.islice(iterator, BATCH)):
+        yield batch
+
+
+def _peeked(things: Iterable[_T]) -> tuple[bool, Iterator[_T]]:
+    """Whether there are any, and all of them."""
+    iterator = iter(things)
+    first = list(itertools.islice(iterator, 1))
+    return bool(first), itertools.chain(first, iterator)
 
 
 def _run(
-    things: Sequence[Any],
-    encode_a: Callable[[Sequence[Any]], Embeddings],
-    encode_b: Callable[[Sequence[Any]], Embeddings],
+    batches: Iterable[Sequence[_T]],
+    encode_a: Callable[[Sequence[_T]], Embeddings],
+    encode_b: Callable[[Sequence[_T]], Embeddings],
 ) -> tuple[Embeddings, Embeddings, Side]:
     """Encode things with both, in turns."""
     rows: tuple[list[Embeddings], list[Embeddings]] = ([], [])
@@ -194,24 +223,25 @@ def _run(
     with warnings.catch_warnings():
         # One text is too long for most models, on purpose.
         warnings.filterwarnings("ignore", message=r"\d+ of \d+ texts are longer than")
-        for encode in (encode_a, encode_b):
-            encode(things[:1])  # opening the model is not its speed
-        for start in range(0, len(things), BATCH):
+        for number, batch in enumerate(batches):
             turns = [(0, encode_a), (1, encode_b)]
+            if number == 0:
+                for _, encode in turns:
+                    encode(batch[:1])  # opening the model is not its speed
             # Who goes second finds the processor's caches warm, so they take turns in that too.
-            for which, encode in turns if start // BATCH % 2 == 0 else reversed(turns):
+            for which, encode in turns if number % 2 == 0 else reversed(turns):
                 begin = time.perf_counter()
-                rows[which].append(encode(things[start : start + BATCH]))
+                rows[which].append(encode(batch))
                 seconds[which] += time.perf_counter() - begin
     a, b = np.concatenate(rows[0]), np.concatenate(rows[1])
     cosines: npt.NDArray[np.float64] = np.array([math.nan])
     if a.shape == b.shape:
         cosines = np.sum(a.astype(np.float64) * b, axis=1)
     side = Side(
-        count=len(things),
+        count=len(a),
         min_cosine=float(cosines.min()),
         median_cosine=float(np.median(cosines)),
-        speed_a=len(things) / seconds[0],
-        speed_b=len(things) / seconds[1],
+        speed_a=len(a) / seconds[0],
+        speed_b=len(a) / seconds[1],
     )
     return a, b, side

@@ -19,14 +19,16 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from crossalign import _upkeep
 from crossalign._database import FILE, Database
 from crossalign._packing import Packed, Places, checksum, from_bytes, text_key
+from crossalign._upkeep import Info, Pruned, Verdict
 from crossalign.encoders.base import Embeddings
 from crossalign.errors import StoreError
 
@@ -36,60 +38,8 @@ _USE_STEP = 3600
 # Dropping a little more than needed keeps a full store from dropping something at every picture.
 _SHARE_KEPT = 0.9
 _KEYS_PER_QUERY = 500
-_TABLES = {"views": "places, data", "texts": "data"}
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What one encoder has in a store.
-
-    Args:
-        encoder: Its fingerprint.
-        pictures: Pictures of which it embedded views.
-        texts: Texts that it embedded.
-        bytes: Room that these take.
-    """
-
-    encoder: str
-    pictures: int
-    texts: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Info:
-    """What a store holds.
-
-    Args:
-        folder: Where it is.
-        bytes: Room that its contents take.
-        max_bytes: Its limit; 0 where it has none.
-        pictures: Pictures of which views are kept.
-        views: Embeddings of whole pictures and of crops.
-        texts: Embeddings of texts.
-        encoders: Who made them.
-    """
-
-    folder: Path
-    bytes: int
-    max_bytes: int
-    pictures: int
-    views: int
-    texts: int
-    encoders: tuple[Share, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What :meth:`Store.verify` found.
-
-    Args:
-        checked: Rows read.
-        problems: What is wrong, a line each; none in a sound store.
-    """
-
-    checked: int
-    problems: tuple[str, ...]
+LEAST_LIMIT = 1_000_000
+"""Bytes below which a limit is refused: a store without a picture takes a fifth of it already."""
 
 
 class Store:
@@ -100,11 +50,11 @@ class Store:
 
     Args:
         folder: Where it is; made if need be.
-        max_bytes: Beyond this size, what was not used for longest is dropped; 0 lifts the limit.
-            The store remembers it; None leaves it as it is.
+        max_bytes: Beyond this size, what was not used for longest is dropped; at least a megabyte,
+            or 0 for no limit. The store remembers it; None leaves it as it is.
 
     Raises:
-        StoreError: If the folder cannot be a store.
+        StoreError: If the folder cannot be a store, or the limit is too small for one.
 
     Example:
         >>> import tempfile
@@ -121,8 +71,15 @@ class Store:
             raise StoreError(
                 f"expected max_bytes as a whole number of bytes, 0 for no limit; got {max_bytes!r}."
             )
+        if max_bytes is not None and 0 < max_bytes < LEAST_LIMIT:
+            raise StoreError(
+                f"expected a limit of at least {LEAST_LIMIT} bytes, or 0 for none; got "
+                f"{max_bytes}, which would keep nothing."
+            )
         self._folder = Path(folder)
-        self._uses: dict[str, set[int]] = {table: set() for table in _TABLES}
+        self._too_small = False  # whether dropping left no picture
+        self._warned = False
+        self._uses: dict[str, set[int]] = {table: set() for table in _upkeep.TABLES}
         self._database = Database(self._folder)
         if max_bytes is not None:
             self._database.change(lambda rows: self._set_limit(rows, max_bytes))
@@ -213,6 +170,14 @@ class Store:
             self._keep_limit(rows)
 
         self._database.change(work)
+        if self._too_small and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"the store {self._folder} has a limit of {_upkeep.limit(self._database)} bytes, "
+                f"which does not hold one picture of {len(places)} views; nothing of it is kept. "
+                "Raise the limit (max_bytes, --store-size).",
+                stacklevel=2,
+            )
 
     def get_texts(self, encoder: str, texts: Iterable[str]) -> dict[str, Embeddings]:
         """Find embeddings of texts.
@@ -270,30 +235,12 @@ class Store:
 
         Returns:
             Numbers, and who made what.
+
+        Raises:
+            StoreError: If the store cannot be read.
         """
-        totals = self._database.read(
-            "SELECT (SELECT COUNT(DISTINCT content) FROM views), "
-            "(SELECT COALESCE(SUM(LENGTH(places)) / 2, 0) FROM views), "
-            "(SELECT COUNT(*) FROM texts)"
-        )
-        shares = self._database.read(
-            "SELECT fingerprint, "
-            "(SELECT COUNT(DISTINCT content) FROM views WHERE encoder = e.id), "
-            "(SELECT COUNT(*) FROM texts WHERE encoder = e.id), "
-            "(SELECT COALESCE(SUM(LENGTH(data)), 0) FROM views WHERE encoder = e.id) + "
-            "(SELECT COALESCE(SUM(LENGTH(data)), 0) FROM texts WHERE encoder = e.id) "
-            "FROM encoders e ORDER BY fingerprint"
-        )
-        pictures, views, texts = totals[0] if totals else (0, 0, 0)
-        return Info(
-            folder=self._folder,
-            bytes=self._database.size(),
-            max_bytes=self._limit(),
-            pictures=pictures,
-            views=views,
-            texts=texts,
-            encoders=tuple(Share(*share) for share in shares),
-        )
+        with self._database.strictly():
+            return _upkeep.describe(self._database, self._folder)
 
     def verify(self) -> Verdict:
         """Read everything and check it: the database's own structure, and each row's checksum.
@@ -301,13 +248,7 @@ class Store:
         Returns:
             What was found.
         """
-        lines = self._database.read("PRAGMA integrity_check")
-        problems = [str(line) for (line,) in lines if line != "ok"]
-        if not lines:
-            problems.append("the database cannot be read")
-        broken, checked = self._broken()
-        problems += [f"{table}, row {row}: its checksum does not fit" for table, row in broken]
-        return Verdict(checked, tuple(problems))
+        return _upkeep.verify(self._database)
 
     def prune(
         self,
@@ -315,8 +256,10 @@ class Store:
         max_bytes: int | None = None,
         unused_days: float | None = None,
         encoder: str | None = None,
-    ) -> int:
+    ) -> Pruned:
         """Drop what is broken and what is not wanted, and give the room back to the disk.
+
+        A file that is broken in itself is made anew from what can be read.
 
         Args:
             max_bytes: Drop what was not used for longest until this size is reached; the store's
@@ -325,37 +268,36 @@ class Store:
             encoder: Drop everything of the encoders whose fingerprint begins with this.
 
         Returns:
-            Rows dropped.
+            What was done.
+
+        Raises:
+            StoreError: If the store can be neither read nor mended.
         """
-        before = self._rows()
-        broken, _ = self._broken()
+        with self._database.strictly():
+            rebuilt = not _upkeep.is_whole(self._database)
+            if rebuilt:
+                self._database.rebuild()
+            before = _upkeep.count(self._database)
+            broken, _ = _upkeep.broken_rows(self._database)
 
-        def work(rows: sqlite3.Connection) -> None:
-            self._write_uses(rows)
-            for table, row in broken:
-                rows.execute(f"DELETE FROM {table} WHERE id = ?", (row,))  # noqa: S608
-            for table in _TABLES:
+            def work(rows: sqlite3.Connection) -> None:
+                self._write_uses(rows)
+                for table, row in broken:
+                    rows.execute(f"DELETE FROM {table} WHERE id = ?", (row,))  # noqa: S608
                 if unused_days is not None:
-                    limit = _now() - int(unused_days * 86400)
-                    rows.execute(f"DELETE FROM {table} WHERE used < ?", (limit,))  # noqa: S608
+                    _upkeep.drop_unused(rows, _now() - int(unused_days * 86400))
                 if encoder is not None:
-                    rows.execute(
-                        f"DELETE FROM {table} WHERE encoder IN "  # noqa: S608
-                        "(SELECT id FROM encoders WHERE SUBSTR(fingerprint, 1, ?) = ?)",
-                        (len(encoder), encoder),
-                    )
-            wanted = (self._limit() or None) if max_bytes is None else max_bytes
-            if wanted is not None:
-                self._drop_oldest(rows, wanted)
-            rows.execute("DELETE FROM files WHERE content NOT IN (SELECT content FROM views)")
-            rows.execute(
-                "DELETE FROM encoders WHERE id NOT IN (SELECT encoder FROM views) "
-                "AND id NOT IN (SELECT encoder FROM texts)"
-            )
+                    _upkeep.drop_encoder(rows, encoder)
+                limit = _upkeep.limit(self._database) or None
+                wanted = limit if max_bytes is None else max_bytes
+                if wanted is not None:
+                    _upkeep.drop_oldest(self._database, rows, wanted)
+                _upkeep.drop_orphans(rows)
 
-        self._database.change(work)
-        self._database.shrink()
-        return before - self._rows()
+            self._database.change(work)
+            self._database.shrink()
+            kept = _upkeep.count(self._database)
+        return Pruned(before - kept, kept, rebuilt)
 
     def flush(self) -> None:
         """Write down which rows were used lately, which is done with other changes otherwise."""
@@ -417,51 +359,15 @@ class Store:
             ),
         )
 
-    def _broken(self) -> tuple[list[tuple[str, int]], int]:
-        """Rows whose checksum does not fit, and how many were read."""
-        broken, checked = [], 0
-        for table, columns in _TABLES.items():
-            query = (
-                f"SELECT id, checksum, {columns} FROM {table} WHERE id > ? ORDER BY id LIMIT 100"  # noqa: S608
-            )
-            last = -1
-            while found := self._database.read(query, last):
-                checked += len(found)
-                last = found[-1][0]
-                broken += [(table, row[0]) for row in found if checksum(*row[2:]) != row[1]]
-        return broken, checked
-
-    def _rows(self) -> int:
-        return sum(
-            count
-            for table in _TABLES
-            for (count,) in self._database.read(f"SELECT COUNT(*) FROM {table}")  # noqa: S608
-        )
-
-    def _limit(self) -> int:
-        rows = self._database.read("SELECT value FROM settings WHERE name = 'max_bytes'")
-        return int(rows[0][0]) if rows else 0
-
     def _set_limit(self, rows: sqlite3.Connection, max_bytes: int) -> None:
         rows.execute("INSERT OR REPLACE INTO settings VALUES ('max_bytes', ?)", (max_bytes,))
         self._keep_limit(rows)
 
     def _keep_limit(self, rows: sqlite3.Connection) -> None:
-        limit = self._limit()
+        limit = _upkeep.limit(self._database)
         if limit and self._database.size() > limit:
-            self._drop_oldest(rows, int(_SHARE_KEPT * limit))
-
-    def _drop_oldest(self, rows: sqlite3.Connection, size: int) -> None:
-        """Drop what was not used for longest, pictures before texts, down to a size."""
-        excess = self._database.size() - size
-        for table in _TABLES:
-            oldest = rows.execute(f"SELECT id, LENGTH(data) FROM {table} ORDER BY used, id")  # noqa: S608
-            dropped = list(_until(oldest, excess))
-            excess -= sum(length for _, length in dropped)
-            rows.executemany(
-                f"DELETE FROM {table} WHERE id = ?",  # noqa: S608
-                [(row,) for row, _ in dropped],
-            )
+            _upkeep.drop_oldest(self._database, rows, int(_SHARE_KEPT * limit))
+            self._too_small = rows.execute("SELECT 1 FROM views LIMIT 1").fetchone() is None
 
     def _note_use(self, table: str, row: int, used: int) -> None:
         """Remember that a row was used; it is written with the next change."""
@@ -483,15 +389,6 @@ def _encoder_number(rows: sqlite3.Connection, fingerprint: str) -> int:
     rows.execute("INSERT OR IGNORE INTO encoders (fingerprint) VALUES (?)", (fingerprint,))
     query = "SELECT id FROM encoders WHERE fingerprint = ?"
     return int(rows.execute(query, (fingerprint,)).fetchone()[0])
-
-
-def _until(rows: Iterator[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
-    """Take rows of (id, size) until their sizes reach a total."""
-    for row in rows:
-        if total <= 0:
-            return
-        total -= row[1]
-        yield row
 
 
 def _now() -> int:

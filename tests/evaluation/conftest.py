@@ -29,10 +29,13 @@ def encoders(make_encoder, monkeypatch):
     """Registers ``fake:<anything>``; gives the encoders that were loaded."""
     loaded = []
 
-    def load(rest: str, dtype: str | None = None):
+    def load(
+        rest: str, dtype: str | None = None, device: str | None = None, engine: str | None = None
+    ):
         encoder = make_encoder()
         revision = "1" if dtype is None else f"1-{dtype}"
         encoder.card = dataclasses.replace(encoder.card, name=f"fake:{rest}", revision=revision)
+        encoder.options = (dtype, device, engine)
         loaded.append(encoder)
         return encoder
 

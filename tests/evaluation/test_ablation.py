@@ -136,7 +136,7 @@ def test_images_that_cannot_be_read_are_told(photos, encoders, tmp_path):
     assert {row["failed"] for row in result["factors"]["count"]["variants"]} == {1}
     assert {row["images"] for row in result["factors"]["count"]["variants"]} == {11}
     page = (tmp_path / "out" / "report.md").read_text()
-    assert "12 images of 3 classes, of which 1 could not be read and are left out" in page
+    assert "12 images of 3 classes, of which 1 could not be read: left out" in page
 
 
 def test_what_a_factor_sets_itself_is_said_to_have_no_effect(photos, encoders, tmp_path):
@@ -208,6 +208,11 @@ def test_ticks_cover_what_they_should(low, high):
     assert found[-1] >= high - 1e-9
     steps = {round(b - a, 9) for a, b in itertools.pairwise(found)}
     assert len(steps) == 1
+
+
+def test_an_axis_of_one_value_stays_among_shares():
+    assert ticks(100, 100)[-1] == 100
+    assert ticks(0, 0)[0] == 0
 
 
 def test_plots_escape_and_stay_inside():

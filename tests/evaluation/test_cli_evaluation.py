@@ -76,7 +76,7 @@ def test_mistakes_end_in_one_line(photos, tmp_path, capsys):
 def test_broken_photos_end_in_exit_code_one(photos, tmp_path, capsys):
     (photos / "cat" / "b.jpg").write_bytes(b"broken")
     assert run("evaluate", photos, "--method", "clip", "--out", tmp_path / "out") == 1
-    assert "1 images could not be read" in capsys.readouterr().err
+    assert "1 image could not be read; predictions.csv says which" in capsys.readouterr().err
 
 
 def test_ablate_and_cost(photos, tmp_path, capsys):
@@ -88,6 +88,44 @@ def test_ablate_and_cost(photos, tmp_path, capsys):
     assert [row["method"] for row in rows] == ["clip", "wca"]
     for row in rows:  # a process with the built-in model, and not with this one's tests
         assert row["process_bytes"] is None or 50e6 < row["process_bytes"] < 2e9
+
+
+def test_options_of_encoders_reach_them(photos, encoders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    texts = {"cat": ["a cat with fur", "a cat"], "coffee": ["a cup", "hot coffee in a cup"]}
+    Path("texts.json").write_text(json.dumps(texts))
+    few = ("--method", "wca", "--crops", 2)
+    for words in (
+        ("evaluate", photos, *few, "--out", "evaluation"),
+        ("ablate", photos, *few, "--factor", "count=1,2", "--out", "ablation"),
+        ("cost", photos, *few, "--images", 1),
+        ("lint", "texts.json", "--fail-on", "error"),
+        ("refine", "texts.json", "--out", "fewer.json"),
+    ):
+        for engine in ("--engine", "--runtime"):
+            more = ("--model", "fake:x", "--dtype", "int8", "--device", "here", engine, "y")
+            encoders.clear()
+            assert run(*words, *more) == 0, words
+            assert {encoder.options for encoder in encoders} == {("int8", "here", "y")}, words
+
+
+def test_layouts_of_crops(photos, encoders, tmp_path, capsys):
+    laid = ("--model", "fake:x", "--kind", "nested", "--side", 0.3, 0.4, "--crops", 4)
+    out = tmp_path / "out"
+    assert run("evaluate", photos, "--method", "wca", *laid, "--out", out) == 0
+    wca = json.loads((out / "receipt.json").read_text())["methods"]["wca"]
+    assert (wca["crops"]["kind"], wca["crops"]["side"]) == ("nested", [0.3, 0.4])
+    assert run("ablate", photos, *laid, "--factor", "count=1,2", "--out", out / "ablation") == 0
+    held = json.loads((out / "ablation" / "count" / "receipt.json").read_text())["methods"]
+    assert {(way["crops"]["kind"], *way["crops"]["side"]) for way in held.values()} == {
+        ("nested", 0.3, 0.4)
+    }
+    capsys.readouterr()
+    assert run("ablate", photos, *laid, "--factor", "kind=even,grid", "--out", out / "kinds") == 0
+    assert "without effect: --kind" in capsys.readouterr().err
+    assert run("cost", photos, "--method", "wca", *laid, "--images", 1) == 0
+    assert run("cost", photos, "--method", "clip", *laid, "--images", 1) == 0
+    assert "without effect: --kind: none of the methods cuts crops" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["evaluate", "ablate", "cost"])

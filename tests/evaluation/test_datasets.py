@@ -516,6 +516,36 @@ def test_files_of_names(tmp_path):
             read_names(tmp_path / name)
 
 
+def test_a_file_of_descriptions_names_classes_as_it_writes_them(tmp_path):
+    for name in ("black_swan", "st_bernard"):
+        photo(tmp_path / "set" / name / "1.png")
+    texts = {"$provenance": {"by": "hand"}, "St. Bernard": ["big"], "Black-Swan": [], "owl": ["o"]}
+    file = tmp_path / "texts.json"
+    file.write_text(json.dumps(texts))
+    named = load_dataset(tmp_path / "set", names=file)  # whatever the order, and more than needed
+    assert named.class_names == ("Black-Swan", "St. Bernard")
+    (tmp_path / "set" / "empty").mkdir()
+    assert load_dataset(tmp_path / "set", names=file).class_names == named.class_names
+    photo(tmp_path / "set" / "hen" / "1.png")
+    with pytest.raises(EvaluationError, match=r"none like 'hen' \(1 in all\)\. A \.csv file"):
+        load_dataset(tmp_path / "set", names=file)
+    for wrong in ({"a b": [], "A_B": []}, {"a": 1, "b": ["x"]}):
+        file.write_text(json.dumps(wrong))
+        with pytest.raises(EvaluationError, match=r"texts\.json: expected class names"):
+            read_names(file)
+
+
+def test_shards_match_descriptions_with_their_own_names(tmp_path):
+    file = tmp_path / "texts.json"
+    file.write_text(json.dumps({"Owl": ["o"], "Hen": ["h"]}))
+    pair = [{"png": encoded("red"), "cls": b"0"}, {"png": encoded("blue"), "cls": b"1"}]
+    shard(tmp_path / "0.tar", pair)
+    with pytest.raises(EvaluationError, match=r"no classnames\.txt"):
+        load_dataset(tmp_path, names=file)
+    write(tmp_path / "classnames.txt", "hen", "owl")
+    assert load_dataset(tmp_path, names=file).class_names == ("Hen", "Owl")
+
+
 def test_names_must_fit_the_classes(tmp_path):
     photo(tmp_path / "set" / "a" / "1.png")
     photo(tmp_path / "set" / "b" / "1.png")

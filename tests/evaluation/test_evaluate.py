@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import signal
@@ -17,7 +18,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from crossalign import METHODS, Adaptive, Classifier, CropSpec, EvaluationError
+from crossalign import METHODS, Adaptive, Classifier, CropError, CropSpec, EvaluationError
 from crossalign.evaluation import Request, check, compare, evaluate
 from crossalign.evaluation import run as run_module
 from crossalign.evaluation.journal import Journal
@@ -126,7 +127,7 @@ def test_adaptive_crops_are_counted_image_by_image(photos, encoders, tmp_path):
     assert (clip["crops"], clip["crops_taken"]) == (0, 0)
     rows = [row for row in rows_of(tmp_path / "out") if row["method"] == "wca"]
     taken = [int(row["crops"]) for row in rows]
-    assert wca["crops"] == Adaptive().maximum
+    assert wca["crops"] == METHODS["wca"].crops.count
     assert wca["crops_taken"] == pytest.approx(np.mean(taken))
     assert min(taken) < 60
     page = (tmp_path / "out" / "report.md").read_text()
@@ -149,6 +150,62 @@ def test_adaptive_crops_are_counted_image_by_image(photos, encoders, tmp_path):
     assert "risk" in causes
     found = check(tmp_path / "out", changes={"crops": 60, "risk": None})
     assert "crops" in [difference.cause for difference in found]
+
+
+def test_adaptive_crops_are_at_most_the_method_s_own(photos, encoders, tmp_path):
+    few = dataclasses.replace(METHODS["wca"], name="few", crops=CropSpec(count=3))
+    asked = request(photos, methods=("bifta", few), crops="auto", risk=1e-9, runs=1)
+    bifta, own = evaluate(asked, tmp_path / "out")["results"]
+    assert (bifta["crops"], own["crops"]) == (METHODS["bifta"].crops.count, 3)
+    assert own["crops_taken"] == 3  # so small a risk takes all of them
+    receipt = json.loads((tmp_path / "out" / "receipt.json").read_text())
+    assert receipt["methods"]["bifta"]["crops"]["count"] == METHODS["bifta"].crops.count
+    classifier = Classifier(
+        ["blue wall", "green wall", "red wall"],
+        encoder=encoders[-1],
+        method="bifta",
+        crops=Adaptive.of(METHODS["bifta"].crops.count, 1e-9),
+    )
+    row = next(row for row in rows_of(tmp_path / "out") if row["image"] == "red_wall/1.png")
+    prediction = classifier(photos / "red_wall" / "1.png")
+    assert int(row["crops"]) == prediction.crops
+    assert float(row["score"]) == pytest.approx(prediction.score, abs=1e-5)
+
+
+def test_crops_are_laid_out_as_asked(photos, encoders, tmp_path):
+    asked = request(photos, methods=("clip", "wca", "bifta"), kind="even", side=(0.2, 0.4), runs=1)
+    content = evaluate(asked, tmp_path / "out")
+    receipt = json.loads((tmp_path / "out" / "receipt.json").read_text())
+    for name in ("wca", "bifta"):
+        spec = receipt["methods"][name]["crops"]
+        assert (spec["kind"], spec["side"], spec["count"]) == ("even", [0.2, 0.4], 5)
+    made = dict(content["made"])
+    assert (
+        made["method wca"] == "crops 5, not 60; side 0.2 to 0.4, not 0.5 to 0.9; crops even, "
+        "not random"
+    )
+    row = next(
+        row
+        for row in rows_of(tmp_path / "out")
+        if (row["method"], row["image"]) == ("wca", "blue_wall/2.png")
+    )
+    classifier = Classifier(
+        ["blue wall", "green wall", "red wall"],
+        encoder=encoders[-1],
+        crops=CropSpec(count=5, side=(0.2, 0.4), kind="even"),
+    )
+    prediction = classifier(photos / "blue_wall" / "2.png")
+    assert float(row["score"]) == pytest.approx(prediction.score, abs=1e-5)
+    with pytest.raises(CropError, match="unknown kind of crops 'odd'"):
+        evaluate(request(photos, kind="odd"), tmp_path / "odd")
+
+
+def test_a_grid_has_no_chance_in_it(photos, encoders, tmp_path):
+    notes: list[str] = []
+    asked = request(photos, methods=("wca",), kind="grid", runs=3)
+    (entry,) = evaluate(asked, tmp_path / "out", on_note=notes.append)["results"]
+    assert entry["top1"]["runs"] == 1
+    assert notes == ["without effect: --runs: none of the methods has chance in it"]
 
 
 def test_methods_share_embeddings_through_the_store(photos, encoders, tmp_path):

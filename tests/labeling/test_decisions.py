@@ -9,7 +9,8 @@ from crossalign import Classifier, load_encoder
 from crossalign.calibration import calibrate
 from crossalign.errors import CalibrationError, LabelingError
 from crossalign.labeling import BACKGROUND, NONE_OF_THESE, UNDECIDED, Decisions
-from crossalign.labeling.decisions import load_background, scoring_settings
+from crossalign.labeling.decisions import NO_LABEL, OUTCOMES, load_background, scoring_settings
+from crossalign.labeling.scored import Scored
 from crossalign.predictions import Evidence, Prediction
 
 
@@ -72,6 +73,34 @@ def test_decisions(options, scores, beside, expected):
     assert row.runner_up in "abc"
 
 
+@pytest.mark.parametrize(
+    ("options", "scores", "beside", "expected"),
+    [
+        ({}, (0.1, 0.4), (), [("b", 0.3)]),
+        ({}, (0.4,), (), [("a", 0.4)]),
+        ({"threshold": 0.7}, (0.1, 0.7), (), [("b", 0.6)]),
+        ({"threshold": 0.9}, (0.1, 0.7), (), [(UNDECIDED, 0.2)]),
+        ({"none_of_these": True}, (0.1, 0.4), (0.2, 0.5), [(NONE_OF_THESE, 0.1)]),
+        ({"none_of_these": True, "threshold": 0.7}, (0.1, 0.4), (0.5,), [(NONE_OF_THESE, 0.3)]),
+        ({"none_of_these": True, "threshold": 0.45}, (0.1, 0.4), (0.5,), [(NONE_OF_THESE, 0.1)]),
+        ({"multi_label": True, "threshold": 0.1}, (0.3, 0.1, 0.4), (),
+         [("c", 0.3), ("a", 0.2), ("b", 0.0)]),
+        ({"multi_label": True, "threshold": 0.7}, (0.3, 0.1, 0.4), (), [(NO_LABEL, 0.3)]),
+    ],
+)  # fmt: skip
+def test_how_far_an_image_was_from_another_decision(options, scores, beside, expected):
+    decisions = Decisions(background=BACKGROUND[: len(beside)], **options)
+    found = prediction(*scores, beside=beside)
+    decided = decisions.decide(Scored.of("x", found), found.classes)
+    assert [(one.name, pytest.approx(one.sure, abs=1e-6)) for one in decided.given] == expected
+    assert decided.row == decisions.row("x", found)
+
+
+def test_an_image_that_failed_was_given_nothing():
+    decided = Decisions().decide(Scored("x", error="broken"), ("a", "b"))
+    assert (decided.row.error, decided.row.decision, decided.given) == ("broken", None, ())
+
+
 def test_confidence_comes_from_a_calibration_alone(calibration):
     decisions = Decisions(calibration=calibration)
     scores = (0.1, 0.4, 0.3)
@@ -94,8 +123,20 @@ def test_contradictions(calibration):
         Decisions(multi_label=True, threshold=0.5, calibration=calibration)
     with pytest.raises(LabelingError, match="top as 0 or more"):
         Decisions(top=-1)
-    with pytest.raises(LabelingError, match="cannot be called 'undecided'"):
-        Decisions().background_for(["undecided"])
+    for name in OUTCOMES:
+        with pytest.raises(LabelingError, match=f"cannot be called '{name}'"):
+            Decisions().background_for([name])
+
+
+@pytest.mark.parametrize("threshold", [float("nan"), float("inf"), -float("inf"), 5, 1.01, -1.5])
+def test_thresholds_that_nothing_reaches_or_everything(threshold, calibration):
+    with pytest.raises(LabelingError, match=r"a threshold on the score, from -1 to 1; got"):
+        Decisions(threshold=threshold)
+    with pytest.raises(LabelingError, match=r"a threshold on the confidence, from 0 to 1; got"):
+        Decisions(threshold=threshold, calibration=calibration)
+    Decisions(threshold=-0.1)
+    with pytest.raises(LabelingError, match="on the confidence"):
+        Decisions(threshold=-0.1, calibration=calibration)
 
 
 NAMED = ["pug", "flux capacitor", "keeshond"]  # the bank knows two of the three

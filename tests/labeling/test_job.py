@@ -10,6 +10,7 @@ import pathlib
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -17,14 +18,17 @@ import threading
 import time
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from PIL import Image
 from pyarrow import parquet
 
 from crossalign import Classifier
+from crossalign.calibration import calibrate
 from crossalign.errors import LabelingError
 from crossalign.labeling import COLUMNS, Decisions, JobFile, job_path, open_source, run_job
 from pictures import CUT, NOT_IMAGES
@@ -199,7 +203,6 @@ def test_a_crash_keeps_what_was_finished_and_goes_on_there(photos, make, make_en
     [
         ({"classes": ["red", "green"]}, "class list: 3 classes"),
         ({"classes": {"red": ["a red one"], "green": ["b"], "blue": ["c"]}}, "descriptions: "),
-        ({"decisions": Decisions(threshold=0.5)}, "threshold: None -> 0.5"),
         ({"decisions": Decisions(none_of_these=True)}, "none of these: no -> "),
         ({"draft": True}, "draft decoding: False -> True"),
     ],
@@ -221,6 +224,120 @@ def test_changed_settings_are_refused_by_name_and_nothing_is_lost(photos, make, 
     assert out.read_bytes() == before
     assert run_job(open_source(photos), out, make()).labelled == 0
     assert run_job(open_source(photos), out, changed, decisions, restart=True).labelled == 12
+
+
+def calibration():
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(200, 3)) * 0.1
+    labels = np.array([rng.choice(3, p=np.exp(r * 20) / np.exp(r * 20).sum()) for r in scores])
+    return calibrate(scores, labels, precision=0.8)
+
+
+DECISIONS = {
+    "plain": Decisions(),
+    "threshold": Decisions(threshold=0.4),
+    "top": Decisions(top=2),
+    "several": Decisions(multi_label=True, threshold=0.3),
+    "calibration": Decisions(calibration=calibration(), top=1),
+}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_other_decisions_are_made_from_the_scores_that_were_kept(
+    photos, make, make_encoder, ending
+):
+    (photos / "005x.png").write_bytes(b"<html>")
+    out = photos.parent / f"l.{ending}"
+    run_job(open_source(photos), out, make())
+    for name, decisions in [*DECISIONS.items(), ("plain", Decisions())]:
+        encoder, notes = make_encoder(), []
+        outcome = run_job(
+            *(open_source(photos), out, make(encoder=encoder), decisions),
+            on_note=notes.append,
+        )
+        assert (outcome.labelled, encoder.image_batches) == (0, [])
+        if name != "plain" or notes[1:]:
+            assert notes[0].startswith("12 images are decided about anew from their scores (")
+        fresh = photos.parent / f"{name}.{ending}"
+        run_job(open_source(photos), fresh, make(), decisions, restart=True)
+        assert out.read_bytes() == fresh.read_bytes(), name
+        with JobFile(job_path(out)) as job, JobFile(job_path(fresh)) as other:
+            tables = [list(one.query("SELECT * FROM given ORDER BY 1, 2")) for one in (job, other)]
+            assert tables[0] == tables[1]
+            assert job.settings() == other.settings()
+
+
+def test_a_threshold_may_change_with_none_of_these_and_in_the_middle(photos, make, make_encoder):
+    none = Decisions(none_of_these=True, background=("blue thing", "grey"))
+    strict = replace(none, threshold=0.5)
+    out, reference = photos.parent / "l.csv", photos.parent / "r.csv"
+    run_job(open_source(photos), reference, make(decisions=strict), strict)
+    failing = make_encoder(fail_on_call=4, failure=RuntimeError("the card fell out"))
+    with pytest.raises(RuntimeError, match="the card fell out"):
+        run_job(
+            *(open_source(photos), out, make(encoder=failing, decisions=none, batch_size=2), none)
+        )
+    notes = []
+    outcome = run_job(
+        *(open_source(photos), out, make(decisions=strict), strict), on_note=notes.append
+    )
+    assert notes[0].startswith("6 images are decided about anew from their scores (threshold: None")
+    assert outcome.labelled == 6
+    assert out.read_bytes() == reference.read_bytes()
+
+
+def test_a_kill_while_decisions_are_made_anew_mixes_nothing(photos, make, monkeypatch):
+    monkeypatch.setattr("crossalign.labeling.jobfile._MOST_AT_ONCE", 5)
+    out = photos.parent / "l.csv"
+    run_job(open_source(photos), out, make())
+    before, calls = out.read_bytes(), []
+    real = Decisions.decide
+
+    def dying(self, *arguments):
+        calls.append(arguments)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    monkeypatch.setattr(Decisions, "decide", dying)
+    with pytest.raises(KeyboardInterrupt):
+        run_job(open_source(photos), out, make(), Decisions(threshold=1.0))
+    assert out.read_bytes() == before
+    notes = []
+    run_job(open_source(photos), out, make(), on_note=notes.append)
+    assert notes[0].startswith("12 images are decided about anew")
+    assert out.read_bytes() == before
+
+
+def test_a_job_file_of_an_earlier_version_is_told_and_replaced_when_asked(photos, make):
+    out = photos.parent / "l.csv"
+    with sqlite3.connect(job_path(out)) as old:
+        old.execute("CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID")
+        old.execute("CREATE TABLE items (number INTEGER PRIMARY KEY, id BLOB, decision TEXT)")
+        old.execute("CREATE INDEX items_by_state ON items (decision)")
+        old.execute(f"PRAGMA application_id = {0x58414C4A}")
+        old.execute("PRAGMA user_version = 1")
+    old.close()
+    with pytest.raises(LabelingError, match=r"earlier version .* hold no scores\. Add --restart"):
+        run_job(open_source(photos), out, make())
+    assert run_job(open_source(photos), out, make(), restart=True).labelled == 12
+    assert run_job(open_source(photos), out, make()).labelled == 0
+
+
+def test_a_restart_spares_files_of_others_and_of_later_versions(photos, make):
+    out = photos.parent / "l.csv"
+    for program, version in ((1, 1), (0x58414C4A, 99)):
+        with sqlite3.connect(job_path(out)) as other:
+            other.execute("CREATE TABLE mine (a)")
+            other.execute(f"PRAGMA application_id = {program}")
+            other.execute(f"PRAGMA user_version = {version}")
+        other.close()
+        with pytest.raises(LabelingError, match="is something else"):
+            run_job(open_source(photos), out, make(), restart=True)
+        with sqlite3.connect(job_path(out)) as other:
+            assert list(other.execute("SELECT * FROM mine")) == []
+        other.close()
+        job_path(out).unlink()
 
 
 def test_errors_are_tried_again_when_asked(photos, make, picture):
@@ -281,8 +398,6 @@ def test_a_job_file_that_is_none(photos, make):
     with pytest.raises(LabelingError, match="cannot be used as a job file"):
         run_job(open_source(photos), out, make())
     job_path(out).unlink()
-    import sqlite3
-
     with sqlite3.connect(job_path(out)) as other:
         other.execute("CREATE TABLE mine (a)")
     other.close()

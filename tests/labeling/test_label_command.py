@@ -176,6 +176,24 @@ def test_a_calibration_of_named_classes_goes_with_none_of_these(run, folder):
     assert "photo of nothing" not in err, "the background is nobody's class"
 
 
+def test_calibrate_counts_what_a_background_would_take_away(run, folder):
+    Path("else.txt").write_text("a blue picture\nthe red of a rose\n")
+    words = [*WORDS[:4], *WORDS[-4:], "--none-of-these", "--background", "else.txt"]
+    # The third class is one that the list does not have: ten photos of it are called green here.
+    rows = "".join(f"photos/{c}/{n}.png,{'green' if c == 'blue' else c}\n"
+                   for n in range(30) for c in [CLASSES[n % 3]])  # fmt: skip
+    Path("known.csv").write_text(f"path,label\n{rows}")
+    code, out, err = run("calibrate", "known.csv", "--out", "c.json", *words)
+    assert code == 0, err
+    assert "10 of 30 photos fit the background better than every class" in out
+    assert "note: 'the red of a rose' is no background here" in err
+    code, _, err = run("calibrate", "known.csv", "--out", "d.json", *WORDS[:4], *WORDS[-4:])
+    assert Path("c.json").read_bytes() == Path("d.json").read_bytes(), "it takes no part in it"
+    code, _, err = run("calibrate", "photos", "--out", "c.json", *WORDS, "--background", "else.txt")
+    assert code == 2
+    assert "goes with --none-of-these" in " ".join(err.replace("│", " ").split())
+
+
 def test_background_texts_may_be_given(run, folder):
     Path("else.txt").write_text("blue\nthe red of a rose\n")
     words = [*WORDS[:4], *WORDS[-4:], "--none-of-these", "--background", "else.txt"]

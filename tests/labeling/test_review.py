@@ -70,9 +70,9 @@ def test_a_review_says_what_to_look_at(finished, photos):
 
 
 def test_with_several_labels_each_is_counted(finished):
-    with finished(Decisions(multi_label=True, threshold=-2.0)) as job:
+    with finished(Decisions(multi_label=True, threshold=-1.0)) as job:
         assert review(job).counts == (("blue", 32), ("green", 32), ("red", 32))
-    with finished(Decisions(threshold=2.0), restart=True) as job:
+    with finished(Decisions(threshold=1.0), restart=True) as job:
         assert review(job).counts == (("undecided", 32),)
 
 
@@ -122,13 +122,28 @@ class Page(html.parser.HTMLParser):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.tags, self.text = [], ""
+        self.cells: list[str] = []  # of tables
+        self.cards: list[str] = []  # the words under pictures
+        self._into: list[str] | None = None
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attributes):
         self.tags.append((tag, dict(attributes)))
+        kinds = {"td": self.cells, "figcaption": self.cards}
+        if tag in kinds:
+            self._into = kinds[tag]
+            self._into.append("")
+        elif tag == "br" and self._into is not None:
+            self._into[-1] += "\n"
+
+    def handle_endtag(self, tag):
+        if tag in ("td", "figcaption"):
+            self._into = None
 
     def handle_data(self, data):
         self.text += data
+        if self._into is not None:
+            self._into[-1] += data
 
     def of(self, tag: str, name: str) -> list[str]:
         return [values[name] for tag_, values in self.tags if tag_ == tag and name in values]
@@ -165,6 +180,80 @@ def test_contact_sheets_show_the_doubtful_first_and_escape_everything(finished, 
     with finished() as job:
         write_sheets(folder, job, open_source(photos), title="again", page=4, most=10)
     assert sorted(p.name for p in folder.rglob("*")) == before
+
+
+def cards_of(page: Page) -> list[list[str]]:
+    """The lines of each card."""
+    return [card.split("\n") for card in page.cards]
+
+
+@pytest.mark.parametrize("restrict", [False, True])
+def test_with_several_labels_an_image_is_on_the_page_of_each(finished, photos, tmp_path, restrict):
+    """Counts, pages and summary all go by the pairs of image and label."""
+    scores = sorted(row.score for row in rows_of(finished()))
+    threshold = scores[10] + 1e-6 if restrict else -1.0
+    with finished(Decisions(multi_label=True, threshold=threshold)) as job:
+        found = review(job, count=200)
+        rows = {row.path: row for row in job.rows() if row.error is None}
+        index = write_sheets(tmp_path / "r", job, open_source(photos), title="t", page=1000)
+    expected = {}
+    for path, row in rows.items():
+        for name in row.decision or ["no label"]:
+            expected.setdefault(name, []).append(Path(path).name)
+    assert ("no label" in expected) == restrict
+    assert dict(found.counts) == {name: len(paths) for name, paths in expected.items()}
+    assert (found.several, found.sure) == (True, "distance to the threshold")
+    assert len(found.least_sure) == sum(len(row.decision) for row in rows.values())
+    assert {one.label for one in found.least_sure} <= set(CLASSES)
+    page = Page(index)
+    assert "An image counts once for each label" in page.text
+    counts, links = page.cells[: 3 * len(expected)], page.of("a", "href")[: len(expected)]
+    table = dict(zip(counts[::3], map(int, counts[1::3]), strict=True))
+    assert table == dict(found.counts)
+    for name, link in zip(table, links, strict=True):
+        label = Page(index.parent / link)
+        assert len(label.cards) == len(expected[name])
+        assert sorted(card[-1] for card in cards_of(label)) == sorted(expected[name])
+        assert {card[0].split(" · ")[0] for card in cards_of(label)} == {name}
+
+
+def test_outcomes_are_told_as_such_and_kept_out_of_the_least_sure(finished, photos, tmp_path):
+    scores = sorted(row.score for row in rows_of(finished()))
+    decisions = Decisions(threshold=scores[20] - 1e-6)  # twenty stay below
+    with finished(decisions) as job:
+        found = review(job, count=200)
+        rows = [row for row in job.rows() if row.error is None]
+        index = write_sheets(tmp_path / "r", job, open_source(photos), title="t", page=1000)
+    below = [row for row in rows if row.decision == "undecided"]
+    assert len(below) == 20
+    assert found.counts[-1] == ("undecided", 20), "after the classes"
+    assert not {one.path for one in found.least_sure} & {row.path for row in below}
+    assert not {one.path for one in found.unusual} & {row.path for row in below}
+    (link,) = [
+        link
+        for name, link in zip(Page(index).cells[::3], Page(index).of("a", "href"), strict=False)
+        if name == "undecided"
+    ]
+    page = Page(index.parent / link)
+    assert "those nearest to a class come first" in page.text
+    nearest = sorted(below, key=lambda row: -row.score)
+    for card, row in zip(cards_of(page), nearest, strict=True):
+        away = decisions.threshold - row.score
+        assert card[:2] == ["undecided", f"nearest class {row.label}"]
+        assert card[2] == f"score {row.score:.3f}, {away:.3f} too low"
+
+
+def rows_of(job: JobFile):
+    with job:
+        return [row for row in job.rows() if row.error is None]
+
+
+def test_lists_that_were_cut_say_so(finished):
+    with finished() as job:
+        whole, cut = review(job, count=50), review(job, count=1)
+        assert whole.duplicate_groups > 1
+        assert whole.groups_in_words == f"{whole.duplicate_groups} groups"
+        assert cut.groups_in_words == f"{whole.duplicate_groups} groups, of which the 1 largest"
 
 
 def test_a_report_never_lands_in_its_source(finished, photos):
@@ -247,7 +336,7 @@ def test_archives_can_be_copied_into_class_folders_and_not_linked(finished, pict
 
 @pytest.mark.parametrize("several", [False, True])
 def test_label_formats(finished, photos, tmp_path, several):
-    decisions = Decisions(multi_label=True, threshold=-2.0) if several else Decisions()
+    decisions = Decisions(multi_label=True, threshold=-1.0) if several else Decisions()
     with finished(decisions) as job:
         rows = [row for row in job.rows() if row.error is None]
         for kind, name in (("coco", "c.json"), ("label-studio", "l.json"), ("fiftyone", "f")):
@@ -281,7 +370,7 @@ def test_label_formats(finished, photos, tmp_path, several):
 
 
 def test_undecided_images_are_exported_without_a_label(finished, photos, tmp_path):
-    with finished(Decisions(threshold=2.0)) as job:
+    with finished(Decisions(threshold=1.0)) as job:
         export("coco", tmp_path / "c.json", the_job(job, photos))
         export("copy", tmp_path / "sorted", the_job(job, photos))
     assert json.loads((tmp_path / "c.json").read_text())["annotations"] == []

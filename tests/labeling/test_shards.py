@@ -8,10 +8,10 @@ import pytest
 
 from crossalign import Classifier
 from crossalign.errors import LabelingError
-from crossalign.labeling import Decisions, open_source
-from crossalign.labeling.job import label_entries
+from crossalign.labeling import open_source
+from crossalign.labeling.job import score_entries
 from crossalign.labeling.ray_engine import fit_pool
-from crossalign.labeling.shards import MOST_ATTEMPTS, Shard, label_shard, read_results, write_shards
+from crossalign.labeling.shards import MOST_ATTEMPTS, Shard, read_results, score_shard, write_shards
 
 
 class Killed(BaseException):
@@ -41,7 +41,7 @@ def shards_of(source, tmp_path, size=100):
 
 @pytest.mark.parametrize("files", [True, False])
 def test_shards_give_what_the_local_engine_gives(photos, classifier, tmp_path, files):
-    expected = list(label_entries(photos.entries(), classifier, Decisions()))
+    expected = list(score_entries(photos.entries(), classifier))
     folder = tmp_path / "shards"
     folder.mkdir()
     if not files:
@@ -50,39 +50,37 @@ def test_shards_give_what_the_local_engine_gives(photos, classifier, tmp_path, f
         with tarfile.open("photos.tar", "w") as archive:
             archive.add("photos")
         photos = open_source("photos.tar")
-        expected = list(label_entries(photos.entries(), classifier, Decisions()))
+        expected = list(score_entries(photos.entries(), classifier))
     shards = list(write_shards(folder, photos.entries(), 3, files=files))
     assert [shard.name for shard in shards] == ["000000", "000001", "000002"]
     found = []
     for shard in shards:
-        assert label_shard(shard, classifier, Decisions()) is None
+        assert score_shard(shard, classifier) is None
         assert shard.marker.read_text().strip() in "23"
         found += read_results(shard)
     assert found == expected
-    assert sum(result.row.error is not None for result in found) == 1
+    assert sum(result.scored.error is not None for result in found) == 1
 
 
 def test_a_shard_that_is_done_is_not_done_again(photos, classifier, tmp_path):
     (shard,) = shards_of(photos, tmp_path)
-    label_shard(shard, classifier, Decisions())
+    score_shard(shard, classifier)
     calls = len(classifier.encoder.image_batches)
-    assert label_shard(shard, classifier, Decisions()) is None
+    assert score_shard(shard, classifier) is None
     assert len(classifier.encoder.image_batches) == calls
 
 
 @pytest.mark.parametrize("call", [1, 2, 4, 7])
 def test_a_worker_that_dies_once_costs_no_image(photos, classifier, make_encoder, tmp_path, call):
-    expected = list(label_entries(photos.entries(), classifier, Decisions()))
+    expected = list(score_entries(photos.entries(), classifier))
     (shard,) = shards_of(photos, tmp_path)
     for attempt in (1, 2):
         dying = make_encoder(fail_on_call=1 if attempt == 1 else call, failure=Killed())
         with pytest.raises(Killed):
-            label_shard(
-                shard, Classifier(classifier.classes, encoder=dying, method="clip"), Decisions()
-            )
+            score_shard(shard, Classifier(classifier.classes, encoder=dying, method="clip"))
         assert not shard.marker.exists()
     done = sum(classifier.encoder.image_batches)
-    assert label_shard(shard, classifier, Decisions()) is None
+    assert score_shard(shard, classifier) is None
     assert sum(classifier.encoder.image_batches) - done == 7 - (call - 1), "it goes on there"
     assert read_results(shard) == expected
 
@@ -90,7 +88,7 @@ def test_a_worker_that_dies_once_costs_no_image(photos, classifier, make_encoder
 def test_an_image_that_kills_workers_is_a_row_and_the_rest_is_labelled(
     photos, classifier, tmp_path
 ):
-    expected = {r.id: r for r in label_entries(photos.entries(), classifier, Decisions())}
+    expected = {r.id: r for r in score_entries(photos.entries(), classifier)}
     (shard,) = shards_of(photos, tmp_path)
     poison = ("2.png", "5.png")
     real = classifier.predict
@@ -106,29 +104,29 @@ def test_an_image_that_kills_workers_is_a_row_and_the_rest_is_labelled(
     while not shard.marker.exists():
         with contextlib.suppress(Killed):
             deaths += 1
-            assert label_shard(shard, classifier, Decisions()) is None
+            assert score_shard(shard, classifier) is None
             deaths -= 1
     assert deaths == 1 + 2 * len(poison)
     for result in read_results(shard):
         if result.id in poison:
-            assert "dies or fails" in result.row.error
-            assert result.row.error.startswith(result.row.path)
+            assert "dies or fails" in result.scored.error
+            assert result.scored.error.startswith(result.scored.path)
         else:
             assert result == expected[result.id]
 
 
 def test_a_torn_journal_is_read_as_far_as_it_goes(photos, classifier, tmp_path):
-    expected = list(label_entries(photos.entries(), classifier, Decisions()))
+    expected = list(score_entries(photos.entries(), classifier))
     (shard,) = shards_of(photos, tmp_path)
     shard.journal.write_text('{"attempt": 1}\n{"begun": 0}\n{"finis')
-    assert label_shard(shard, classifier, Decisions()) is None
+    assert score_shard(shard, classifier) is None
     assert read_results(shard) == expected
 
 
 def test_a_shard_that_never_ends_is_given_up(photos, classifier, tmp_path):
     (shard,) = shards_of(photos, tmp_path)
     shard.journal.write_text(f'{{"attempt": {MOST_ATTEMPTS}}}\n')
-    assert "never finished" in label_shard(shard, classifier, Decisions())
+    assert "never finished" in score_shard(shard, classifier)
     assert not Shard(shard.folder, shard.name).marker.exists()
 
 

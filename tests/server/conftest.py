@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from crossalign import load_encoder
 from crossalign.server.app import create_app
 from crossalign.server.run import make_server
 from crossalign.server.settings import Settings
@@ -87,3 +88,27 @@ def live() -> Iterator[Callable[..., Live]]:
             return started
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A real browser."""
+    from _browser import started
+
+    with started(tmp_path_factory.mktemp("browser")) as driver:
+        yield driver
+
+
+@pytest.fixture(scope="module")
+def page_service(live: Any) -> Any:
+    """The application with the built-in model, for the page."""
+    return live(load_encoder("builtin"), crops=12, max_crops=40, max_body_bytes=2_000_000)
+
+
+@pytest.fixture
+def page(browser: Any, page_service: Any) -> Iterator[Any]:
+    """The page, just opened."""
+    from _browser import opened
+
+    with opened(browser, page_service) as page:
+        yield page

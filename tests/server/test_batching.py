@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clients import wait_for
 from crossalign import EncoderError
 from crossalign.server.batching import BatchingEncoder
 
@@ -37,15 +38,6 @@ class Gated:
 
 def all_waiting(batches: BatchingEncoder, count: int) -> Callable[[], bool]:
     return lambda: len(batches._calls) == count
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(3000):
-        if condition():
-            return
-        pause.wait(0.01)
-    pytest.fail("it never came to that")
 
 
 @pytest.fixture

@@ -23,33 +23,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from clients import LIMIT, fetch, form_of, send, wait_for
+from clients import ask as ask_at
 from crossalign import Classifier
 from crossalign.demo import PHOTOS, photo_folder
 
 CLIENTS = 200
 ROUNDS = int(os.environ.get("CROSSALIGN_LOAD_ROUNDS", "3"))
 WORDS = {"red": ["red as a rose", "red"], "green": ["green leaves"], "blue": ["a blue sky", "sea"]}
-LIMIT = 60  # seconds that a client waits for an answer
-
-
-def form_of(image: bytes, **fields: Any) -> tuple[bytes, dict[str, str]]:
-    """A form by hand, so that a client costs next to nothing."""
-    parts = [
-        b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
-        % (name.encode(), str(value).encode())
-        for name, values in fields.items()
-        for value in (values if isinstance(values, list) else [values])
-    ]
-    head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
-    body = b"".join([*parts, head, image, b"\r\n--x--\r\n"])
-    return body, {"Content-Type": "multipart/form-data; boundary=x"}
-
-
-def post(connection: http.client.HTTPConnection, form: Any) -> tuple[int, Any, Any]:
-    body, headers = form
-    connection.request("POST", "/v1/classify", body, headers)
-    reply = connection.getresponse()
-    return reply.status, json.loads(reply.read()), reply.headers
 
 
 def same(got: dict[str, Any], expected: dict[str, float], tolerance: float = 1e-6) -> bool:
@@ -82,7 +63,8 @@ def test_two_hundred_clients_get_their_own_answers(
         for turn in range(ROUNDS):
             which = (number + 7 * turn) % len(pictures)
             while True:
-                status, got, headers = post(connection, forms[which])
+                connection.request("POST", "/v1/classify", *forms[which])
+                status, got, headers = fetch(connection)
                 if status != 429:
                     break
                 assert int(headers["Retry-After"]) >= 1
@@ -115,20 +97,18 @@ def test_a_client_that_goes_away_is_not_worked_for(
 
     server = live(Slow(), workers=1, queue=8)
     service = server.app.state.service
-    connections = [
-        http.client.HTTPConnection("127.0.0.1", server.port, timeout=LIMIT) for _ in range(4)
-    ]
-    for place, connection in enumerate(connections):
-        body, headers = form_of(photo_file(), classes=["red", "blue"], crops=1)
-        connection.request("POST", "/v1/classify", body, headers)
-        wait_for(lambda place=place: service._inside == place + 1)
+    connections = []
+    for place in range(4):
+        form = form_of(photo_file(), classes=["red", "blue"], crops=1)
+        connections.append(send(server.port, form))
+        wait_for(lambda place=place: len(service._jobs) == place + 1)
     for connection in connections[1:3]:
         connection.close()
     gate.set()
     for connection in (connections[0], connections[3]):
         assert connection.getresponse().status == 200
         connection.close()
-    wait_for(lambda: service._inside == 0)
+    wait_for(lambda: len(service._jobs) == 0)
     assert inner.image_batches == [2, 2]
 
 
@@ -162,14 +142,6 @@ def test_a_slow_body_and_a_large_head_are_turned_away(live: Any, make_encoder: A
 
 
 # ------------------------------------------------------------------- the real command, stopped
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(LIMIT * 50):
-        if condition():
-            return
-        time.sleep(0.02)
-    pytest.fail("it never came to that")
 
 
 def free_port() -> int:
@@ -240,11 +212,7 @@ def test_requests_in_flight_are_answered_before_it_stops(command: Callable[..., 
     photo = (photo_folder() / "chelsea.png").read_bytes()
 
     def ask(_: int) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LIMIT)
-        try:
-            return post(connection, form_of(photo, classes=CLASSES, crops=40))[:2]
-        finally:
-            connection.close()
+        return ask_at(server.port, form_of(photo, classes=CLASSES, crops=40))[:2]
 
     with ThreadPoolExecutor(6) as pool:
         futures = [pool.submit(ask, number) for number in range(6)]  # 4 at work, 2 in the queue
@@ -281,17 +249,14 @@ def test_a_restart_under_load_gives_no_wrong_answer(
         seen: Counter[str] = Counter()
         while not stop.is_set():
             which = (number + seen["right"]) % len(forms)
-            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LIMIT)
             try:
-                status, got, _ = post(connection, forms[which])
+                status, got, _ = ask_at(server.port, forms[which])
             except (ConnectionError, http.client.RemoteDisconnected):
                 seen["closed door"] += 1  # no answer begun: it may be asked again
                 time.sleep(0.05)
             else:
                 assert status == 200, got
                 seen["right" if same(got, expected[which], 1e-4) else "wrong"] += 1
-            finally:
-                connection.close()
         return seen
 
     def answered() -> int:

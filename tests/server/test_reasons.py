@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,12 @@ def test_every_method_is_taken_apart_in_full(
         np.testing.assert_allclose(one["whole_similarity"], expected.whole_similarity, atol=1e-6)
         assert one["whole_score"] == pytest.approx(expected.whole_score, abs=1e-6)
         assert all(region["label"] == one["label"] for region in one["regions"])
+        for region in one["regions"]:
+            stands_out = explain.standout(expected, region["crop"])
+            if stands_out is None:
+                assert region["words"] is None
+                continue
+            assert region["words"] == pytest.approx(asdict(stands_out), abs=1e-6)
     contrast = got["contrast"]
     first, second = contrast["first"], contrast["second"]
     assert [first["label"], second["label"]] == [label for label, _ in offline.ranked(2)]

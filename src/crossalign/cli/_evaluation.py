@@ -30,8 +30,8 @@ NamesFile: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="FILE",
-        help="Class names in place of the data set's own: a .txt, .csv or .json file, or a list of "
-        "ImageNet's names: crossalign, clip or clip-d.",
+        help="Class names in place of the data set's own: a .txt, .csv or .json file, also one of "
+        "descriptions, or a list of ImageNet's names: crossalign, clip or clip-d.",
     ),
 ]
 Partial: TypeAlias = Annotated[
@@ -53,10 +53,6 @@ NoBank: TypeAlias = Annotated[
 Crops: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Crops that enter a score; the method's own by default.")
 ]
-Side: TypeAlias = Annotated[
-    tuple[float, float] | None,
-    typer.Option(metavar="LOW HIGH", help="Range of the crop side, shares of the short side."),
-]
 Runs: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Seeds, or resamplings of the pool.")
 ]
@@ -65,7 +61,9 @@ CropScale: TypeAlias = Annotated[float | None, typer.Option(help="Crop scale S_c
 DescriptionScale: TypeAlias = Annotated[float | None, typer.Option(help="Description scale S_d.")]
 Protocol: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="fresh (new crops for each seed) or published (one pool, resampled)."),
+    typer.Option(
+        help="fresh (new crops for each seed) or published (one pool, resampled; sides 0.1 to 0.9)."
+    ),
 ]
 Pool: TypeAlias = Annotated[
     int | None, typer.Option(min=1, help="Crops in the pool of the published protocol.")

@@ -99,6 +99,17 @@ StoreSize: TypeAlias = Annotated[
         "--store-size", metavar="SIZE", help="Limit of the store, such as 500M or 20G; 0 for none."
     ),
 ]
+NoneOfThese: TypeAlias = Annotated[
+    bool, typer.Option("--none-of-these", help="Let images fit no class.")
+]
+Background: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--background",
+        metavar="FILE",
+        help="With --none-of-these: texts for everything else, one a line.",
+    ),
+]
 Draft: TypeAlias = Annotated[
     bool,
     typer.Option(

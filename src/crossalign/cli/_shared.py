@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import sys
 import tempfile
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from crossalign.classifier import Classifier
     from crossalign.descriptions import DescriptionSet
     from crossalign.encoders import Encoder
+    from crossalign.labeling.decisions import Decisions
     from crossalign.methods import Method
     from crossalign.parity import Parity
     from crossalign.predictions import Prediction
@@ -132,6 +134,7 @@ def classifier_given(
     draft: bool,
     kind: str | None = None,
     side: tuple[float, float] | None = None,
+    background: Sequence[str] = (),
 ) -> Classifier:
     """Make the classifier that the options common to several commands ask for."""
     from crossalign.classifier import Classifier
@@ -139,6 +142,7 @@ def classifier_given(
     chosen = method_given(method, kind, side)
     return Classifier(
         classes,
+        background=background,
         encoder=encoder,
         method=chosen,
         crops=crops_given(crops, risk, chosen),
@@ -158,6 +162,26 @@ def say_undescribed(classifier: Classifier) -> None:
             f"note: no descriptions of {shown} in the bank ({len(names)} of "
             f"{len(classifier.classes)} classes); templates stand in"
         )
+
+
+def background_given(none_of_these: bool, file: Path | None) -> tuple[str, ...]:
+    """Read the texts that stand for everything else; the package's own without a file."""
+    from crossalign.labeling.decisions import BACKGROUND, load_background
+
+    if file is None:
+        return BACKGROUND
+    if not none_of_these:
+        raise typer.BadParameter("--background goes with --none-of-these")
+    return load_background(file)
+
+
+def say_left_out(decisions: Decisions, classifier: Classifier) -> None:
+    """Say which background texts are none, because they name a class."""
+    from crossalign._text_checks import visible
+
+    if decisions.none_of_these:
+        for text in sorted(set(decisions.background) - set(classifier.background)):
+            say(f"note: {visible(text)!r} is no background here: it names a class")
 
 
 def predict(
@@ -206,8 +230,8 @@ def print_parity(found: Parity, classes: int) -> None:
         (
             name,
             str(side.count),
-            f"{side.min_cosine:.6f}",
-            f"{side.median_cosine:.6f}",
+            _cosine(side.min_cosine),
+            _cosine(side.median_cosine),
             f"{side.speed_a:.1f}",
             f"{side.speed_b:.1f}",
             f"{side.speed_b / side.speed_a:.2f}",
@@ -216,10 +240,20 @@ def print_parity(found: Parity, classes: int) -> None:
     ]
     head = ("", "compared", "least cosine", "median", "A a second", "B a second", "B to A")
     print_table(head, rows)
+    if found.dims[0] != found.dims[1]:
+        typer.echo(
+            f"\ndimensions differ: {found.dims[0]} and {found.dims[1]}, so there are no cosines"
+        )
     share = 100.0 * found.changed / found.decisions
     typer.echo(
         f"\n{found.changed} of {found.decisions} decisions among {classes} classes changed "
         f"({share:.1f} %)"
     )
-    if found.skipped:
-        say(f"{found.skipped} files could not be read as images and were left out")
+    for line in found.failed:
+        say(line)
+    if found.failed:
+        say(f"{found.skipped} of {found.skipped + found.images.count} photos could not be read")
+
+
+def _cosine(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.6f}"

@@ -10,7 +10,7 @@ import typer
 
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Device, Dtype, ModelName, StoreSize
+from crossalign.cli._options import Device, Dtype, Engine, Kind, ModelName, Side, StoreSize
 from crossalign.cli._shared import print_table
 
 
@@ -25,6 +25,7 @@ def ablate(
     model: ModelName = "builtin",
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     method: Annotated[str, typer.Option(help="The method that is varied.")] = "wca",
     factor: Annotated[
         list[str] | None,
@@ -39,7 +40,8 @@ def ablate(
     descriptors: options.Descriptors = None,
     no_bank: options.NoBank = False,
     crops: options.Crops = None,
-    side: options.Side = None,
+    kind: Kind = None,
+    side: Side = None,
     crop_scale: options.CropScale = None,
     description_scale: options.DescriptionScale = None,
     protocol: options.Protocol = None,
@@ -58,6 +60,7 @@ def ablate(
     from crossalign.evaluation import FACTORS
     from crossalign.evaluation import ablate as run
     from crossalign.evaluation.ablation import cells, verdict
+    from crossalign.evaluation.report import image_count
 
     fields = options.wanted(
         dataset=dataset,
@@ -69,11 +72,13 @@ def ablate(
         models=[model],
         dtype=dtype,
         device=device,
+        engine=engine,
         methods=[method],
         descriptions=descriptions,
         descriptors=descriptors,
         no_bank=no_bank,
         crops=crops,
+        kind=kind,
         side=side,
         crop_scale=crop_scale,
         description_scale=description_scale,
@@ -99,6 +104,7 @@ def ablate(
         print_table(("variant", "top-1, %", "95 % interval", "views"), rows)
         typer.echo(verdict(content))
     typer.echo(f"\nReport: {out / 'report.html'}")
-    if result["failed"]:
-        say(f"{result['failed']} images could not be read; predictions.csv of a factor names them")
-    return SOME_FAILED if result["failed"] else OK
+    failed = result["failed"]
+    if failed:
+        say(f"{image_count(failed)} could not be read; predictions.csv of a factor says which")
+    return SOME_FAILED if failed else OK

@@ -9,6 +9,7 @@ import typer
 
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Background,
     Bank,
     ClassesFile,
     ClassNames,
@@ -19,17 +20,20 @@ from crossalign.cli._options import (
     Engine,
     MethodName,
     ModelName,
+    NoneOfThese,
     Risk,
     Seed,
     StoreFolder,
     StoreSize,
 )
 from crossalign.cli._shared import (
+    background_given,
     check_writable,
     classes_given,
     classifier_given,
     encoder_named,
     predict,
+    say_left_out,
 )
 
 
@@ -58,6 +62,8 @@ def calibrate(
         float | None,
         typer.Option(help="Find the threshold from which on so many labels are right."),
     ] = None,
+    none_of_these: NoneOfThese = False,
+    background: Background = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the reliability: .svg or .html.")
     ] = None,
@@ -67,7 +73,7 @@ def calibrate(
 
     from crossalign.calibration import calibrate as learn
     from crossalign.calibration import check_precision
-    from crossalign.labeling.decisions import scoring_settings
+    from crossalign.labeling.decisions import Decisions, scoring_settings
     from crossalign.labeling.labelled import labelled_photos
     from crossalign.labeling.plots import check_plot, summary, write_reliability
 
@@ -76,8 +82,12 @@ def calibrate(
     if plot is not None:
         check_plot(plot)
         check_writable(plot)
+    decisions = Decisions(
+        none_of_these=none_of_these, background=background_given(none_of_these, background)
+    )
+    wanted = classes_given(class_, classes)
     classifier = classifier_given(
-        classes_given(class_, classes),
+        wanted,
         encoder_named(model, dtype=dtype, device=device, engine=engine),
         method=method,
         crops=crops,
@@ -87,9 +97,11 @@ def calibrate(
         store=store,
         store_size=store_size,
         draft=draft,
+        background=decisions.background_for(wanted),
     )
+    say_left_out(decisions, classifier)
     labelled = labelled_photos(photos, classifier.classes)
-    scores, labels, failed = [], [], 0
+    scores, labels, failed, lost = [], [], 0, 0
     paths = [path for path, _ in labelled]
     for prediction, (_, label) in zip(predict(classifier, paths), labelled, strict=True):
         if prediction.scores is None:
@@ -98,6 +110,8 @@ def calibrate(
             continue
         scores.append(prediction.scores)
         labels.append(label)
+        if prediction.background is not None:
+            lost += bool(prediction.background.max() > prediction.scores.max())
     found = learn(
         np.array(scores).reshape(len(labels), -1),
         np.array(labels, np.int64),
@@ -106,6 +120,8 @@ def calibrate(
     )
     found.save(out)
     typer.echo(summary(found))
+    if none_of_these:
+        typer.echo(f"{lost} of {len(labels)} photos fit the background better than every class")
     if precision is not None:
         threshold = found.threshold
         typer.echo(

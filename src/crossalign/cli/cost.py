@@ -8,7 +8,7 @@ import typer
 
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Device, Dtype, ModelName
+from crossalign.cli._options import Device, Dtype, Engine, Kind, ModelName, Side
 from crossalign.cli._shared import print_line, print_table
 
 
@@ -21,11 +21,14 @@ def cost(
     model: ModelName = "builtin",
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     method: options.Methods = None,
     descriptions: options.Descriptions = None,
     descriptors: options.Descriptors = None,
     no_bank: options.NoBank = False,
     crops: options.Crops = None,
+    kind: Kind = None,
+    side: Side = None,
     images: Annotated[int, typer.Option(min=1, help="Images to measure on.")] = 20,
     json_: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON for each method.")
@@ -33,6 +36,7 @@ def cost(
 ) -> int:
     """Measure what methods cost beyond plain CLIP, stage by stage."""
     from crossalign.evaluation.cost import measure, tables, to_json
+    from crossalign.evaluation.made import unused
     from crossalign.evaluation.run import prepare
 
     fields = options.wanted(
@@ -44,13 +48,20 @@ def cost(
         models=[model],
         dtype=dtype,
         device=device,
+        engine=engine,
         methods=method,
         descriptions=descriptions,
         descriptors=descriptors,
         no_bank=no_bank,
         crops=crops,
+        kind=kind,
+        side=side,
     )
-    costs = measure(prepare(options.request_of(fields)), images=images)
+    request = options.request_of(fields)
+    setup = prepare(request)
+    for text in (*setup.dataset.notes, *(f"without effect: {found}" for found in unused(request))):
+        options.note(text)
+    costs = measure(setup, images=images)
     if json_:
         for row in to_json(costs):
             print_line(row)

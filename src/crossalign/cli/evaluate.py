@@ -10,7 +10,7 @@ import typer
 
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Crops, Device, Dtype, Risk, StoreSize
+from crossalign.cli._options import Crops, Device, Dtype, Engine, Kind, Risk, Side, StoreSize
 from crossalign.cli._shared import print_table
 
 if TYPE_CHECKING:
@@ -31,13 +31,15 @@ def evaluate(
     model: options.Models = None,
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     method: options.Methods = None,
     descriptions: options.Descriptions = None,
     descriptors: options.Descriptors = None,
     no_bank: options.NoBank = False,
     crops: Crops = None,
     risk: Risk = None,
-    side: options.Side = None,
+    kind: Kind = None,
+    side: Side = None,
     crop_scale: options.CropScale = None,
     description_scale: options.DescriptionScale = None,
     crop_weighting: Annotated[
@@ -99,12 +101,14 @@ def evaluate(
         models=model,
         dtype=dtype,
         device=device,
+        engine=engine,
         methods=method,
         descriptions=descriptions,
         descriptors=descriptors,
         no_bank=no_bank,
         crops=int(crops) if crops is not None and crops.isdecimal() else crops,
         risk=risk,
+        kind=kind,
         side=side,
         crop_scale=crop_scale,
         description_scale=description_scale,
@@ -138,7 +142,7 @@ def _evaluate(
 ) -> int:
     from crossalign._progress import PassProgress
     from crossalign.evaluation import evaluate as run
-    from crossalign.evaluation.report import family, percent
+    from crossalign.evaluation.report import family, image_count, percent
 
     with PassProgress() as shown:
         content = run(
@@ -172,7 +176,7 @@ def _evaluate(
     typer.echo(f"Report: {out / 'report.html'}")
     failed = max(row["failed"] for row in content["results"])
     if failed:
-        say(f"{failed} images could not be read; predictions.csv names them")
+        say(f"{image_count(failed)} could not be read; predictions.csv says which")
     return SOME_FAILED if failed else OK
 
 

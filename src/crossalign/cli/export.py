@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossalign.cli._app import OK, command
+from crossalign.cli._app import OK, SOME_FAILED, command
 from crossalign.cli._shared import image_files, print_parity
 
 
@@ -26,19 +26,22 @@ def export(
         typer.Option(metavar="DIR", help="Photos to compare on; synthetic pictures otherwise."),
     ] = None,
 ) -> int:
-    """Write a PyTorch encoder as ONNX files, if they embed as it does."""
+    """Write a PyTorch encoder as ONNX files, if they embed as it does.
+
+    Exit code 1 if it is written, but a photo to compare on could not be read.
+    """
     from crossalign.demo import everyday_classes
     from crossalign.export import export as export_encoder
 
     classes = everyday_classes()
-    export_encoder(
+    found = export_encoder(
         model,
         folder,
         dtype=dtype,
         accept=accept,
         photos=image_files(photos),
         classes=classes,
-        report=lambda found: print_parity(found, len(classes)),
+        report=lambda made: print_parity(made, len(classes)),
     )
     typer.echo(f"{folder} is ready: crossalign classify ... --model onnx:{folder}")
-    return OK
+    return SOME_FAILED if found.failed else OK

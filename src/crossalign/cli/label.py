@@ -10,6 +10,7 @@ import typer
 
 from crossalign.cli._app import INTERRUPTED, OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
+    Background,
     Bank,
     ClassesFile,
     ClassNames,
@@ -19,16 +20,19 @@ from crossalign.cli._options import (
     Dtype,
     MethodName,
     ModelName,
+    NoneOfThese,
     Risk,
     Seed,
     StoreFolder,
     StoreSize,
 )
 from crossalign.cli._shared import (
+    background_given,
     classes_given,
     crops_given,
     method_given,
     print_table,
+    say_left_out,
     say_undescribed,
     store_given,
 )
@@ -87,15 +91,8 @@ def label(
             help="Decide nothing below it: on the confidence with --calibration, else the score."
         ),
     ] = None,
-    none_of_these: Annotated[
-        bool, typer.Option("--none-of-these", help="Let images fit no class.")
-    ] = False,
-    background: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="With --none-of-these: texts for everything else, one a line."
-        ),
-    ] = None,
+    none_of_these: NoneOfThese = False,
+    background: Background = None,
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="All classes that reach --threshold.")
     ] = False,
@@ -162,7 +159,7 @@ def label(
     classifier = recipe.build(store_given(store, store_size))
     if bank:
         say_undescribed(classifier)
-    _say_left_out(classifier, decisions)
+    say_left_out(decisions, classifier)
     _check_calibration(classifier, decisions)
     runner: Any = local_engine
     if engine == Engine.ray:
@@ -232,26 +229,16 @@ def _decisions(
     calibration: Path | None,
 ) -> Decisions:
     from crossalign.calibration import Calibration
-    from crossalign.labeling.decisions import BACKGROUND, Decisions, load_background
+    from crossalign.labeling.decisions import Decisions
 
-    if background is not None and not none_of_these:
-        raise typer.BadParameter("--background goes with --none-of-these")
     return Decisions(
         threshold=threshold,
         none_of_these=none_of_these,
-        background=BACKGROUND if background is None else load_background(background),
+        background=background_given(none_of_these, background),
         multi_label=multi_label,
         top=top,
         calibration=None if calibration is None else Calibration.load(calibration),
     )
-
-
-def _say_left_out(classifier: Classifier, decisions: Decisions) -> None:
-    from crossalign._text_checks import visible
-
-    if decisions.none_of_these:
-        for text in sorted(set(decisions.background) - set(classifier.background)):
-            say(f"note: {visible(text)!r} is no background here: it names a class")
 
 
 def _check_calibration(classifier: Classifier, decisions: Decisions) -> None:
@@ -269,7 +256,10 @@ def _print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
     with JobFile(job_path(out)) as job:
         found = review(job)
     typer.echo(f"{outcome.images} images in {out}, {outcome.labelled} of them labelled now")
-    print_table(("decision", "images"), [(name, str(n)) for name, n in found.counts])
+    print_table(
+        ("label" if found.several else "decision", "images"),
+        [(name, str(n)) for name, n in found.counts],
+    )
     if decisions.calibration is None:
         typer.echo("Scores rank classes; they are not probabilities.")
     _print_lists(found)
@@ -306,7 +296,7 @@ def _print_lists(found: Review) -> None:
             typer.echo(f"\n{title}:")
             print_table((), [(f"{image.value:.3f}", image.label, image.path) for image in images])
     if found.duplicates:
-        typer.echo(f"\nNear-duplicates, {found.duplicate_groups} groups:")
+        typer.echo(f"\nNear-duplicates, {found.groups_in_words}:")
         for group in found.duplicates:
             more = f" and {len(group) - 3} more" if len(group) > 3 else ""
             typer.echo(f"  {', '.join(group[:3])}{more}")

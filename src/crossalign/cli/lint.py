@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import ModelName
+from crossalign.cli._options import Device, Dtype, Engine, ModelName
 from crossalign.cli._shared import encoder_named, print_line
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ def lint(
         Path, typer.Argument(metavar="FILE", help="Descriptions (.json) or class names (.txt).")
     ],
     model: ModelName = "builtin",
+    dtype: Dtype = None,
+    device: Device = None,
+    engine: Engine = None,
     text_only: Annotated[
         bool, typer.Option("--text-only", help="Leave out the checks that need an encoder.")
     ] = False,
@@ -54,7 +57,7 @@ def lint(
     from crossalign.lint import lint as look
 
     options = LintOptions(min_texts, max_words, naming, near, script)
-    encoder = None if text_only else encoder_named(model)
+    encoder = None if text_only else encoder_named(model, dtype=dtype, device=device, engine=engine)
     changes = mend(file) if fix else []
     for change in changes:
         _show_change(change, json_)

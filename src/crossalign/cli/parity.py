@@ -31,7 +31,12 @@ def parity(
     engine_a: Annotated[str | None, typer.Option(help="What runs MODEL_A, if it is onnx:.")] = None,
     engine_b: Annotated[str | None, typer.Option(help="What runs MODEL_B, if it is onnx:.")] = None,
 ) -> int:
-    """Compare two encoders: cosines, changed decisions and speed. Exit code 1 below the gate."""
+    """Compare two encoders: cosines, changed decisions and speed.
+
+    Exit code 1 below the gate, or if a photo could not be read.
+    """
+    if not 0 <= gate <= 1:  # NaN is not, either
+        raise typer.BadParameter(f"expected a cosine from 0 to 1 as --gate; got {gate}")
     from crossalign.demo import everyday_classes
     from crossalign.descriptions import DescriptionSet
     from crossalign.parity import compare
@@ -43,4 +48,4 @@ def parity(
     print_parity(found, len(chosen))
     verdict = "passes" if found.passes(gate) else "does NOT pass"
     typer.echo(f"{model_b} {verdict} the gate of {gate} against {model_a}")
-    return OK if found.passes(gate) else SOME_FAILED
+    return OK if found.passes(gate) and not found.failed else SOME_FAILED

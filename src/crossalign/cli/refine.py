@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from crossalign.cli._app import OK, command
-from crossalign.cli._options import ModelName
+from crossalign.cli._options import Device, Dtype, Engine, ModelName
 from crossalign.cli._shared import encoder_named
 
 
@@ -21,6 +21,9 @@ def refine(
         typer.Option(help="What to drop: repetition, what tells nothing apart, all but a few."),
     ] = "cosine",
     model: ModelName = "builtin",
+    dtype: Dtype = None,
+    device: Device = None,
+    engine: Engine = None,
     threshold: Annotated[
         float | None, typer.Option(help="cosine: highest one of two kept; 0.99 by default.")
     ] = None,
@@ -43,7 +46,8 @@ def refine(
     if out.suffix.lower() != ".json":
         raise typer.BadParameter(f"--out {out}: expected a .json file")
     classes = DescriptionSet.load(file)
-    found = CRITERIA[by](classes, encoder_named(model), **settings)
+    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
+    found = CRITERIA[by](classes, encoder, **settings)
     found.kept.save(out)
     if show:
         for dropped in found.dropped:

@@ -60,7 +60,7 @@ def verify(folder: Folder) -> int:
         typer.echo(problem)
     typer.echo(f"{verdict.checked} rows checked, {len(verdict.problems)} problems")
     if verdict.problems:
-        say(f"`crossalign store prune {folder}` drops what is broken; it is encoded again")
+        say(f"`crossalign store prune {folder}` mends it; what is lost is encoded again")
     return SOME_FAILED if verdict.problems else OK
 
 
@@ -82,14 +82,28 @@ def prune(
         typer.Option(metavar="NAME", help="Drop all of the encoders whose name begins with this."),
     ] = None,
 ) -> int:
-    """Drop what is broken and what is not wanted, and give the room back to the disk."""
+    """Drop what is broken and what is not wanted, and give the room back to the disk.
+
+    A file that is broken in itself is made anew from what can still be read.
+    """
     wanted = None if max_size is None else byte_count(max_size)
     with _opened(folder) as store:
-        before = store.info().bytes
-        dropped = store.prune(max_bytes=wanted, unused_days=unused_days, encoder=encoder)
-        after = store.info().bytes
-    typer.echo(f"{dropped} rows dropped, {_size(before)} -> {_size(after)}")
+        before = _bytes(store)
+        pruned = store.prune(max_bytes=wanted, unused_days=unused_days, encoder=encoder)
+        after = _bytes(store)
+    if pruned.rebuilt:
+        say("the file was broken and has been made anew; what could not be read is encoded again")
+    typer.echo(
+        f"{pruned.dropped} rows dropped, {pruned.kept} kept, {_size(before)} -> {_size(after)}"
+    )
     return OK
+
+
+def _bytes(store: Store) -> int:
+    """Room that the file takes, which can be told of a broken one too."""
+    from crossalign._database import FILE
+
+    return (store.folder / FILE).stat().st_size
 
 
 def _opened(folder: Path) -> Store:

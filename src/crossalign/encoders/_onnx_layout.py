@@ -56,8 +56,10 @@ WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.safetensors")
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
-MEGABYTE = 1 << 20
-SAMPLE = 4096
+EXTERNAL = ("_data*", ".data*")
+"""What the names of external weights add to their graph's: ``model.onnx_data``, and in pieces."""
+
+BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +109,8 @@ class ModelFiles:
         """List both graphs and their external weights, ``model.onnx_data`` and the like."""
         found = []
         for graph in (self.vision, self.text):
-            names = (f"{graph.name}_data*", f"{graph.name}.data*")
-            found += [graph, *sorted(path for name in names for path in graph.parent.glob(name))]
+            beside = [path for end in EXTERNAL for path in graph.parent.glob(f"{graph.name}{end}")]
+            found += [graph, *sorted(beside)]
         return found
 
     def bytes(self) -> int:
@@ -118,15 +120,14 @@ class ModelFiles:
     def revision(self) -> str:
         """Identify the weights and settings: the hub's commit, or a digest; and the variant.
 
-        The digest of a local folder covers the settings as a whole, and of each graph its name,
-        size, first and last megabyte and the first 4 KiB of every megabyte between: any change of
-        a tensor of a megabyte or more shows, a change of a few numbers amid a large file need not.
+        The digest of a local folder covers names and whole contents of settings, graphs and
+        external weights. Within a process it is computed once, as long as no file changes.
         """
         if self.folder.parent.name == "snapshots" and COMMIT.fullmatch(self.folder.name):
             return f"{self.folder.name}-{self.dtype}"
         paths = [self.folder / name for name in SETTINGS]
         stamps = [
-            (str(path), status.st_size, status.st_mtime_ns)
+            (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             for path in [*paths, *self.graphs()]
             if path.is_file()
             for status in [path.stat()]
@@ -152,7 +153,10 @@ def locate(rest: str, dtype: str | None) -> ModelFiles:
         EncoderError: If the model or the variant is not there, or something is missing from it.
     """
     if dtype is not None and dtype not in SUFFIXES:
-        raise EncoderError(f"unknown dtype {dtype!r}; choose one of {', '.join(SUFFIXES)}.")
+        raise EncoderError(
+            f"unknown dtype {dtype!r}; choose one of {', '.join(SUFFIXES)}, bf16 (with engine "
+            "'openvino') or auto."
+        )
     try:
         folder = Path(rest).expanduser().resolve()
         is_folder, is_taken = bool(rest) and folder.is_dir(), folder.exists()
@@ -221,7 +225,8 @@ def variants(names: Iterable[str]) -> dict[str, tuple[str, str]]:
 def patterns(dtype: str) -> list[str]:
     """List what is fetched from the hub for one variant: settings and graphs, nothing else."""
     graphs = [_file(stem, dtype) for pair in PLACES for stem in pair]
-    return [*SETTINGS, "README.md", *graphs, *(f"{graph}_data*" for graph in graphs)]
+    external = [f"{graph}{end}" for graph in graphs for end in EXTERNAL]
+    return [*SETTINGS, "README.md", *graphs, *external]
 
 
 def _download(repository: str, dtype: str | None) -> ModelFiles:
@@ -305,20 +310,13 @@ def _what_is_missing(folder: Path, names: set[str]) -> str:
 
 
 @functools.cache
-def _digest(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
+def _digest(folder: Path, stamps: tuple[tuple[str, int, int, int], ...]) -> str:
     """Digest files; the times of change are there to tell the cache of a new content."""
-    digest = hashlib.sha256()
-    for name, size, _ in stamps:
+    digest = hashlib.blake2b(digest_size=8)
+    for name, size, *_ in stamps:
         path = Path(name)
         digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
         with path.open("rb") as file:
-            if size <= 2 * MEGABYTE or path.suffix == ".json":
-                digest.update(file.read())
-                continue
-            digest.update(file.read(MEGABYTE))
-            for start in range(MEGABYTE, size - MEGABYTE, MEGABYTE):
-                file.seek(start)
-                digest.update(file.read(SAMPLE))
-            file.seek(size - MEGABYTE)
-            digest.update(file.read())
-    return digest.hexdigest()[:16]
+            while block := file.read(BLOCK):
+                digest.update(block)
+    return digest.hexdigest()

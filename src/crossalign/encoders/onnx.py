@@ -276,9 +276,10 @@ def load(
     Args:
         rest: A folder, or a repository of the hub as ``owner/name``, which is downloaded if it is
             not on this machine: settings and graphs only.
-        dtype: Variant: fp32, fp16, int8, uint8, q8, q4, q4f16 or bnb4; by default fp32, or else
-            the first there is. With OpenVINO also bf16: the default variant, computed in bf16,
-            which is what it does by default where the processor has instructions for it.
+        dtype: Variant: fp32, fp16, int8, uint8, q8, q4, q4f16 or bnb4; by default, which is also
+            called auto, fp32 or else the first there is. With OpenVINO also bf16: the default
+            variant, computed in bf16, which is what it does by default where the processor has
+            instructions for it.
         threads: Processor threads for one call; all that this process may use by default.
         providers: Execution providers of ONNX Runtime, best first, if ``device`` is too coarse.
         device: ``"cpu"`` (default), ``"cuda"``, or ``"gpu"`` for the first kind that is there.
@@ -294,6 +295,7 @@ def load(
     if threads is not None and (type(threads) is not int or threads < 1):
         raise EncoderError(f"expected threads as a whole number from 1 up; got {threads!r}.")
     count = threads or available_processors()
+    dtype = None if dtype == "auto" else dtype
     chosen = choose_engine(engine, dtype, count, providers, device)
     encoder = OnnxEncoder(locate(rest, None if dtype == "bf16" else dtype), f"onnx:{rest}", chosen)
     if chosen.wanted[0] != encoder.providers[0] == CPU_PROVIDER:

@@ -111,7 +111,7 @@ def _base(request: Request) -> Method:
     """Write out the method that is varied, with what the request sets of it."""
     if len(request.methods) != 1 or len(request.models) != 1:
         raise EvaluationError("expected one method and one encoder to ablate; got several.")
-    if request.adaptive is not None:
+    if request.crops == "auto":
         raise EvaluationError("expected a number of crops to ablate from; got 'auto'.")
     base = get_method(request.methods[0])
     given = {name: getattr(request, name) for name in _METHOD_SETTINGS}
@@ -121,6 +121,8 @@ def _base(request: Request) -> Method:
         spec["count"] = request.crops
     if request.side is not None:
         spec["side"] = request.side
+    if request.kind is not None:
+        spec["kind"] = request.kind
     return dataclasses.replace(base, crops=with_crops(base, **spec), **changes)
 
 
@@ -130,7 +132,7 @@ _METHOD_SETTINGS = ("crop_scale", "description_scale", "crop_weighting", "descri
 def _plain(request: Request) -> Request:
     """Give what the variants have in common; the rest is in the methods themselves."""
     resampled = PROTOCOLS[request.protocol].resamples
-    settings: dict[str, Any] = dict.fromkeys((*_METHOD_SETTINGS, "crops", "baseline"))
+    settings: dict[str, Any] = dict.fromkeys((*_METHOD_SETTINGS, "crops", "kind", "baseline"))
     if not resampled:  # there the side takes the place of the protocol's, not of the method's
         settings["side"] = None
     return dataclasses.replace(request, **settings)
@@ -175,9 +177,9 @@ def page(result: dict[str, Any]) -> Page:
     """
     data, failed = result["dataset"], result["failed"]
     introduction = [
-        f"Variants of {result['method']} on {data['name']}: {data['images']} images of "
-        f"{data['classes']} classes"
-        + (f", of which {failed} could not be read and are left out. " if failed else ". ")
+        f"Variants of {result['method']} on {data['name']}: "
+        f"{report.image_count(data['images'])} of {data['classes']} classes"
+        + (f", of which {failed} could not be read: left out. " if failed else ". ")
         + f"Protocol {result['protocol']}; {result['about_runs']} Top-1 accuracy in per cent with "
         "95 % intervals (Wilson).",
         *data["notes"],

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from crossalign.adaptive import Adaptive
 from crossalign.errors import EvaluationError, MissingExtraError
 from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
@@ -206,7 +207,7 @@ def _results(
 
 def _taken(board: Scoreboard, method: Method, request: Request) -> float:
     """Give the mean number of crops of an image."""
-    if request.adaptive is None or method.crops is None:
+    if request.adaptive(method) is None:
         return float(crops_in_run(method, request))
     return float(board.crops[:, board.usable].mean())
 
@@ -221,12 +222,11 @@ def _about_runs(request: Request) -> str:
             "pool itself."
         )
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
-    rule = request.adaptive
     auto = (
         ""
-        if rule is None
-        else f" As many crops as an image's decision needs, at most {rule.maximum}, at a risk of "
-        f"{rule.risk:g} that all of them would say otherwise."
+        if request.crops != "auto"
+        else " As many crops as an image's decision needs, at most the method's own number, at a "
+        f"risk of {Adaptive.of(1, request.risk).risk:g} that all of them would say otherwise."
     )
     return f"{seeds}, fresh crops of every image for each.{auto}"
 

@@ -201,6 +201,7 @@ FACTORS: Mapping[str, Factor] = MappingProxyType(
             Factor(
                 "kind", "How crops are laid out", _kinds,
                 ("random", "even", "refined", "nested", "grid"), str, "names, as in random,even",
+                sets="kind",
             ),
             Factor(
                 "crop-scale", "Sharpness of the crop weights", _crop_scales,

@@ -36,7 +36,7 @@ def footprint(setup: Setup, method: Method, images: int) -> int | None:
         **{
             name: getattr(request, name)
             for name in ("dataset", "root", "split", "names", "partial", "per_class", "dtype",
-                         "device", "descriptions", "descriptors", "bank", "seed")
+                         "device", "engine", "descriptions", "descriptors", "bank", "seed")
         },
         models=request.models[:1],
         methods=(method,),

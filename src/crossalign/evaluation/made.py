@@ -13,6 +13,7 @@ from crossalign.evaluation.request import (
     Request,
     crops_in_run,
     has_chance,
+    methods_of,
 )
 from crossalign.evaluation.run import Setup
 from crossalign.methods import METHODS, Method, get_method
@@ -104,8 +105,8 @@ def _crop_departures(
 ) -> list[str]:
     count = crops_in_run(method, request)
     found = []
-    if request.adaptive is not None:
-        found.append(f"crops as needed, at most {count}, not {own.count}")
+    if request.adaptive(method) is not None:
+        found.append(f"crops as needed, at most {count}")
     elif count != own.count:
         found.append(f"crops {count}, not {own.count}")
     for name, title, wanted in (("side", "side", side or own.side), ("kind", "crops", own.kind)):
@@ -167,13 +168,14 @@ def unused(request: Request) -> list[str]:
     cut = any(method.crops is not None for method in methods)
     weighed = any(method.crop_scale for method in methods)
     described = any(method.description_scale for method in methods)
-    chance = any(has_chance(method) for method in methods)
+    chance = any(has_chance(method) for method in methods_of(request))  # a grid has none
     resampled = PROTOCOLS[request.protocol].resamples
     found = [
         f"{name}: none of the methods {what}"
         for name, given, used, what in (
             ("--crops", request.crops, cut, "cuts crops"),
             ("--side", request.side, cut, "cuts crops"),
+            ("--kind", request.kind, cut, "cuts crops"),
             ("--protocol published", resampled or None, cut, "cuts crops"),
             ("--crop-scale", request.crop_scale, weighed, "weighs crops"),
             ("--crop-weighting", request.crop_weighting, weighed, "weighs crops"),

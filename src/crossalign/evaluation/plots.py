@@ -62,8 +62,8 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     power = 10.0 ** math.floor(math.log10(width / most))
     for step in (power * factor for factor in (1, 2, 2.5, 5, 10, 20)):
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-        if last == first:
-            last += 1
+        if last == first:  # a share of 1 has nothing above it, and a count of 0 nothing below
+            first, last = (first - 1, last) if first > 0 else (first, last + 1)
         if last - first + 1 <= most:
             break
     return [round(place * step, 12) for place in range(first, last + 1)]
@@ -185,8 +185,9 @@ def panels_svg(panels: Sequence[Panel], *, title: str, x: str, y: str) -> str:
         body += _panel(panel, left, top, left == _LEFT)
     bottom = _TOP + 22 + rows * (_PANEL + 56)
     middle = (_TOP + bottom) / 2
+    right = _LEFT + (min(len(panels), _COLUMNS) - 1) * _PANEL_STEP + _PANEL
     body.append(
-        f'<text class="q" x="{(_LEFT + _WIDTH) / 2:.0f}" y="{bottom - 4}" text-anchor="middle">'
+        f'<text class="q" x="{(_LEFT + right) / 2:.0f}" y="{bottom - 4}" text-anchor="middle">'
         f'{escape(x)}</text><text class="q" x="14" y="{middle:.0f}" text-anchor="middle" '
         f'transform="rotate(-90 14 {middle:.0f})">{escape(y)}</text>'
     )

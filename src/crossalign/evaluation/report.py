@@ -21,6 +21,18 @@ def percent(spread: dict[str, Any]) -> str:
     return text if spread["sd"] is None else f"{text} ± {100 * spread['sd']:.2f}"
 
 
+def image_count(count: int) -> str:
+    """Write how many images.
+
+    Args:
+        count: Their number.
+
+    Returns:
+        ``1 image`` or ``12 images``.
+    """
+    return f"{count} image{'' if count == 1 else 's'}"
+
+
 def crops_shown(row: dict[str, Any]) -> str:
     """Write how many crops were taken of an image.
 
@@ -49,7 +61,7 @@ def evaluation_page(content: dict[str, Any]) -> Page:
     rows, data = content["results"], content["dataset"]
     introduction = [
         (
-            f"{data['images']} images of {data['classes']} classes ({data['name']}, split "
+            f"{image_count(data['images'])} of {data['classes']} classes ({data['name']}, split "
             f"{data['split']}). Protocol {content['protocol']}; {content['about_runs']}"
         )
     ]
@@ -61,7 +73,7 @@ def evaluation_page(content: dict[str, Any]) -> Page:
     introduction += data["notes"]
     failed = max(row["failed"] for row in rows)
     if failed:
-        introduction.append(f"{failed} images could not be read and are left out.")
+        introduction.append(f"{image_count(failed)} could not be read: left out.")
     introduction.append(
         "Per cent. ± is the standard deviation of a run, the interval in brackets covers the "
         "chance in which images were there (Wilson, 95 %). ECE: expected calibration error of "

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from crossalign.adaptive import Adaptive
-from crossalign.crops import PUBLISHED_SIDE, CropSpec
+from crossalign.crops import PUBLISHED_SIDE, CropSpec, Kind
 from crossalign.errors import EvaluationError
 from crossalign.methods import Method, get_method
 
@@ -67,15 +67,18 @@ class Request:
         models: Names of encoders.
         dtype: Precision of the encoders, where they have several.
         device: Where they run, where they have a choice.
+        engine: What runs them, where there are several.
         methods: Names of methods, or methods.
         descriptions: File with sentences about each class, ``{class: [sentence, ...]}``.
         descriptors: File with short descriptors of each class, for ``clip-d``.
         bank: Where there is no file, describe the classes that :mod:`crossalign.bank` knows.
         crops: Crops in a run; the method's own number by default. ``"auto"`` takes as many of each
-            image as its decision needs, see :class:`crossalign.Adaptive`.
+            image as its decision needs and at most the method's own number, see
+            :class:`crossalign.Adaptive`.
         risk: Of ``crops="auto"``: accepted probability that all crops would say otherwise.
         side: Range of the crop side as a share of the short side; the protocol's or the method's by
             default.
+        kind: How crops are laid out, see :class:`crossalign.CropSpec`; the method's own by default.
         crop_scale: S_c of the methods that weigh crops.
         description_scale: S_d of the methods that weigh descriptions.
         crop_weighting: How crops are weighed by the methods that weigh them, see
@@ -102,6 +105,7 @@ class Request:
     models: tuple[str, ...] = ("builtin",)
     dtype: str | None = None
     device: str | None = None
+    engine: str | None = None
     methods: tuple[str | Method, ...] = DEFAULT_METHODS
     descriptions: str | None = None
     descriptors: str | None = None
@@ -109,6 +113,7 @@ class Request:
     crops: int | Literal["auto"] | None = None
     risk: float | None = None
     side: tuple[float, float] | None = None
+    kind: Kind | None = None
     crop_scale: float | None = None
     description_scale: float | None = None
     crop_weighting: str | None = None
@@ -127,9 +132,9 @@ class Request:
             )
         if isinstance(self.crops, str) and self.crops != "auto":
             raise EvaluationError(f"expected crops as a number, or auto; got {self.crops!r}.")
-        if self.adaptive is None and self.risk is not None:
+        if self.crops != "auto" and self.risk is not None:
             raise EvaluationError("a risk goes with crops='auto'; a number of crops has none.")
-        if self.adaptive is not None and PROTOCOLS[self.protocol].resamples:
+        if self.crops == "auto" and PROTOCOLS[self.protocol].resamples:
             raise EvaluationError(
                 f"the protocol {self.protocol!r} resamples a fixed number of crops; crops='auto' "
                 "goes with fresh crops."
@@ -158,11 +163,27 @@ class Request:
             )
 
     @property
-    def adaptive(self) -> Adaptive | None:
-        """When crops of an image are enough; None where their number is given."""
-        if self.crops != "auto":
+    def encoder_options(self) -> dict[str, str]:
+        """What encoders are loaded with beside their names."""
+        options = {"dtype": self.dtype, "device": self.device, "engine": self.engine}
+        return {name: value for name, value in options.items() if value is not None}
+
+    def adaptive(self, method: Method) -> Adaptive | None:
+        """Say when a method has crops enough of an image.
+
+        Args:
+            method: The method, settled or not.
+
+        Returns:
+            The rule, whose budget is the method's own number; None where the number is given or
+            the method takes no crops.
+
+        Raises:
+            MethodError: If the risk, or the method's number, is out of its range.
+        """
+        if self.crops != "auto" or method.crops is None:
             return None
-        return Adaptive() if self.risk is None else Adaptive(risk=self.risk)
+        return Adaptive.of(method.crops.count, self.risk)
 
     def to_json(self) -> dict[str, Any]:
         """Give plain values that JSON can hold.
@@ -274,20 +295,22 @@ def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Me
         protocol = PROTOCOLS[request.protocol]
         spec = method.crops
         side = request.side or protocol.side or spec.side
-        count = spec.count if request.crops is None else _most_crops(request)
-        if request.adaptive is not None and method.crop_weighting != "softmax":
+        count = _given_crops(request) or spec.count
+        if request.adaptive(method) is not None and method.crop_weighting != "softmax":
             raise EvaluationError(
                 f"crops='auto' knows softmax weights alone; method {method.name!r} weighs crops by "
                 f"{method.crop_weighting!r}. Leave it out, or give a number of crops."
             )
         if protocol.resamples:
             count = request.pool or protocol.pool or count
-        changes["crops"] = dataclasses.replace(spec, side=side, count=count, seed=request.seed)
+        changes["crops"] = dataclasses.replace(
+            spec, side=side, kind=request.kind or spec.kind, count=count, seed=request.seed
+        )
     return dataclasses.replace(method, **changes)
 
 
-def _most_crops(request: Request) -> Any:
-    return request.crops if request.adaptive is None else request.adaptive.maximum
+def _given_crops(request: Request) -> int | None:
+    return None if request.crops == "auto" else request.crops
 
 
 def crops_in_run(method: Method, request: Request) -> int:
@@ -302,12 +325,13 @@ def crops_in_run(method: Method, request: Request) -> int:
     """
     if method.crops is None:
         return 0
-    if request.crops is not None:
-        return int(_most_crops(request))
+    given = _given_crops(request)
+    if given is not None:
+        return given
     if not PROTOCOLS[request.protocol].resamples:
         return method.crops.count
-    for given in request.methods:
-        own = get_method(given)
+    for one in request.methods:
+        own = get_method(one)
         if own.name == method.name and own.crops is not None:
             return own.crops.count
     return method.crops.count

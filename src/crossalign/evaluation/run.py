@@ -129,9 +129,7 @@ def prepare(request: Request) -> Setup:
     for method in methods:
         classes = classes_for(method, roster, sources)
         texts_of(method, classes, sources, request.seed, bank=request.bank)
-    options = {"dtype": request.dtype, "device": request.device}
-    given = {name: value for name, value in options.items() if value is not None}
-    encoders = {model: load_encoder(model, **given) for model in request.models}
+    encoders = {model: load_encoder(model, **request.encoder_options) for model in request.models}
     return Setup(request, dataset, roster, sources, methods, encoders)
 
 
@@ -200,7 +198,7 @@ def walk(
         classes,
         encoder=encoder,
         method=step.method,
-        crops=request.adaptive,
+        crops=request.adaptive(step.method),
         seed=step.seed,
         bank=request.bank,
         store=store,
@@ -291,7 +289,7 @@ def _outcomes(
             scores = _resampled(prediction, indices, vectors, step.method)
         wide = scores[:, roster.column]
         outcome = judge(key, label, evidence.digest.hex(), wide, request.temperature)
-        taken = prediction.crops if request.adaptive is not None else None
+        taken = prediction.crops if request.crops == "auto" else None
         yield dataclasses.replace(outcome, stamp=stamp, crops=taken)
 
 
@@ -306,7 +304,7 @@ def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Metho
 def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
     """Say what the outcomes of a pass depend on beside the images."""
     request, dataset = setup.request, setup.dataset
-    rule = request.adaptive
+    rule = request.adaptive(step.method)
     return {
         "format": 1,
         "dataset": [dataset.name, dataset.split, request.per_class],

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ from crossalign.calibration import Calibration
 from crossalign.descriptions import DescriptionSet, wordify
 from crossalign.encoders import fingerprint
 from crossalign.errors import DescriptionError, LabelingError
+from crossalign.labeling.scored import Scored, Scores
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 NONE_OF_THESE = "none of these"
 UNDECIDED = "undecided"
+NO_LABEL = "no label"
+OUTCOMES = (NONE_OF_THESE, UNDECIDED, NO_LABEL)
+"""What an image may be given in place of a class."""
 
 BACKGROUND = (
     "a blurred photo of nothing in particular",
@@ -93,6 +99,35 @@ COLUMNS = tuple(one.name for one in dataclasses.fields(Row))
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A class, or an outcome in place of one, that an image was given.
+
+    Args:
+        name: The class or one of ``OUTCOMES``.
+        sure: How far the image was from not being given it, so that the least sure can be shown
+            first. Of a class: the confidence, or else the margin, or else the score; with several
+            labels, how far the score is above the threshold. Of an outcome: how far the best class
+            stayed below the background or the threshold.
+    """
+
+    name: str
+    sure: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided about an image.
+
+    Args:
+        row: Its row.
+        given: What it was given: one thing, or each of several labels; nothing with an error.
+    """
+
+    row: Row
+    given: tuple[Given, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Decisions:
     """How scores become decisions.
 
@@ -132,6 +167,16 @@ class Decisions:
             )
         if self.top < 0:
             raise LabelingError(f"expected top as 0 or more; got {self.top}.")
+        self._check_threshold()
+
+    def _check_threshold(self) -> None:
+        if self.threshold is None:
+            return
+        what, low = ("score", -1) if self.calibration is None else ("confidence", 0)
+        if not (math.isfinite(self.threshold) and low <= self.threshold <= 1):
+            raise LabelingError(
+                f"expected a threshold on the {what}, from {low} to 1; got {self.threshold!r}."
+            )
 
     @property
     def least(self) -> float | None:
@@ -163,7 +208,7 @@ class Decisions:
             (False, True)
         """
         names = list(classes)
-        taken = [name for name in names if name in (NONE_OF_THESE, UNDECIDED)]
+        taken = [name for name in names if name in OUTCOMES]
         if taken:
             raise LabelingError(
                 f"a class cannot be called {taken[0]!r}, which is a decision. Rename the class; "
@@ -207,49 +252,73 @@ class Decisions:
         Returns:
             The row.
         """
-        if prediction.scores is None or prediction.size is None:
-            return Row(path, error=prediction.error)
-        scores, names, count = prediction.scores, prediction.classes, len(prediction.classes)
+        return self.decide(Scored.of(path, prediction), prediction.classes).row
+
+    def decide(self, scored: Scored, names: Sequence[str]) -> Decided:
+        """Decide from scores.
+
+        Args:
+            scored: What an image scored.
+            names: The C classes.
+
+        Returns:
+            Its row, and how sure each decision is.
+        """
+        split = scored.split(len(names))
+        if split is None or scored.size is None:
+            return Decided(Row(scored.path, error=scored.error))
+        scores, beside = split
         order = np.argsort(-scores, kind="stable")
         best = int(order[0])
-        confidence = None
+        confidence = margin = None
         if self.calibration is not None:
             confidence = _rounded(self.calibration.confidences(scores)[best])
-        beside = prediction.background if self.none_of_these else None
-        other = beside is not None and bool(beside.max(initial=-np.inf) > scores[best])
-        return Row(
-            path=path,
-            content_hash=prediction.content_hash,
-            width=prediction.size[0],
-            height=prediction.size[1],
+        if len(names) > 1:
+            margin = _rounded(scores[best] - scores[order[1]])
+        row = Row(
+            path=scored.path,
+            content_hash=scored.content_hash,
+            width=scored.size[0],
+            height=scored.size[1],
             label=names[best],
             score=_rounded(scores[best]),
-            runner_up=names[int(order[1])] if count > 1 else None,
-            margin=_rounded(scores[best] - scores[order[1]]) if count > 1 else None,
+            runner_up=names[int(order[1])] if len(names) > 1 else None,
+            margin=margin,
             confidence=confidence,
-            decision=self._decide(names, scores, order, confidence, other),
             top=[[names[at], _rounded(scores[at])] for at in order[: self.top].tolist()] or None,
         )
+        given = self._given(row, scores, beside, names, order)
+        labels = [one.name for one in given if one.name not in OUTCOMES]
+        return Decided(
+            dataclasses.replace(row, decision=labels if self.multi_label else given[0].name), given
+        )
 
-    def _decide(
-        self, names: tuple[str, ...], scores: Any, order: Any, confidence: float | None, other: bool
-    ) -> str | list[str]:
-        least = self.least
+    def _given(
+        self, row: Row, scores: Scores, beside: Scores, names: Sequence[str], order: Any
+    ) -> tuple[Given, ...]:
+        # Compared is what the table shows, so that a score of 0.7 reaches a threshold of 0.7.
+        measures = (row.confidence, row.margin, row.score)
+        value = row.score if row.confidence is None else row.confidence
+        least = -math.inf if self.least is None else self.least
+        below, behind = least - (value or 0.0), -math.inf
+        if self.none_of_these:
+            behind = float(beside.max(initial=-np.inf)) - float(scores[order[0]])
+        # Each by itself keeps the image from its best class, so the larger one says how firmly.
+        away = max(below, behind)
+        if away > 0:
+            other = NONE_OF_THESE if self.none_of_these else UNDECIDED
+            return (Given(NO_LABEL if self.multi_label else other, _rounded(away)),)
+        ranked = ((names[at], _rounded(scores[at])) for at in order.tolist())
         if self.multi_label:
-            return [] if other else [names[at] for at in order.tolist() if scores[at] >= least]
-        if other:
-            return NONE_OF_THESE
-        sure = float(scores[order[0]]) if confidence is None else confidence
-        if least is not None and sure < least:
-            return NONE_OF_THESE if self.none_of_these else UNDECIDED
-        return names[int(order[0])]
+            fitting = itertools.takewhile(lambda one: one[1] >= least, ranked)
+            return tuple(Given(name, _rounded(score - least)) for name, score in fitting)
+        return (Given(next(ranked)[0], next(one for one in measures if one is not None)),)
 
     def settings(self) -> dict[str, str]:
-        """Name what decisions depend on, for comparison with another run."""
+        """Name what decisions depend on beside the scores, for comparison with another run."""
         calibration = self.calibration
         return {
             "threshold": str(self.least),
-            "none of these": digest(self.background) if self.none_of_these else "no",
             "several labels": str(self.multi_label),
             "top": str(self.top),
             "calibration": "none" if calibration is None else f"{calibration.temperature:.9g}",

@@ -8,17 +8,17 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
-from crossalign.labeling.decisions import Decisions, Row, scoring_settings
+from crossalign.labeling.decisions import Decided, Decisions, digest, scoring_settings
 from crossalign.labeling.jobfile import FAILED, TODO, JobFile, Listing, Result
+from crossalign.labeling.scored import Scored
 from crossalign.labeling.sinks import check_table, write_table
-from crossalign.labeling.sketches import sketch
 from crossalign.labeling.sources import Entry, Source
 
 if TYPE_CHECKING:
@@ -49,6 +49,25 @@ class Work:
     job: JobFile
     repeated: bool = False
 
+    def keep(self, results: Sequence[Result]) -> None:
+        """Decide about images and write them down, all of them or none.
+
+        Args:
+            results: Any number of them.
+        """
+        self.job.keep(results, self.decide)
+
+    def decide(self, scored: Scored) -> Decided:
+        """Decide about one image.
+
+        Args:
+            scored: What it scored.
+
+        Returns:
+            Its row, and how sure each decision is.
+        """
+        return self.decisions.decide(scored, self.classifier.classes)
+
     def entries(self) -> Iterator[Entry]:
         """Go through what is still to be labelled.
 
@@ -65,7 +84,7 @@ class Work:
 
 
 Engine: TypeAlias = Callable[[Work], Iterator[Result]]
-"""Labels what is still to be labelled: each image once, in any order."""
+"""Scores what is still to be labelled: each image once, in any order."""
 
 
 def local_engine(work: Work) -> Iterator[Result]:
@@ -77,18 +96,15 @@ def local_engine(work: Work) -> Iterator[Result]:
     Yields:
         Each image once.
     """
-    yield from label_entries(work.entries(), work.classifier, work.decisions)
+    yield from score_entries(work.entries(), work.classifier)
 
 
-def label_entries(
-    entries: Iterable[Entry], classifier: Classifier, decisions: Decisions
-) -> Iterator[Result]:
-    """Label entries of a source, with memory that does not grow.
+def score_entries(entries: Iterable[Entry], classifier: Classifier) -> Iterator[Result]:
+    """Score entries of a source, with memory that does not grow.
 
     Args:
         entries: The entries.
-        classifier: Made with the background of ``decisions``.
-        decisions: How scores become decisions.
+        classifier: Made with the background of the decisions to come.
 
     Yields:
         Each entry once, in order.
@@ -103,9 +119,9 @@ def label_entries(
 
     for prediction in classifier.predict(loaded(), keep_evidence=True):
         entry, error = waiting.popleft()
-        row = Row(entry.path, error=error) if error else decisions.row(entry.path, prediction)
-        embedding = prediction.embedding
-        yield Result(entry.id, row, None if embedding is None else sketch(embedding))
+        path = entry.path
+        scored = Scored(path, error=error) if error else Scored.of(path, prediction)
+        yield Result(entry.id, scored)
 
 
 def _load(entry: Entry) -> tuple[Any, str | None]:
@@ -189,9 +205,10 @@ def run_job(
     table = Path(out)
     check_table(table)
     decisions.check(classifier)
-    with _stop_signals() as stop, JobFile(job_path(table)) as job:
-        _compare_settings(job, classifier, decisions, restart)
-        listing = _list(source, job, stop, note)
+    with _stop_signals() as stop, JobFile(job_path(table), anew=restart) as job:
+        work = Work(classifier, decisions, source, job)
+        _settle(work, restart, stop, note)
+        listing = None if stop.is_set() else _list(source, job, stop, note)
         if listing is None:
             return Outcome(job.count(), stopped=True, left=job.count(TODO))
         if retry_errors and (again := job.retry_errors()):
@@ -199,16 +216,15 @@ def run_job(
         before, total = job.count() - job.count(TODO), job.count()
         if before:
             note(f"{before} of {total} images were done before")
-        work = Work(classifier, decisions, source, job, listing.repeated > 0)
-        labelled = 0
+        work, labelled = replace(work, repeated=listing.repeated > 0), 0
         if before < total:
             show = on_progress or _ignore
             labelled = _label(
-                engine(work), job, stop, lambda done: show(before + done, total, before)
+                engine(work), work, stop, lambda done: show(before + done, total, before)
             )
         outcome = Outcome(total, labelled, job.count(FAILED), stop.is_set(), job.count(TODO))
         if not outcome.stopped:
-            outcome.labelled += _give_up_on_vanished(job)
+            outcome.labelled += _give_up_on_vanished(work)
             outcome.left, outcome.failed = 0, job.count(FAILED)
             write_table(table, job.rows(), several=decisions.multi_label)
     return outcome
@@ -216,7 +232,7 @@ def run_job(
 
 def _label(
     results: Iterator[Result],
-    job: JobFile,
+    work: Work,
     stop: threading.Event,
     on_progress: Callable[[int], None],
 ) -> int:
@@ -231,13 +247,13 @@ def _label(
                 len(unwritten) >= _MOST_PER_CHANGE
                 or time.monotonic() - since >= _SECONDS_PER_CHANGE
             ):
-                job.keep(unwritten)
+                work.keep(unwritten)
                 unwritten, since = [], time.monotonic()
             if stop.is_set():
                 break
     finally:
         # Whatever ended the work, what was finished is kept.
-        job.keep(unwritten)
+        work.keep(unwritten)
         close = getattr(results, "close", None)
         if close is not None:
             close()
@@ -283,35 +299,52 @@ class _StoppedListing(Exception):  # noqa: N818 - it is no error
     pass
 
 
-def _compare_settings(
-    job: JobFile, classifier: Classifier, decisions: Decisions, restart: bool
+def _settle(
+    work: Work, restart: bool, stop: threading.Event, on_note: Callable[[str], None]
 ) -> None:
-    """Begin a new job, or see that an old one goes on with what it was begun with."""
-    wanted = {**scoring_settings(classifier), **decisions.settings()}
+    """Begin a new job, or see that an old one goes on with what it was begun with.
+
+    Only how scores become decisions may change on the way: then all decisions are made anew.
+    """
+    job, decisions = work.job, work.decisions
+    scoring = {
+        **scoring_settings(work.classifier),
+        "none of these": digest(decisions.background) if decisions.none_of_these else "no",
+    }
+    deciding = decisions.settings()
     held = job.settings()
     if restart or not held or not job.count():
-        if held != wanted or restart:
-            job.begin(wanted)
+        if held != {**scoring, **deciding} or restart:
+            job.begin({**scoring, **deciding})
         return
-    changed = [name for name in wanted if wanted[name] != held.get(name)]
+    done = job.count() - job.count(TODO)
+    changed = {name: value for name, value in scoring.items() if value != held.get(name)}
     if changed:
-        done = job.count() - job.count(TODO)
-        lines = "".join(
-            f"\n  {name}: {held.get(name, 'unknown')} -> {wanted[name]}" for name in changed
-        )
         raise LabelingError(
-            f"this output was begun with other settings; going on would mix them:{lines}\n"
-            f"All {done} finished rows would have to be made again. Add --restart to do so (with a "
-            "store nothing is encoded twice), give the settings of before, or choose another "
-            "output."
+            "this output was begun with other settings; going on would mix them:"
+            + "".join(f"\n  {line}" for line in _changes(held, changed))
+            + f"\nAll {done} finished rows would have to be made again. Add --restart to do so "
+            "(with a store nothing is encoded twice), give the settings of before, or choose "
+            "another output."
         )
+    changed = {name: value for name, value in deciding.items() if value != held.get(name)}
+    if changed:
+        number = job.decide_again(changed, work.decide, stop.is_set)
+        lines = ", ".join(_changes(held, changed))
+        on_note(f"{number} images are decided about anew from their scores ({lines})")
 
 
-def _give_up_on_vanished(job: JobFile) -> int:
+def _changes(held: dict[str, str], wanted: dict[str, str]) -> list[str]:
+    return [f"{name}: {held.get(name, 'unknown')} -> {value}" for name, value in wanted.items()]
+
+
+def _give_up_on_vanished(work: Work) -> int:
     """Make rows of images that the source no longer gave when their turn came."""
     given_up = 0
-    while missing := list(itertools.islice(job.todo(), _MOST_PER_CHANGE)):
-        job.keep([Result(name, Row(path, error=f"{path}: {VANISHED}")) for name, path in missing])
+    while missing := list(itertools.islice(work.job.todo(), _MOST_PER_CHANGE)):
+        work.keep(
+            [Result(name, Scored(path, error=f"{path}: {VANISHED}")) for name, path in missing]
+        )
         given_up += len(missing)
     return given_up
 

@@ -10,45 +10,51 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crossalign.errors import LabelingError
-from crossalign.labeling.decisions import Row
+from crossalign.labeling.decisions import Decided, Row
+from crossalign.labeling.scored import Scored
 
 TODO, DONE, FAILED = 0, 1, 2
 _CHANGED = 3  # within the transaction that takes stock
 
-_FORMAT = 1
+_FORMAT = 2
 _APPLICATION = 0x58414C4A  # marks the file as ours
 _SCHEMA = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (
     number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, path BLOB NOT NULL,
     position INTEGER NOT NULL, listing INTEGER NOT NULL, stamp TEXT NOT NULL,
-    state INTEGER NOT NULL DEFAULT 0,
-    label TEXT, decision TEXT, sure REAL, hash BLOB, sketch BLOB, row TEXT
+    state INTEGER NOT NULL DEFAULT 0, hash BLOB, sketch BLOB, row TEXT
 );
-CREATE INDEX items_by_state ON items (state, position)
+CREATE INDEX items_by_state ON items (state, position);
+CREATE TABLE scores (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
+CREATE TABLE given (
+    number INTEGER NOT NULL, name TEXT NOT NULL, sure REAL NOT NULL, PRIMARY KEY (number, name)
+) WITHOUT ROWID
 """
+# What another table or column of an item holds already.
+_ELSEWHERE = ("path", "content_hash")
+_MOST_AT_ONCE = 512
+_UNSETTLED = "being changed"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One image that is done.
+    """One image that was looked at.
 
     Args:
         id: Its identity within the source.
-        row: Its row.
-        sketch: Of its embedding, see :mod:`crossalign.labeling.sketches`; None with an error.
+        scored: What it scored, or why it could not.
     """
 
     id: str
-    row: Row
-    sketch: bytes | None = None
+    scored: Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +79,61 @@ class JobFile:
 
     Args:
         path: The file; made if it is not there.
+        anew: Whether to empty one that an earlier version of crossalign made.
 
     Raises:
         LabelingError: If another job holds it, or it cannot be used.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, anew: bool = False) -> None:
         self.path = path
         try:
             self._rows = sqlite3.connect(path, timeout=0.5, isolation_level=None)
-            self._prepare()
         except sqlite3.DatabaseError as error:
             raise self._error(error) from error
+        try:
+            self._prepare(anew)
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise self._error(error) from error
+        except LabelingError:
+            self.close()
+            raise
 
-    def _prepare(self) -> None:
+    def _prepare(self, anew: bool) -> None:
         self._rows.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._rows.execute("PRAGMA journal_mode = WAL")
         self._rows.execute("PRAGMA synchronous = NORMAL")
         self._rows.execute("BEGIN IMMEDIATE")
         try:
-            (tables,) = self._rows.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+            tables = self._rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            names = [name for (name,) in tables]
             (program,) = self._rows.execute("PRAGMA application_id").fetchone()
             (version,) = self._rows.execute("PRAGMA user_version").fetchone()
-            if tables == 0:
-                for statement in _SCHEMA.split(";"):
-                    self._rows.execute(statement)
-                self._rows.execute(f"PRAGMA application_id = {_APPLICATION}")
-                self._rows.execute(f"PRAGMA user_version = {_FORMAT}")
-            elif (program, version) != (_APPLICATION, _FORMAT):
-                raise LabelingError(
-                    f"expected a job file of format {_FORMAT}; {self.path} is something else. "
-                    "Choose another output, or remove that file."
-                )
+            if names and (program, version) == (_APPLICATION, _FORMAT):
+                return
+            if names and (program != _APPLICATION or version > _FORMAT or not anew):
+                raise self._stranger(program, version)
+            for name in names:
+                self._rows.execute(f"DROP TABLE {name}")
+            for statement in _SCHEMA.split(";"):
+                self._rows.execute(statement)
+            self._rows.execute(f"PRAGMA application_id = {_APPLICATION}")
+            self._rows.execute(f"PRAGMA user_version = {_FORMAT}")
         finally:
             self._rows.execute("COMMIT")
+
+    def _stranger(self, program: int, version: int) -> LabelingError:
+        if program == _APPLICATION and version < _FORMAT:
+            return LabelingError(
+                f"{self.path} was made by an earlier version of crossalign, whose job files hold "
+                "no scores. Add --restart to label anew (with a store nothing is encoded twice), "
+                "or choose another output."
+            )
+        return LabelingError(
+            f"expected a job file of format {_FORMAT}; {self.path} is something else. Choose "
+            "another output, or remove that file."
+        )
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
@@ -156,8 +183,8 @@ class JobFile:
             settings: What the rows will be made with.
         """
         with self._change() as rows:
-            rows.execute("DELETE FROM items")
-            rows.execute("DELETE FROM settings")
+            for table in ("scores", "given", "items", "settings"):
+                rows.execute(f"DELETE FROM {table}")  # noqa: S608
             rows.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
 
     def list(self, entries: Iterable[tuple[str, str, str]]) -> Listing:
@@ -191,7 +218,11 @@ class JobFile:
             query = "SELECT COUNT(*) FROM items WHERE listing = ?"
             (images,) = rows.execute(query, (last + 1,)).fetchone()
             if images:  # an empty source is a mistake, and takes nothing away
-                rows.execute("DELETE FROM items WHERE listing <= ? AND state = ?", (last, TODO))
+                gone = "FROM items WHERE listing <= ? AND state = ?"
+                for table in ("scores", "given"):
+                    query = f"DELETE FROM {table} WHERE number IN (SELECT number {gone})"  # noqa: S608
+                    rows.execute(query, (last, TODO))
+                rows.execute(f"DELETE {gone}", (last, TODO))
             (gone,) = rows.execute(
                 "SELECT COUNT(*) FROM items WHERE listing <= ?", (last,)
             ).fetchone()
@@ -232,18 +263,67 @@ class JobFile:
             done = rows.execute("UPDATE items SET state = ? WHERE state = ?", (TODO, FAILED))
             return done.rowcount
 
-    def keep(self, results: Sequence[Result]) -> None:
+    def keep(self, results: Sequence[Result], decide: Callable[[Scored], Decided]) -> None:
         """Write finished images down, all of them or none.
 
         Args:
             results: Any number of them.
+            decide: Makes decisions of scores.
         """
         with self._change() as rows:
-            rows.executemany(
-                "UPDATE items SET state = ?, label = ?, decision = ?, sure = ?, hash = ?, "
-                "sketch = ?, row = ? WHERE id = ?",
-                [_values(result) for result in results],
-            )
+            for result in results:
+                scored = result.scored
+                digest = None if scored.content_hash is None else bytes.fromhex(scored.content_hash)
+                query = "SELECT number FROM items WHERE id = ?"
+                (number,) = rows.execute(query, (_raw(result.id),)).fetchone()
+                values = (digest, scored.sketch, number)
+                rows.execute("UPDATE items SET hash = ?, sketch = ? WHERE number = ?", values)
+                rows.execute("DELETE FROM scores WHERE number = ?", (number,))
+                if scored.scores is not None:
+                    rows.execute("INSERT INTO scores VALUES (?, ?)", (number, scored.scores))
+                _write(rows, number, decide(scored))
+
+    def decide_again(
+        self,
+        settings: dict[str, str],
+        decide: Callable[[Scored], Decided],
+        stop: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Make all decisions anew from the scores that were kept.
+
+        Memory does not grow. Until the last is made neither the old settings are in force nor the
+        new ones, so a run that comes after a kill makes all of them once more.
+
+        Args:
+            settings: Those that differ from before, as they are to be.
+            decide: Makes decisions of scores.
+            stop: Asked now and then; True ends the work, to be done again.
+
+        Returns:
+            How many images were decided about.
+        """
+        self._set(dict.fromkeys(settings, _UNSETTLED))
+        query = (
+            "SELECT number, path, hash, row, data FROM items JOIN scores USING (number) "
+            "WHERE state = ? AND number > ? ORDER BY number LIMIT ?"
+        )
+        done = last = 0
+        while some := self._rows.execute(query, (DONE, last, _MOST_AT_ONCE)).fetchall():
+            if stop():
+                return done
+            with self._change() as rows:
+                for number, path, digest, text, data in some:
+                    row = json.loads(text)
+                    size = (row["width"], row["height"])
+                    scored = Scored(os.fsdecode(path), digest.hex(), size, data)
+                    _write(rows, number, decide(scored))
+            done, last = done + len(some), some[-1][0]
+        self._set(settings)
+        return done
+
+    def _set(self, settings: dict[str, str]) -> None:
+        with self._change() as rows:
+            rows.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", settings.items())
 
     def todo(self) -> Iterator[tuple[str, str]]:
         """Images to be labelled, in the order of the source.
@@ -261,10 +341,10 @@ class JobFile:
         Yields:
             A row at a time; memory does not grow.
         """
-        for (text,) in self._rows.execute(
-            "SELECT row FROM items WHERE state <> ? ORDER BY position, number", (TODO,)
+        for values in self._rows.execute(
+            "SELECT path, hash, row FROM items WHERE state <> ? ORDER BY position, number", (TODO,)
         ):
-            yield Row(**json.loads(text))
+            yield read_row(*values)
 
     def query(self, query: str, *values: Any) -> sqlite3.Cursor:
         """Ask something else of the table ``items``.
@@ -294,16 +374,31 @@ def _raw(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _values(result: Result) -> tuple[Any, ...]:
-    row = result.row
-    sure = row.confidence if row.confidence is not None else row.margin
-    return (
-        DONE if row.error is None else FAILED,
-        row.label,
-        row.label if isinstance(row.decision, list) else row.decision,
-        sure if sure is not None else row.score,
-        None if row.content_hash is None else bytes.fromhex(row.content_hash),
-        result.sketch,
-        json.dumps(row.to_dict(), separators=(",", ":")),
-        _raw(result.id),
+def _write(rows: sqlite3.Connection, number: int, decided: Decided) -> None:
+    values = {
+        name: value
+        for name, value in decided.row.to_dict().items()
+        if value is not None and name not in _ELSEWHERE
+    }
+    state = DONE if decided.row.error is None else FAILED
+    text = json.dumps(values, separators=(",", ":"))
+    rows.execute("UPDATE items SET state = ?, row = ? WHERE number = ?", (state, text, number))
+    rows.execute("DELETE FROM given WHERE number = ?", (number,))
+    rows.executemany(
+        "INSERT INTO given VALUES (?, ?, ?)",
+        [(number, one.name, one.sure) for one in decided.given],
     )
+
+
+def read_row(path: bytes, digest: bytes | None, text: str) -> Row:
+    """Put together a row of the table from the columns ``path``, ``hash`` and ``row`` of an item.
+
+    Args:
+        path: The image.
+        digest: Names its pixels.
+        text: The rest of the row, as JSON.
+
+    Returns:
+        The row.
+    """
+    return Row(os.fsdecode(path), None if digest is None else digest.hex(), **json.loads(text))

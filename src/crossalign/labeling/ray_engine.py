@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crossalign.errors import LabelingError, MissingExtraError
-from crossalign.labeling.decisions import Decisions
 from crossalign.labeling.job import Work
 from crossalign.labeling.jobfile import Result
-from crossalign.labeling.shards import Shard, label_shard, read_results, write_shards
+from crossalign.labeling.shards import Shard, read_results, score_shard, write_shards
 
 SHARD_SIZE = 256
 _ROUNDS = 5
@@ -38,10 +37,6 @@ _CONNECT_SECONDS = 10.0
 
 class MakesClassifier(Protocol):
     """What a worker makes its classifier with, see :class:`crossalign.labeling.recipe.Recipe`."""
-
-    @property
-    def decisions(self) -> Decisions:
-        """How scores become decisions."""
 
     def build(self) -> Any:
         """Make the classifier."""
@@ -108,9 +103,9 @@ class RayEngine:
                 found = [
                     result
                     for result in read_results(Shard(self.folder, done.stem))
-                    if result.row.error is None and work.job.is_todo(result.id)
+                    if result.scored.error is None and work.job.is_todo(result.id)
                 ]
-                work.job.keep(found)  # at once, so that new shards are without them
+                work.keep(found)  # at once, so that new shards are without them
                 yield from found
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +156,6 @@ class _Worker:
     """Holds a classifier and labels shards; lives on a machine of the cluster."""
 
     def __init__(self, recipe: MakesClassifier, folder: str) -> None:
-        self._decisions = recipe.decisions
         self._classifier = recipe.build()
         self._folder = Path(folder)
 
@@ -171,7 +165,7 @@ class _Worker:
 
     def _label(self, name: str) -> str:
         try:
-            return label_shard(Shard(self._folder, name), self._classifier, self._decisions) or ""
+            return score_shard(Shard(self._folder, name), self._classifier) or ""
         except Exception as error:  # any failure of a shard is for the driver to judge
             return f"{type(error).__name__}: {error}"
 

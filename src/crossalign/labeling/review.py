@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossalign.labeling.decisions import OUTCOMES
 from crossalign.labeling.jobfile import DONE, FAILED, JobFile
 from crossalign.labeling.sketches import BITS, bits_apart, groups, near_pairs
 
@@ -18,6 +19,8 @@ NEAR_COSINE = 0.96
 """Whole-image embeddings at least about this close count as near-duplicates."""
 
 _LIST = 5
+# Classes that images were given, without the outcomes, of which no two images need be alike.
+_LABELS = "FROM given JOIN items USING (number) WHERE name NOT IN (?, ?, ?)"
 # Below this many images of a label there is no telling what is usual.
 _FEW = 8
 
@@ -28,8 +31,8 @@ class Named:
 
     Args:
         path: The image.
-        label: Its label.
-        value: Its confidence or margin, or how unlike the others it is.
+        label: Its label, or one of several.
+        value: How sure that is, or how unlike the others of that label the image is.
     """
 
     path: str
@@ -42,9 +45,11 @@ class Review:
     """What to look at first.
 
     Args:
-        counts: Images of each decision, the most frequent first. With several labels an image, of
-            each label.
-        sure: What ``least_sure`` goes by: ``"confidence"``, ``"margin"`` or ``"score"``.
+        counts: Images of each class, the most frequent first, then of each outcome in place of a
+            class. With several labels an image counts once for each.
+        several: Whether an image may have several labels.
+        sure: What ``least_sure`` goes by: ``"confidence"``, ``"margin"``, ``"score"``, or
+            ``"distance to the threshold"`` with several labels.
         least_sure: The most doubtful labels, the most doubtful first.
         unusual: Images least like the others of their label; ``value`` is the mean share of
             signs of random projections that agree, 0.5 for unrelated images.
@@ -55,6 +60,7 @@ class Review:
     """
 
     counts: tuple[tuple[str, int], ...]
+    several: bool
     sure: str
     least_sure: tuple[Named, ...]
     unusual: tuple[Named, ...]
@@ -62,6 +68,13 @@ class Review:
     duplicate_groups: int
     errors: tuple[tuple[str, int, str], ...]
     failed: int
+
+    @property
+    def groups_in_words(self) -> str:
+        """How many groups of near-duplicates there are, and how many of them are listed."""
+        groups, listed = self.duplicate_groups, len(self.duplicates)
+        text = f"{groups} group{'' if groups == 1 else 's'}"
+        return f"{text}, of which the {listed} largest" if listed < groups else text
 
 
 def review(job: JobFile, count: int = _LIST, near: float = NEAR_COSINE) -> Review:
@@ -78,15 +91,16 @@ def review(job: JobFile, count: int = _LIST, near: float = NEAR_COSINE) -> Revie
         What to look at first.
     """
     duplicates = _duplicates(job, near)
+    several, sure = _measure(job)
     return Review(
-        counts=tuple(_counts(job)),
-        sure=_sure(job),
+        counts=tuple(counts(job)),
+        several=several,
+        sure=sure,
         least_sure=tuple(
             Named(os.fsdecode(path), label, value)
             for path, label, value in job.query(
-                "SELECT path, label, sure FROM items WHERE state = ? ORDER BY sure, position "
-                "LIMIT ?",
-                DONE,
+                f"SELECT path, name, sure {_LABELS} ORDER BY sure, number LIMIT ?",
+                *OUTCOMES,
                 count,
             )
         ),
@@ -98,46 +112,50 @@ def review(job: JobFile, count: int = _LIST, near: float = NEAR_COSINE) -> Revie
     )
 
 
-def _counts(job: JobFile) -> list[tuple[str, int]]:
-    counts: dict[str, int] = {}
-    first = next((row for row in job.rows() if row.error is None), None)
-    if first is not None and isinstance(first.decision, list):
-        for row in job.rows():
-            for name in row.decision or ():
-                counts[name] = counts.get(name, 0) + 1
-    else:
-        query = "SELECT decision, COUNT(*) FROM items WHERE state = ? GROUP BY decision"
-        counts.update(job.query(query, DONE))
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+def counts(job: JobFile) -> list[tuple[str, int]]:
+    """Count the images of each class, and of each outcome in place of a class.
+
+    Args:
+        job: The job.
+
+    Returns:
+        Name and number, the most frequent class first, outcomes after the classes.
+    """
+    found = job.query("SELECT name, COUNT(*) FROM given GROUP BY name")
+    return sorted(found, key=lambda item: (item[0] in OUTCOMES, -item[1], item[0]))
 
 
-def _sure(job: JobFile) -> str:
+def _measure(job: JobFile) -> tuple[bool, str]:
+    """Whether there may be several labels an image, and what says how sure they are."""
     for (text,) in job.query("SELECT row FROM items WHERE state = ? LIMIT 1", DONE):
         row = json.loads(text)
-        return next((name for name in ("confidence", "margin") if row[name] is not None), "score")
-    return "score"
+        if isinstance(row["decision"], list):
+            return True, "distance to the threshold"
+        return False, next((name for name in ("confidence", "margin") if name in row), "score")
+    return False, "score"
 
 
 def _unusual(job: JobFile, count: int) -> Iterator[Named]:
     """Images whose sketch agrees least with the mean sketch of their label."""
     sums: dict[str, npt.NDArray[np.int64]] = {}
     sizes: dict[str, int] = {}
-    query = "SELECT label, sketch, path FROM items WHERE state = ? AND sketch IS NOT NULL"
-    for label, data, _ in job.query(query, DONE):
+    query = f"SELECT name, sketch, path {_LABELS} AND sketch IS NOT NULL"
+    for label, data, _ in job.query(query, *OUTCOMES):
         bits = np.unpackbits(np.frombuffer(data, np.uint8))
         sums[label] = sums.get(label, np.zeros(BITS, np.int64)) + bits
         sizes[label] = sizes.get(label, 0) + 1
-    least: list[tuple[float, bytes, str]] = []
-    for label, data, path in job.query(query, DONE):
+    least: dict[bytes, tuple[float, bytes, str]] = {}  # of several labels the one it fits least
+    for label, data, path in job.query(query, *OUTCOMES):
         if sizes[label] < _FEW:
             continue
         bits = np.unpackbits(np.frombuffer(data, np.uint8)).astype(np.int64)
         others, rest = sums[label] - bits, sizes[label] - 1
         agree = float(np.where(bits == 1, others, rest - others).mean() / rest)
-        least.append((agree, path, label))
+        found = (agree, path, label)
+        least[path] = min(found, least.get(path, found))
         if len(least) > 50 * count:
-            least = sorted(least)[:count]
-    for agree, path, label in sorted(least)[:count]:
+            least = {one[1]: one for one in sorted(least.values())[:count]}
+    for agree, path, label in sorted(least.values())[:count]:
         yield Named(os.fsdecode(path), label, round(agree, 4))
 
 

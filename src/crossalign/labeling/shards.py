@@ -9,6 +9,7 @@ out: when one was begun twice and never finished, it becomes a row with an error
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,14 +17,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossalign.errors import ImageError
-from crossalign.labeling.decisions import Decisions, Row
-from crossalign.labeling.job import label_entries
+from crossalign.labeling.job import score_entries
 from crossalign.labeling.jobfile import Result
+from crossalign.labeling.scored import Scored
 from crossalign.labeling.sinks import pyarrow, whole_file
 from crossalign.labeling.sources import Entry, NamedBytes
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
+
+_BYTES = ("scores", "sketch")
+_NAMES = ("path", "error")  # which may hold a file name that is not valid text
 
 MOST_TRIES = 2
 """How often an image is begun before it is given up."""
@@ -143,13 +147,12 @@ def _unpacked(row: dict[str, Any]) -> Entry:
     return Entry(_text(row["id"]), path, load)
 
 
-def label_shard(shard: Shard, classifier: Classifier, decisions: Decisions) -> str | None:
-    """Label a shard, unless it is done.
+def score_shard(shard: Shard, classifier: Classifier) -> str | None:
+    """Score the images of a shard, unless it is done.
 
     Args:
         shard: The shard.
-        classifier: Made with the background of ``decisions``.
-        decisions: How scores become decisions.
+        classifier: Made with the background of the decisions to come.
 
     Returns:
         None when it is done; else why it is given up.
@@ -162,9 +165,9 @@ def label_shard(shard: Shard, classifier: Classifier, decisions: Decisions) -> s
     entries = read_entries(shard)
     _note(shard, {"attempt": attempts + 1})
     if attempts == 0:
-        results = list(label_entries(entries, classifier, decisions))
+        results = list(score_entries(entries, classifier))
     else:
-        results = list(_carefully(shard, entries, finished, tries, classifier, decisions))
+        results = list(_carefully(shard, entries, finished, tries, classifier))
     _write_results(shard, [_as_given(*pair) for pair in zip(results, entries, strict=True)])
     shard.marker.write_text(f"{len(results)}\n")
     return None
@@ -172,7 +175,7 @@ def label_shard(shard: Shard, classifier: Classifier, decisions: Decisions) -> s
 
 def _as_given(result: Result, entry: Entry) -> Result:
     """Speak of a file by the path that was given, as the local engine does, not by its full one."""
-    error = result.row.error
+    error = result.scored.error
     if error is None:
         return result
     try:
@@ -181,8 +184,7 @@ def _as_given(result: Result, entry: Entry) -> Result:
         return result
     if not isinstance(full, str) or not error.startswith(full):
         return result
-    values = {**result.row.to_dict(), "error": entry.path + error.removeprefix(full)}
-    return Result(result.id, Row(**values))
+    return Result(result.id, Scored(entry.path, error=entry.path + error.removeprefix(full)))
 
 
 def _carefully(
@@ -191,9 +193,8 @@ def _carefully(
     finished: dict[int, Result],
     tries: dict[int, int],
     classifier: Classifier,
-    decisions: Decisions,
 ) -> Iterator[Result]:
-    """Label image by image, each noted before and after, from where the last worker was."""
+    """Score image by image, each noted before and after, from where the last worker was."""
     for at, entry in enumerate(entries):
         if at in finished:
             yield finished[at]
@@ -203,10 +204,10 @@ def _carefully(
                 f"{entry.path}: whoever labels this image dies or fails ({MOST_TRIES} tries); look "
                 "at it by itself"
             )
-            yield Result(entry.id, Row(entry.path, error=message))
+            yield Result(entry.id, Scored(entry.path, error=message))
             continue
         _note(shard, {"begun": at})
-        (result,) = label_entries([entry], classifier, decisions)
+        (result,) = score_entries([entry], classifier)
         _note(shard, {"finished": at, "result": to_json(result)})
         yield result
 
@@ -244,8 +245,9 @@ def to_json(result: Result) -> dict[str, Any]:
     Returns:
         What :func:`from_json` reads.
     """
-    sketch = None if result.sketch is None else base64.b64encode(result.sketch).decode()
-    return {"id": result.id, "row": result.row.to_dict(), "sketch": sketch}
+    values = {"id": result.id, **dataclasses.asdict(result.scored)}
+    data = {name: values[name] and base64.b64encode(values[name]).decode() for name in _BYTES}
+    return {**values, **data}
 
 
 def from_json(values: dict[str, Any]) -> Result:
@@ -257,25 +259,24 @@ def from_json(values: dict[str, Any]) -> Result:
     Returns:
         The result.
     """
-    sketch = values["sketch"]
-    return Result(
-        values["id"], Row(**values["row"]), None if sketch is None else base64.b64decode(sketch)
-    )
+    data = {name: values[name] and base64.b64decode(values[name]) for name in _BYTES}
+    return _result({**values, **data})
 
 
 def _write_results(shard: Shard, results: Sequence[Result]) -> None:
     pa, parquet = pyarrow("the Ray engine", "ray")
-    values = {
-        "id": [_raw(result.id) for result in results],
-        "row": [json.dumps(result.row.to_dict()) for result in results],
-        "sketch": pa.array([result.sketch for result in results], pa.binary()),
-    }
+    kinds = {name: pa.binary() for name in ("id", *_NAMES, *_BYTES)}
+    kinds |= {"content_hash": pa.string(), "size": pa.list_(pa.int32())}
+    rows = []
+    for result in results:
+        values = {"id": result.id, **dataclasses.asdict(result.scored)}
+        rows.append({**values, **{name: _raw(values[name]) for name in _given(values)}})
     with whole_file(shard.result) as unfinished:
-        parquet.write_table(pa.table(values), unfinished)
+        parquet.write_table(pa.Table.from_pylist(rows, pa.schema(kinds.items())), unfinished)
 
 
 def read_results(shard: Shard) -> list[Result]:
-    """Read the rows of a shard that is done.
+    """Read what the images of a shard that is done scored.
 
     Args:
         shard: The shard.
@@ -284,7 +285,18 @@ def read_results(shard: Shard) -> list[Result]:
         A result for each of its images.
     """
     _, parquet = pyarrow("the Ray engine", "ray")
-    return [
-        Result(_text(row["id"]), Row(**json.loads(row["row"])), row["sketch"])
-        for row in parquet.read_table(shard.result).to_pylist()
-    ]
+    results = []
+    for row in parquet.read_table(shard.result).to_pylist():
+        values = {**row, **{name: _text(row[name]) for name in _given(row)}}
+        results.append(_result(values))
+    return results
+
+
+def _given(values: dict[str, Any]) -> list[str]:
+    return [name for name in ("id", *_NAMES) if values[name] is not None]
+
+
+def _result(values: dict[str, Any]) -> Result:
+    rest = {name: value for name, value in values.items() if name not in ("id", "size")}
+    size = values["size"]
+    return Result(values["id"], Scored(size=None if size is None else tuple(size), **rest))

@@ -63,6 +63,11 @@ def unprocessable(code: str, message: str) -> ApiError:
     return ApiError(422, code, message)
 
 
+def gone() -> ApiError:
+    """Make the error of a client that is not there to see it; logs know it by this status."""
+    return ApiError(499, "gone", "the client has gone.")
+
+
 def internal(error: Exception) -> ApiError:
     """Write a failure of the service into its log, and make the answer, which does not tell."""
     log.error("request failed", exc_info=error)

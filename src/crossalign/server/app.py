@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -45,9 +45,10 @@ _WHY = {
     422: "A field, the image or a class cannot be used",
     429: "Too much work is waiting; Retry-After says when to come again",
     500: "The service failed; its log says why",
+    503: "It takes too long, or the service stops",
 }
 _ALWAYS = (400, 401, 403, 405, 413, 421, 500)
-_WITH_WORK = (*_ALWAYS, 408, 415, 422, 429)
+_WITH_WORK = (*_ALWAYS, 408, 415, 422, 429, 503)
 
 ClassSetName = Annotated[str, fastapi.Path(pattern=NAME_PATTERN, description="Its name.")]
 
@@ -100,10 +101,8 @@ def create_app(encoder: Encoder, settings: Settings | None = None) -> FastAPI:
 
 
 def _add_work(app: FastAPI, service: Service) -> None:
-    async def do(request: Request, job: Callable[[Body], Response]) -> Response:
-        with service.admitted():
-            body = await read_body(request, service.settings)
-            return await service.work(request, lambda: job(body))
+    async def do(request: Request, work: Callable[[Body], Response]) -> Response:
+        return await service.work(request, lambda: read_body(request, service.settings), work)
 
     @app.post(
         "/v1/classify",
@@ -141,9 +140,11 @@ def _add_class_sets(app: FastAPI, service: Service) -> None:
     )
     async def create_class_set(request: Request) -> Response:
         """Encode classes once and keep them under a name."""
-        with service.admitted():
-            body = await read_body(request, service.settings, forms=False)
-            return await service.work(request, lambda: service.create_class_set(body))
+
+        def read() -> Awaitable[Body]:
+            return read_body(request, service.settings, forms=False)
+
+        return await service.work(request, read, service.create_class_set)
 
     @app.get(
         "/v1/class-sets",
@@ -258,6 +259,7 @@ def _offer(service: Service) -> dict[str, Any]:
             "classes": settings.max_classes,
             "texts": settings.max_texts,
             "text_characters": settings.max_text_characters,
+            "characters": settings.max_characters,
             "crops": settings.max_crops,
         },
     }

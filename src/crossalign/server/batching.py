@@ -22,7 +22,7 @@ from crossalign.crops import Pixels
 from crossalign.encoders.base import Embeddings, Encoder, ModelCard, Preprocess, check_pixels
 from crossalign.errors import EncoderError
 from crossalign.server import jobs
-from crossalign.server.jobs import Job, Turns
+from crossalign.server.jobs import Budget, Job
 
 
 @dataclass(slots=True, eq=False)
@@ -39,8 +39,9 @@ class _Call:
     done: threading.Event = field(default_factory=threading.Event)
 
 
-# Texts encoded in one go: few enough that a job soon sees that it must end.
-_TEXTS, _CHARACTERS = 64, 8_000
+# Texts, and without batches views, encoded in one go: few enough that a job soon sees that it must
+# end.
+_TEXTS, _CHARACTERS, _VIEWS = 64, 8_000, 64
 
 _Part: TypeAlias = tuple[_Call, int, int]
 Result = TypeVar("Result")
@@ -80,7 +81,7 @@ class BatchingEncoder:
         # Texts are encoded a part at a time, and callers take turns: one client's thousand
         # descriptions must neither take every processor from the images of all others, nor make
         # another client with two descriptions wait for all of them.
-        self._texts = Turns()
+        self._texts = Budget(1)
         self._thread = threading.Thread(target=self._run, name="crossalign-batches", daemon=True)
         self._thread.start()
 
@@ -125,7 +126,7 @@ class BatchingEncoder:
         check_pixels(pixels, self.preprocess.size)
         jobs.check()
         if not self._batch_views:
-            return self._timed(lambda: self._encoder.encode_images(pixels), len(pixels))
+            return self._alone(pixels)
         rows = np.empty((len(pixels), self.card.dim), np.float32)
         if not len(pixels):
             return rows
@@ -154,9 +155,17 @@ class BatchingEncoder:
         """
         rows = []
         for part in _parts(texts):
-            with self._texts:
-                jobs.check()
+            with self._texts.holding(1):
                 rows.append(self._encoder.encode_texts(part))
+        return np.concatenate(rows) if len(rows) > 1 else rows[0]
+
+    def _alone(self, pixels: Pixels) -> Embeddings:
+        rows = []
+        for start in range(0, max(1, len(pixels)), _VIEWS):
+            jobs.check()
+            part = pixels[start : start + _VIEWS]
+            encode = functools.partial(self._encoder.encode_images, part)
+            rows.append(self._timed(encode, len(part)))
         return np.concatenate(rows) if len(rows) > 1 else rows[0]
 
     def close(self, seconds: float | None = None) -> None:
@@ -190,6 +199,7 @@ class BatchingEncoder:
                 if self._closed:
                     return []
                 self._changed.wait()
+                self._drop_ended()
             deadline = self._calls[0].arrived + self._batch_seconds
             while self._may_wait() and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
@@ -197,10 +207,11 @@ class BatchingEncoder:
 
     def _drop_ended(self) -> None:
         """Let go of calls whose job must end, so that nothing more is encoded for them."""
-        for call in [call for call in self._calls if call.job is not None and call.job.over]:
-            self._calls.remove(call)
-            call.error = call.job.over if call.job is not None else None
-            call.done.set()
+        for call in list(self._calls):
+            if call.job is not None and (why := call.job.over) is not None:
+                self._calls.remove(call)
+                call.error = why
+                call.done.set()
 
     def _may_wait(self) -> bool:
         waiting = sum(len(call.pixels) - call.taken for call in self._calls)

@@ -32,7 +32,7 @@ _OPEN_FOLDER = "/static/"
 # what is left of the body is read and thrown away first, within these bounds.
 _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
-_TOO_SLOW = 408  # there the wait is over
+_NOT_DRAINED = (408, 503)  # there the wait is over
 
 HEADERS = {
     "content-security-policy": (
@@ -82,7 +82,7 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if drains and not body.ended and status >= 400 and status != _TOO_SLOW:
+                if drains and not body.ended and status >= 400 and status not in _NOT_DRAINED:
                     await body.drain()
                 added = MutableHeaders(scope=message)
                 added["x-request-id"] = request_id

@@ -14,11 +14,12 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 
 from crossalign._description_checks import parse_json
 from crossalign.descriptions import DescriptionSet
 from crossalign.errors import DescriptionError
-from crossalign.server.answers import ApiError, describe_invalid, unprocessable
+from crossalign.server.answers import ApiError, describe_invalid, gone, unprocessable
 from crossalign.server.schemas import LabelFields, NewClassSet
 from crossalign.server.settings import Settings
 
@@ -70,6 +71,8 @@ async def read_body(request: Request, settings: Settings, *, forms: bool = True)
         if kind == FORM_TYPE and forms:
             form = _read_form(request.headers, request.stream(), settings)
             return Body(None, await asyncio.wait_for(form, settings.body_seconds))
+    except ClientDisconnect:
+        raise gone() from None
     except asyncio.TimeoutError:
         raise ApiError(
             408,
@@ -193,8 +196,9 @@ def find_classes(given: LabelFields | NewClassSet, settings: Settings) -> Descri
     texts = [text for group in groups.values() for text in group]
     _limit("classes", len(names), settings.max_classes, "classes")
     _limit("texts", len(texts), settings.max_texts, "descriptions, all classes together")
-    longest = max(map(len, [*names, *texts]))
-    _limit("text_characters", longest, settings.max_text_characters, "characters in one text")
+    lengths = [len(text) for text in (*names, *texts)]
+    _limit("text_characters", max(lengths), settings.max_text_characters, "characters in one text")
+    _limit("characters", sum(lengths), settings.max_characters, "characters in all texts together")
     return DescriptionSet.of(given.descriptions if given.descriptions is not None else names)
 
 

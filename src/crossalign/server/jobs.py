@@ -1,115 +1,155 @@
 """Work in threads of its own that ends: when its time is up, its client gone, the service stopped.
 
-Nobody can stop a thread from outside. So a job carries a flag and a deadline, and whoever does a
-long piece of its work looks at them (:func:`check`) after each part that takes well under a second.
+Nobody can stop a thread from outside. So the event loop tells a :class:`Job` to end, and whoever
+does a long piece of its work asks (:func:`check`) before each part that takes well under a second.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import TracebackType
-from typing import TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from crossalign.server.answers import ApiError
 
+log = logging.getLogger("crossalign.server")
+
 Result = TypeVar("Result")
+
+GRACE = 2.0
+"""Seconds from telling a job to end until its client is answered, whatever its thread does."""
+
+# How often one that waits in line looks whether it must end, in seconds.
+_LOOK = 0.1
 
 
 class Job:
-    """A piece of work that may be told to end.
+    """The work of one request. It is made, and told to end, in the event loop."""
 
-    Args:
-        seconds: How long it may take.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._deadline = time.monotonic() + seconds
-        self._told: ApiError | None = None
-        self._thread: threading.Thread | None = None
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ended: asyncio.Future[ApiError] = self._loop.create_future()
+        self._why: ApiError | None = None
 
     def end(self, why: ApiError) -> None:
         """Tell it to end; the first reason counts."""
-        self._told = self._told or why
+        if self._why is None:
+            self._why = why
+            self._ended.set_result(why)
+
+    @contextmanager
+    def within(self, seconds: float, why: ApiError) -> Iterator[None]:
+        """Tell it to end unless the block is left in time.
+
+        Args:
+            seconds: How long it may take.
+            why: What it is told.
+        """
+        timer = self._loop.call_later(seconds, self.end, why)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     @property
     def over(self) -> ApiError | None:
-        """Why it must end; None while it may go on."""
-        if self._told is None and time.monotonic() > self._deadline:
-            self.end(
-                ApiError(
-                    503,
-                    "too_long",
-                    f"expected work of at most {self._seconds:g} s; this request needs more. Give "
-                    "fewer or shorter classes and descriptions, or fewer crops.",
-                )
-            )
-        return self._told
+        """Why it must end; None while it may go on. Safe to ask from any thread."""
+        return self._why
 
     def check(self) -> None:
-        """Go on, or end.
+        """Go on, or end. Safe to call from any thread.
 
         Raises:
             ApiError: If it must end.
         """
-        if (why := self.over) is not None:
-            raise why
+        if self._why is not None:
+            raise self._why
 
-    async def run(self, work: Callable[[], Result]) -> Result:
+    async def until(self, something: Awaitable[Result]) -> Result:
+        """Wait for something, but no longer than until this job is told to end.
+
+        Args:
+            something: What to wait for; it is cancelled if the job ends first.
+
+        Returns:
+            What it gives.
+
+        Raises:
+            ApiError: If the job must end.
+        """
+        task = asyncio.ensure_future(something)
+        try:
+            await self._first(task)
+            return task.result() if task.done() else self._give_up()
+        finally:
+            task.cancel()
+
+    async def run(self, work: Callable[[], Result], on_end: Callable[[], None]) -> Result:
         """Do the work in a thread of its own.
 
-        The thread never keeps the process alive: at the worst, where the encoder itself hangs, it
-        is left behind.
+        One that is told to end and does not, because the encoder itself hangs, is left behind: its
+        client is answered, and its thread does not keep the process alive.
 
         Args:
             work: Does it; it may block, and should look at :func:`check`.
+            on_end: Called in the event loop when the thread has ended, left behind or not.
 
         Returns:
             What the work gives.
-        """
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Result] = loop.create_future()
 
-        def settle(result: Result | None, error: BaseException | None) -> None:
-            if future.done():  # nobody waits for it any longer
-                return
-            if error is None:
-                future.set_result(result)  # type: ignore[arg-type]
-            else:
-                future.set_exception(error)
+        Raises:
+            ApiError: If it had to be left behind.
+        """
+        result: asyncio.Future[Result] = self._loop.create_future()
+
+        def settle(give: Callable[[], Any]) -> None:
+            on_end()
+            if not result.done():  # else nobody waits for it any longer
+                give()
 
         def in_thread() -> None:
-            result, failure = None, None
+            give: Callable[[], Any]
             try:
-                with current(self):
-                    result = work()
+                with _current(self):
+                    give = functools.partial(result.set_result, work())
             except BaseException as error:
-                failure = error
+                give = functools.partial(result.set_exception, error)
             with contextlib.suppress(RuntimeError):  # the loop has ended
-                loop.call_soon_threadsafe(settle, result, failure)
+                self._loop.call_soon_threadsafe(settle, give)
 
-        self._thread = threading.Thread(target=in_thread, name="crossalign-job", daemon=True)
-        self._thread.start()
-        return await future
+        threading.Thread(target=in_thread, name="crossalign-job", daemon=True).start()
+        try:
+            await self._first(result)
+            if not result.done():
+                await asyncio.wait({result}, timeout=GRACE)
+            if result.done():
+                return result.result()
+            log.warning("work that was told to end goes on; its thread is left behind")
+            return self._give_up()
+        finally:
+            result.cancel()
 
-    def join(self, seconds: float) -> None:
-        """Wait for its thread, but no longer than that."""
-        if self._thread is not None:
-            self._thread.join(max(0.0, seconds))
+    async def _first(self, other: asyncio.Future[Any]) -> None:
+        """Wait for something, or for being told to end."""
+        ends: set[asyncio.Future[Any]] = {other, self._ended}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+
+    def _give_up(self) -> NoReturn:
+        raise self._ended.result()
 
 
 _JOB: ContextVar[Job | None] = ContextVar("crossalign_job", default=None)
 
 
 @contextmanager
-def current(job: Job) -> Iterator[None]:
-    """Make a job the one that this thread works on."""
+def _current(job: Job) -> Iterator[None]:
     token = _JOB.set(job)
     try:
         yield
@@ -132,37 +172,51 @@ def check() -> None:
         job.check()
 
 
-class Turns:
-    """A lock that goes round: who has had it queues up behind all who wait.
+class Budget:
+    """Something of which only so much may be used at a time: who would go beyond it waits.
 
-    With a plain lock, one that takes it again at once may keep all others out.
+    All are let through in the order in which they came, so that one who wants much is not passed by
+    for ever, and one who comes again at once is behind all who wait. Who wants more than there is
+    has all of it alone.
+
+    Args:
+        amount: The budget.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, amount: int) -> None:
+        self._amount = amount
+        self._used = 0
+        self._line: deque[object] = deque()
         self._changed = threading.Condition()
-        self._given = 0
-        self._serving = 0
 
-    def __enter__(self) -> None:
-        """Wait for this thread's turn."""
-        with self._changed:
-            ticket = self._given
-            self._given += 1
-            self._changed.wait_for(lambda: ticket == self._serving)
+    @contextmanager
+    def holding(self, amount: int) -> Iterator[None]:
+        """Hold a part of the budget.
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Let the next one have its turn."""
-        with self._changed:
-            self._serving += 1
-            self._changed.notify_all()
+        Args:
+            amount: How much.
 
-    @property
-    def waiting(self) -> int:
-        """How many have it or wait for it."""
+        Raises:
+            ApiError: If the job of this thread must end while it waits.
+        """
         with self._changed:
-            return self._given - self._serving
+            place = object()
+            self._line.append(place)
+            try:
+                while self._line[0] is not place or not self._has(amount):
+                    check()
+                    self._changed.wait(_LOOK)
+                check()
+                self._used += amount
+            finally:
+                self._line.remove(place)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._used -= amount
+                self._changed.notify_all()
+
+    def _has(self, amount: int) -> bool:
+        return not self._used or self._used + amount <= self._amount

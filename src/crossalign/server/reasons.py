@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from crossalign import explain
@@ -116,8 +117,7 @@ def _regions(of: Explanation | Contrast) -> list[dict[str, Any]]:
             "crop": region.crop,
             "adds": region.adds,
             "label": region.label,
-            "description": region.description,
-            "text": region.text,
+            "words": None if region.words is None else asdict(region.words),
         }
 
     return [plain(region) for region in explain.top_regions(of, REGIONS, max_overlap=MAX_OVERLAP)]

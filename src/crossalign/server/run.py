@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
+import socket
 
 import uvicorn
 from fastapi import FastAPI
@@ -11,10 +13,15 @@ from fastapi import FastAPI
 from crossalign.encoders.base import Encoder
 from crossalign.errors import ServerError
 from crossalign.server.app import create_app
+from crossalign.server.jobs import GRACE
 from crossalign.server.logs import configure
+from crossalign.server.service import Service
 from crossalign.server.settings import TOKEN_VARIABLE, Settings, is_loopback
 
 log = logging.getLogger("crossalign.server")
+
+# From giving up the last requests until all have their answers.
+_LAST_SECONDS = GRACE + 1.0
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 
@@ -71,7 +78,7 @@ def make_server(app: FastAPI, settings: Settings, *, host: str, port: int) -> uv
     Returns:
         The server.
     """
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             app,
             host=host,
@@ -79,7 +86,24 @@ def make_server(app: FastAPI, settings: Settings, *, host: str, port: int) -> uv
             log_config=None,
             access_log=False,  # the guard writes its own, which nobody can forge
             server_header=False,
-            timeout_graceful_shutdown=round(settings.shutdown_seconds),
+            timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds + _LAST_SECONDS),
             ws="none",
-        )
+        ),
+        app.state.service,
     )
+
+
+class _Server(uvicorn.Server):
+    """Tells the service that it stops, so that all who are let in get an answer in time.
+
+    Uvicorn alone would cut them off.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop; called once, in the event loop."""
+        self._service.stop()
+        await super().shutdown(sockets)

@@ -154,14 +154,31 @@ class Classified(BaseModel):
     cost: Cost
 
 
+class StandsOut(BaseModel):
+    """A description that a crop answers notably better than the other crops do."""
+
+    description: Annotated[int, Field(description="Its place among those of its class.")]
+    text: str
+    similarity: Annotated[float, Field(description="Its cosine with the crop.")]
+    lift: Annotated[
+        float,
+        Field(
+            description="By how much that is above its cosine with the whole image, or its mean "
+            "cosine over the crops, whichever is larger."
+        ),
+    ]
+
+
 class RegionAdds(BaseModel):
     """A region and what it adds; of regions that show nearly the same, one is listed."""
 
     crop: Annotated[int, Field(description="Its place among the boxes.")]
     adds: Annotated[float, Field(description="To the score, or to the difference of two scores.")]
     label: Annotated[str, Field(description="The class it speaks for.")]
-    description: Annotated[int, Field(description="Place of the description that stands out here.")]
-    text: Annotated[str, Field(description="That description.")]
+    words: Annotated[
+        StandsOut | None,
+        Field(description="What stands out here of that class; null: it is like the whole photo."),
+    ]
 
 
 class ClassExplained(BaseModel):
@@ -323,6 +340,7 @@ class Limits(BaseModel):
     classes: int
     texts: int
     text_characters: int
+    characters: int
     crops: int
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -19,10 +17,11 @@ from crossalign.encoders.base import Encoder
 from crossalign.errors import CrossalignError
 from crossalign.images import stored_pixels
 from crossalign.predictions import Prediction
-from crossalign.server.answers import ApiError, AsciiJSON, unprocessable
+from crossalign.server.answers import ApiError, AsciiJSON, gone, unprocessable
 from crossalign.server.batching import BatchingEncoder
 from crossalign.server.class_sets import ClassMemory, ClassSets
 from crossalign.server.intake import Body, find_classes, json_fields, understand
+from crossalign.server.jobs import Budget, Job
 from crossalign.server.metrics import Metrics
 from crossalign.server.reasons import check_labels, reasons
 from crossalign.server.schemas import (
@@ -37,38 +36,8 @@ from crossalign.server.settings import Settings
 Result = TypeVar("Result")
 
 
-class PixelBudget:
-    """Bounds the memory of decoded images: who would go beyond it waits for others to finish.
-
-    Images are let through in the order in which they came, so that a large one is not passed by
-    for ever. One that is larger than the whole budget is worked on alone.
-
-    Args:
-        pixels: The budget.
-    """
-
-    def __init__(self, pixels: int) -> None:
-        self._pixels = pixels
-        self._used = 0
-        self._turn = threading.Lock()
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def holding(self, pixels: int) -> Iterator[None]:
-        """Hold a part of the budget.
-
-        Args:
-            pixels: How much.
-        """
-        with self._turn, self._changed:
-            self._changed.wait_for(lambda: not self._used or self._used + pixels <= self._pixels)
-            self._used += pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._used -= pixels
-                self._changed.notify()
+# How long the encoder may take to end with what it does when the service stops.
+_CLOSE_SECONDS = 1.0
 
 
 class Service:
@@ -91,72 +60,130 @@ class Service:
             batch_seconds=settings.batch_seconds,
             on_batch=self.metrics.batch,
         )
-        self._pixels = PixelBudget(settings.pixels_at_once)
+        self._pixels = Budget(settings.pixels_at_once)
         self._memory = ClassMemory(self.batches, settings, self.metrics.lookup)
         try:
             self.class_sets = ClassSets(self._memory, settings)
         except CrossalignError:
             self.batches.close()
             raise
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="crossalign-worker")
         self._free = asyncio.Semaphore(settings.workers)
-        self._inside = 0
+        self._jobs: set[Job] = set()
+        self._waiting = self._working = 0
+        self._stopped = False
         self._seconds = 0.5  # of a job, lately
-        self.metrics.watch("crossalign_in_flight", "Requests let in.", lambda: self._inside)
+        self.metrics.watch("crossalign_in_flight", "Requests let in.", lambda: len(self._jobs))
+        self.metrics.watch(
+            "crossalign_waiting",
+            "Of those, the ones that wait for a worker.",
+            lambda: self._waiting,
+        )
+        self.metrics.watch("crossalign_working", "Workers that are at work.", lambda: self._working)
         self.metrics.watch(
             "crossalign_remembered_classes", "Classifiers remembered.", lambda: len(self._memory)
         )
 
-    @contextmanager
-    def admitted(self) -> Iterator[None]:
-        """Hold a place among those that work or wait; call it in the event loop.
-
-        Raises:
-            ApiError: 429 if there is none, with the time after which to come again.
-        """
-        places = self.settings.workers + self.settings.queue
-        if self._inside >= places:
-            seconds = math.ceil(self._seconds * self.settings.queue / self.settings.workers)
-            wait = min(60, max(1, seconds))
-            raise ApiError(
-                429,
-                "queue_full",
-                f"{places} requests are being worked on or waiting already; come again in "
-                f"{wait} s.",
-                {"Retry-After": str(wait)},
-            )
-        self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-
-    async def work(self, request: Request, job: Callable[[], Result]) -> Result:
-        """Run a job in a worker, unless its client has gone by the time one is free.
+    async def work(
+        self,
+        request: Request,
+        read: Callable[[], Awaitable[Body]],
+        do: Callable[[Body], Result],
+    ) -> Result:
+        """Let a request in, read its body and work on it, for as long as its client is there.
 
         Args:
             request: The request.
-            job: Does the work; it may block.
+            read: Reads its body.
+            do: Does the work in a thread; it may block.
 
         Returns:
-            What the job gives.
+            What the work gives.
 
         Raises:
-            ApiError: If the client has gone; nobody is there to see it.
+            ApiError: 429 if there is no place for it, 503 if no worker gets free or the work does
+                not end in time or before the service stops, 499 if the client has gone.
         """
-        async with self._free:
-            if await request.is_disconnected():
-                raise ApiError(408, "gone", "the client has gone.")
-            start = time.monotonic()
+        with self._admitted() as job:
+            body = await job.until(read())
+            watcher = asyncio.create_task(_watch(request, job))
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._pool, job)
+                await self._worker(job)
+                with job.within(self.settings.work_seconds, self._too_long()):
+                    return await job.run(lambda: do(body), self._on_start())
             finally:
-                self._seconds += 0.1 * (time.monotonic() - start - self._seconds)
+                watcher.cancel()
+
+    @contextmanager
+    def _admitted(self) -> Iterator[Job]:
+        """Hold a place among those that work or wait."""
+        places = self.settings.workers + self.settings.queue
+        if len(self._jobs) >= places:
+            raise self._come_again(
+                429, "queue_full", f"{places} requests are being worked on or waiting already"
+            )
+        job = Job()
+        self._jobs.add(job)
+        if self._stopped:
+            job.end(_stopping())
+        try:
+            yield job
+        finally:
+            self._jobs.discard(job)
+
+    async def _worker(self, job: Job) -> None:
+        """Wait for a worker to be free."""
+        seconds = self.settings.work_seconds
+        busy = self._come_again(503, "busy", f"no worker was free within {seconds:g} s")
+        self._waiting += 1
+        try:
+            with job.within(seconds, busy):
+                await job.until(self._free.acquire())
+        finally:
+            self._waiting -= 1
+
+    def _on_start(self) -> Callable[[], None]:
+        """Count a worker in; gives what counts it out."""
+        start = time.monotonic()
+        self._working += 1
+
+        def on_end() -> None:
+            self._working -= 1
+            self._seconds += 0.1 * (time.monotonic() - start - self._seconds)
+            self._free.release()
+
+        return on_end
+
+    def _come_again(self, status: int, code: str, what: str) -> ApiError:
+        seconds = math.ceil(self._seconds * self.settings.queue / self.settings.workers)
+        wait = min(60, max(1, seconds))
+        return ApiError(
+            status, code, f"{what}; come again in {wait} s.", {"Retry-After": str(wait)}
+        )
+
+    def _too_long(self) -> ApiError:
+        return ApiError(
+            503,
+            "too_long",
+            f"expected work of at most {self.settings.work_seconds:g} s; this request needs more. "
+            "Give fewer or shorter classes and descriptions, or fewer crops.",
+        )
+
+    def stop(self) -> None:
+        """Give the requests at work their time to end; call it in the event loop.
+
+        After ``shutdown_seconds`` whoever still waits or works is told that the service stops.
+        """
+        asyncio.get_running_loop().call_later(self.settings.shutdown_seconds, self._end)
+
+    def _end(self) -> None:
+        self._stopped = True
+        for job in list(self._jobs):
+            job.end(_stopping())
 
     def close(self) -> None:
-        """Finish what is being worked on, then stop."""
-        self._pool.shutdown(wait=True)
-        self.batches.close()
+        """Stop; what is still being worked on is told to end, and not waited for for long."""
+        self._end()
+        self.batches.close(_CLOSE_SECONDS)
 
     # ------------------------------------------------------------------------ jobs, in workers
 
@@ -255,3 +282,14 @@ class Service:
         if method == self.settings.method and method != "waffle":
             return chosen.classifier
         return self._memory.get(chosen.classes, method, given.seed)
+
+
+async def _watch(request: Request, job: Job) -> None:
+    """End the job of a client that goes away; its body has been read to the end."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    job.end(gone())
+
+
+def _stopping() -> ApiError:
+    return ApiError(503, "stopping", "the service stops; ask again when it is back.")

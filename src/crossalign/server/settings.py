@@ -31,6 +31,7 @@ class Settings:
         max_classes: Most classes in a request or a class set.
         max_texts: Most descriptions in a request or a class set, all classes together.
         max_text_characters: Longest class name or description.
+        max_characters: Most characters of all class names and descriptions together.
         max_crops: Most crops.
         max_class_sets: Most class sets.
         kept_texts: Most descriptions whose embeddings are kept for classes that came with a
@@ -38,7 +39,10 @@ class Settings:
         workers: Requests that are worked on at the same time.
         queue: Requests that may wait for a worker; any more are told to come again.
         body_seconds: Longest time in which a request's body may arrive.
-        shutdown_seconds: Longest time that requests in flight get to finish when the service stops.
+        work_seconds: Longest time that a request waits for a worker, and then again that it is
+            worked on; what needs more is given up.
+        shutdown_seconds: Time that requests in flight get to finish when the service stops; then
+            they are given up, and a few seconds later the process ends whatever happens.
         batch_views: Views in a full batch of the encoder; 0 lets every request call the encoder by
             itself. On processors small batches are the fastest, as they stay in the cache.
         batch_seconds: Longest time that views wait for others to share their batch. A request that
@@ -59,12 +63,14 @@ class Settings:
     max_classes: int = 1000
     max_texts: int = 5000
     max_text_characters: int = 1000
+    max_characters: int = 500_000
     max_crops: int = 200
     max_class_sets: int = 100
     kept_texts: int = 20_000
     workers: int = 16
     queue: int = 64
     body_seconds: float = 30.0
+    work_seconds: float = 60.0
     shutdown_seconds: float = 30.0
     batch_views: int = 8
     batch_seconds: float = 0.005

@@ -18,13 +18,15 @@ from crossalign.evaluation.datasets.base import (
     Ask,
     Dataset,
     Example,
-    Names,
     Reader,
-    read_names,
     subfolders,
 )
 from crossalign.evaluation.datasets.folders import FOLDERS, SPLITS, class_folders
 from crossalign.evaluation.datasets.imagenet import IMAGENETS, NAME_LISTS, imagenet_names
+from crossalign.evaluation.datasets.lists import (
+    Names,
+    read_names,
+)
 from crossalign.evaluation.datasets.published import PUBLISHED
 
 __all__ = [

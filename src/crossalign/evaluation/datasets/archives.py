@@ -16,13 +16,15 @@ from crossalign.evaluation.datasets.base import (
     Ask,
     Dataset,
     Example,
-    Names,
     Reader,
+)
+from crossalign.evaluation.datasets.folders import SPLITS
+from crossalign.evaluation.datasets.lists import (
+    Names,
     named,
     read_names,
     read_text,
 )
-from crossalign.evaluation.datasets.folders import SPLITS
 
 _ROWS = 32  # of a parquet file that are in memory at a time
 
@@ -89,7 +91,8 @@ def read_tars(reader: Reader, ask: Ask) -> Dataset:
         The data set.
     """
     files, split = _files_of_split(reader, ask, ".tar")
-    names = ask.names
+    # Names that are to be matched with the data set's own say nothing about their order.
+    names = None if ask.names is not None and ask.names.by_name else ask.names
     for name in ("classnames.txt", "classes.txt"):
         for folder in (files[0].parent, ask.root):
             if names is None and (folder / name).is_file():

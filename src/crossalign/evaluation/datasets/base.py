@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from crossalign.descriptions import wordify
 from crossalign.errors import EvaluationError
+from crossalign.evaluation.datasets.lists import Names, named, read_text
 from crossalign.images import ImageSource
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
@@ -64,21 +62,6 @@ class Dataset:
 
     def __len__(self) -> int:
         return self.total
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """Class names given by hand.
-
-    Args:
-        ordered: Names in class order.
-        by_id: Names by class id; empty where the list has no ids.
-        origin: Where they come from.
-    """
-
-    ordered: tuple[str, ...]
-    by_id: Mapping[str, str]
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,118 +226,6 @@ def check_counts(
         f"{ask.root} holds {total} images of {len(class_ids)} classes, the split '{split}' as "
         f"published has {images} of {classes}{hint}. Use --partial to evaluate on it all the same"
     )
-
-
-def named(names: Names | None, class_ids: Sequence[str], own: Sequence[str]) -> tuple[str, ...]:
-    """Choose the class names.
-
-    Args:
-        names: Those given by hand, if any.
-        class_ids: Ids of the classes.
-        own: The data set's own names.
-
-    Returns:
-        A name for each class.
-
-    Raises:
-        EvaluationError: If the given names do not fit the classes.
-    """
-    if names is None:
-        return tuple(own)
-    if names.by_id:
-        unknown = [name for name in class_ids if name not in names.by_id]
-        if unknown:
-            raise EvaluationError(
-                f"{names.origin}: expected a name for each of the {len(class_ids)} classes; there "
-                f"is none for {', '.join(map(repr, unknown[:3]))} ({len(unknown)} in all)."
-            )
-        return tuple(names.by_id[name] for name in class_ids)
-    if len(names.ordered) != len(class_ids):
-        raise EvaluationError(
-            f"{names.origin}: expected {len(class_ids)} class names, one for each class in the "
-            f"order {', '.join(map(repr, class_ids[:3]))}, ...; got {len(names.ordered)}. A .csv "
-            "file with the columns folder,class_name names classes in any order."
-        )
-    return names.ordered
-
-
-def read_names(path: Path) -> Names:
-    """Read class names from a file, doubles and all.
-
-    ``.txt``: one a line, in class order. ``.csv``: columns ``folder,class_name``. ``.json``: a list
-    in class order, ``{id: name}``, or ``{index: [id, name]}`` as in the class index of ImageNet
-    that Keras and torchvision publish.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The names.
-
-    Raises:
-        EvaluationError: If the file cannot be read or holds something else.
-    """
-    readers = {".txt": _names_txt, ".csv": _names_csv, ".json": _names_json}
-    if path.suffix.lower() not in readers:
-        raise EvaluationError(
-            f"{path}: expected class names in a .txt, .csv or .json file; got the ending "
-            f"'{path.suffix}'."
-        )
-    try:
-        ordered, by_id = readers[path.suffix.lower()](read_text(path))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise EvaluationError(
-            f"{path}: expected class names, one a line (.txt), folder,class_name (.csv), or a list "
-            f"or a mapping (.json); got something else ({error})."
-        ) from error
-    if not ordered or any(not str(name).strip() for name in ordered):
-        raise EvaluationError(f"{path}: expected a name for every class; some are empty.")
-    return Names(tuple(ordered), by_id, str(path))
-
-
-def _names_txt(text: str) -> tuple[list[str], dict[str, str]]:
-    return [line.strip() for line in text.splitlines() if line.strip()], {}
-
-
-def _names_csv(text: str) -> tuple[list[str], dict[str, str]]:
-    rows = list(csv.DictReader(text.splitlines()))
-    by_id = {row["folder"]: row["class_name"] for row in rows}
-    if len(by_id) != len(rows):
-        raise ValueError("a folder stands in it twice")
-    return list(by_id.values()), by_id
-
-
-def _names_json(text: str) -> tuple[list[str], dict[str, str]]:
-    content = json.loads(text)
-    if isinstance(content, list):
-        return content, {}
-    values = list(content.values())
-    if all(isinstance(value, str) for value in values):
-        return values, dict(content)
-    pairs = sorted((int(index), value) for index, value in content.items())
-    by_id = {folder: wordify(name) for _, (folder, name) in pairs}
-    return list(by_id.values()), by_id
-
-
-def read_text(path: Path) -> str:
-    """Read a text file of a data set.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its text.
-
-    Raises:
-        EvaluationError: If it cannot be read.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise EvaluationError(f"{path}: expected a text file; it cannot be read ({reason}).") from (
-            error
-        )
 
 
 def lines(reader: Reader, root: Path, name: str) -> list[list[str]]:

@@ -14,14 +14,16 @@ from crossalign.evaluation.datasets.base import (
     IMAGE_ENDINGS,
     Ask,
     Dataset,
-    Names,
     Reader,
     folder_pairs,
     has_images,
     listed,
+    subfolders,
+)
+from crossalign.evaluation.datasets.lists import (
+    Names,
     read_names,
     read_text,
-    subfolders,
 )
 
 SPLITS = ("test", "val", "validation", "valid", "dev", "train")
@@ -144,8 +146,8 @@ def _named_all(names: Names | None, folders: list[str]) -> bool:
     """Tell whether names given by hand are for all folders, the empty ones included."""
     if names is None:
         return False
-    if names.by_id:
-        return all(folder in names.by_id for folder in folders)
+    if names.by_id or names.by_name:
+        return bool(names.by_id) and all(folder in names.by_id for folder in folders)
     return len(names.ordered) == len(folders)
 
 

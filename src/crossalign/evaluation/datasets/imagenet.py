@@ -19,9 +19,11 @@ from crossalign.evaluation.datasets.base import (
     folder_pairs,
     image_names,
     listed,
+    subfolders,
+)
+from crossalign.evaluation.datasets.lists import (
     named,
     read_text,
-    subfolders,
 )
 
 _WNID = re.compile(r"n\d{8}")
@@ -69,7 +71,7 @@ def _imagenet(reader: Reader, ask: Ask, split: str, ids: list[str], pairs: Liste
     if strange:
         raise reader.missing(f"{strange[0]} in {ask.root} is not a class of ILSVRC 2012")
     if ask.names is not None and len(ask.names.ordered) == len(known):
-        every = dict(zip(known, named(ask.names, tuple(known), ()), strict=True))
+        every = dict(zip(known, named(ask.names, tuple(known), tuple(known.values())), strict=True))
         ask = Ask(ask.root, ask.split, None, ask.partial)
         return listed(reader, ask, split, ids, [every[name] for name in ids], pairs)
     return listed(reader, ask, split, ids, [known[name] for name in ids], pairs)

@@ -1,107 +1,104 @@
 // Light on the photo: numbers of crops spread over their boxes, averaged where boxes overlap.
 
-const GRID = 96;
+import { deviation, mean } from "./evidence.js";
+import { make } from "./draw.js";
+
+const GRID = 64;
+const SETTLED = 2; // with fewer crops than a few, a place keeps close to the average
+const FULL = 2.5; // so many of the usual deviations make a place as dark, or as blue, as can be
+const DARKEST = 210;
 const BLUE = [86, 180, 233];
 const ORANGE = [230, 159, 0];
 
-// For every cell of a coarse grid the mean of the values of the crops that cover it, and whether
-// any does.
-function spread(boxes, values, size) {
-  const [width, height] = size;
+// For every cell of a coarse grid the mean of the values of the crops that cover it.
+function spread(boxes, values, [width, height]) {
   const scale = GRID / Math.max(width, height);
   const columns = Math.max(1, Math.round(width * scale));
   const rows = Math.max(1, Math.round(height * scale));
-  const sum = new Float64Array(columns * rows);
-  const count = new Uint16Array(columns * rows);
+  const sums = new Float64Array(columns * rows);
+  const counts = new Uint16Array(columns * rows);
+  const cells = (low, high, size, count) => [
+    Math.round((low / size) * count),
+    Math.max(Math.round((low / size) * count) + 1, Math.round((high / size) * count)),
+  ];
   boxes.forEach(([left, top, right, bottom], index) => {
-    const [x0, x1] = [Math.floor((left / width) * columns), Math.ceil((right / width) * columns)];
-    const [y0, y1] = [Math.floor((top / height) * rows), Math.ceil((bottom / height) * rows)];
+    const [x0, x1] = cells(left, right, width, columns);
+    const [y0, y1] = cells(top, bottom, height, rows);
     for (let y = y0; y < Math.min(y1, rows); y += 1) {
       for (let x = x0; x < Math.min(x1, columns); x += 1) {
-        sum[y * columns + x] += values[index];
-        count[y * columns + x] += 1;
+        sums[y * columns + x] += values[index];
+        counts[y * columns + x] += 1;
       }
     }
   });
-  const mean = Float64Array.from(sum, (value, cell) => (count[cell] ? value / count[cell] : 0));
-  return { columns, rows, mean, count };
+  const middle = mean(values);
+  const means = sums.map((total, cell) => (total + SETTLED * middle) / (counts[cell] + SETTLED));
+  return { columns, rows, means };
 }
 
-function paint(canvas, grid, colour) {
-  const { columns, rows } = grid;
+function paint(canvas, { columns, rows, means }, colour) {
   const small = new OffscreenCanvas(columns, rows);
   const pixels = new ImageData(columns, rows);
-  for (let cell = 0; cell < columns * rows; cell += 1) {
-    pixels.data.set(colour(grid.mean[cell], grid.count[cell]), 4 * cell);
-  }
+  means.forEach((value, cell) => pixels.data.set(colour(value), 4 * cell));
   small.getContext("2d").putImageData(pixels, 0, 0);
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "high";
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 
-function range(grid) {
-  let [low, high] = [Infinity, -Infinity];
-  grid.mean.forEach((value, cell) => {
-    if (grid.count[cell]) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  });
-  return [low, high];
-}
-
 export function clear(canvas) {
   canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
 }
 
-// The brighter, the more the crops there add; the rest of the photo goes dark.
-export function lightUp(canvas, boxes, values, size) {
+// How much the crops' numbers deviate as a rule, over several lists of them: what the strength of
+// light is measured by, so that a list of nearly equal numbers gives next to none.
+export function usual(lists) {
+  return Math.sqrt(mean(lists.map((values) => deviation(values) ** 2))) || 1;
+}
+
+// The brighter, the more there; the less the crops differ, the less the rest goes dark.
+export function lightUp(canvas, boxes, values, size, unit) {
   clear(canvas);
   const grid = spread(boxes, values, size);
-  const [low, high] = range(grid);
-  const span = high - low || 1;
-  paint(canvas, grid, (value, count) => {
-    const share = count ? (value - low) / span : 0;
-    return [8, 8, 12, Math.round(205 * (1 - share) ** 1.2)];
+  const high = grid.means.reduce((most, value) => Math.max(most, value), -Infinity);
+  paint(canvas, grid, (value) => {
+    const depth = Math.min(1, (high - value) / (FULL * unit));
+    return [8, 8, 12, Math.round(DARKEST * depth)];
   });
-  frame(canvas, boxes[values.indexOf(Math.max(...values))], size, "#fff");
 }
 
 // Blue where the first class gains on the second, orange where the second does; the deeper, the
-// more. Where all crops agree, the lightest is where they agree least.
-export function lightDifference(canvas, boxes, values, size) {
+// more.
+export function lightDifference(canvas, boxes, values, size, unit) {
   clear(canvas);
-  const grid = spread(boxes, values, size);
-  const [low, high] = range(grid);
-  const least = low > 0 || high < 0 ? Math.min(Math.abs(low), Math.abs(high)) : 0;
-  const span = Math.max(Math.abs(low), Math.abs(high)) - least || 1;
-  paint(canvas, grid, (value, count) => {
-    const colour = value >= 0 ? BLUE : ORANGE;
-    return [...colour, count ? Math.round(30 + (170 * (Math.abs(value) - least)) / span) : 0];
+  paint(canvas, spread(boxes, values, size), (value) => {
+    const depth = Math.min(1, Math.abs(value) / (FULL * unit));
+    return [...(value >= 0 ? BLUE : ORANGE), Math.round(DARKEST * depth)];
   });
 }
 
-export function frameOne(canvas, box, size) {
+// All but one box goes dark.
+export function lightBox(canvas, [left, top, right, bottom], [width, height]) {
   clear(canvas);
   const context = canvas.getContext("2d");
-  context.fillStyle = "rgb(8 8 12 / .72)";
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  const [x, y, width, height] = scaled(canvas, box, size);
-  context.clearRect(x, y, width, height);
-  frame(canvas, box, size, "#e69f00");
-}
-
-function scaled(canvas, [left, top, right, bottom], [width, height]) {
   const [x, y] = [canvas.width / width, canvas.height / height];
-  return [left * x, top * y, (right - left) * x, (bottom - top) * y];
+  context.fillStyle = "rgb(8 8 12 / .7)";
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.clearRect(left * x, top * y, (right - left) * x, (bottom - top) * y);
 }
 
-function frame(canvas, box, size, colour) {
-  const context = canvas.getContext("2d");
-  const place = scaled(canvas, box, size);
-  for (const [width, style] of [[6, "rgb(0 0 0 / .6)"], [3, colour]]) {
-    context.lineWidth = width;
-    context.strokeStyle = style;
-    context.strokeRect(...place);
-  }
+// Frames around boxes, each with what is written in its corner.
+export function frame(place, marked, [width, height]) {
+  const frames = marked.map(({ box: [left, top, right, bottom], mark }) => {
+    const one = make("span", { className: "frame" }, ...(mark ? [make("span", { className: "mark" }, mark)] : []));
+    const share = (value, whole) => `${(100 * value) / whole}%`;
+    one.style.left = share(left, width);
+    one.style.top = share(top, height);
+    one.style.width = share(right - left, width);
+    one.style.height = share(bottom - top, height);
+    return one;
+  });
+  place.replaceChildren(...frames);
 }
 
 // In words, for those who do not see the light.

@@ -1,276 +1,297 @@
-// The page: what is asked, and what came back.
+// The page: a photo, a question, and what came back.
 
 import { explain, get, setToken } from "./api.js";
-import { parseClasses, writeClasses } from "./classes.js";
-import { bar, hide, make, show } from "./why.js";
+import { $, bar, called, fixed, make, name, number, said, signed } from "./draw.js";
+import { showPhoto, takePhotos } from "./photo.js";
+import { accept, askWhatThereIs, checkSize, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
+import { hide, show } from "./why.js";
 
-const EXPLAINED = 5;
-const RANKED = 10;
+const SHOWN = 5;
+const RANKED = 100;
 const COSTS = 6;
-const EXAMPLES = [
-  { file: "cat.jpg", alt: "A cat", classes: ["cat", "dog", "fox", "rabbit"] },
-  {
-    file: "coffee.jpg",
-    alt: "A cup of coffee",
-    classes: ["cup of coffee", "bowl of soup", "glass of wine", "cake"],
-  },
-  {
-    file: "rocket.jpg",
-    alt: "A rocket",
-    classes: ["rocket", "airplane", "lighthouse", "fireworks"],
-  },
-];
-const $ = (id) => document.getElementById(id);
+const STEADY = 0.95;
+const KNOWN = 0.02; // seconds; classes that the service remembers take next to none
 
 let photo = null;
 let answer = null;
-let offer = null;
+let tried = false; // somebody has asked about this photo: new settings ask again
+let pair = null; // the classes that somebody chose to compare
 let turn = 0; // what comes back for an earlier photo or question is not shown
-
-// ------------------------------------------------------------------------------------- the photo
-
-function usePhoto(file) {
-  photo = file;
-  answer = null;
-  turn += 1;
-  hide();
-  $("ranked").replaceChildren();
-  $("costs").replaceChildren();
-  $("cost-part").hidden = true;
-  fail(null);
-  const picture = $("picture");
-  URL.revokeObjectURL(picture.src);
-  picture.alt = file.name ? `Your photo, ${file.name}` : "Your photo";
-  picture.src = URL.createObjectURL(file);
-  $("drop").classList.add("full");
-  $("drop").classList.remove("unshown");
-  $("stage").hidden = false;
-  $("go").disabled = false;
-  say("Photo chosen. Write classes, then label it.");
-}
-
-$("picture").addEventListener("load", () => {
-  const { naturalWidth, naturalHeight } = $("picture");
-  const scale = Math.min(1, 1000 / Math.max(naturalWidth, naturalHeight));
-  $("light").width = Math.max(1, Math.round(scale * naturalWidth));
-  $("light").height = Math.max(1, Math.round(scale * naturalHeight));
-});
-$("picture").addEventListener("error", () => {
-  // Some pictures that the service reads, such as TIFF, a browser cannot show.
-  $("stage").hidden = true;
-  $("drop").classList.add("unshown");
-  $("invitation").textContent = "This browser cannot show the file; it may be labelled all the same.";
-});
-
-const drop = $("drop");
-drop.addEventListener("dragover", (event) => {
-  event.preventDefault();
-  drop.classList.add("over");
-});
-drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-// A photo dropped beside its place must not take the place of the page.
-window.addEventListener("dragover", (event) => event.preventDefault());
-window.addEventListener("drop", (event) => {
-  event.preventDefault();
-  drop.classList.remove("over");
-  takePhoto(event.dataTransfer);
-});
-window.addEventListener("paste", (event) => {
-  if ([...event.clipboardData.items].some((item) => item.kind === "file")) {
-    event.preventDefault();
-    takePhoto(event.clipboardData);
-  }
-});
-$("file").addEventListener("change", () => {
-  if ($("file").files.length) takePhoto({ files: $("file").files });
-});
-
-function takePhoto({ files }) {
-  if (!files.length) {
-    fail(new Error("That was no file. Drop a photo from your computer, or paste a picture."));
-    return;
-  }
-  usePhoto(files[0]);
-  if ($("classes").value.trim() || $("class-set").value) label();
-}
 
 // --------------------------------------------------------------------------------- the question
 
-function question() {
-  const crops = $("auto").checked ? "auto" : Number($("crops").value);
-  const asked = { crops, best: EXPLAINED, top: RANKED };
-  if ($("method").value) asked.method = $("method").value;
-  const set = $("class-set").value;
-  return set ? { ...asked, class_set: set } : { ...asked, ...parseClasses($("classes").value) };
+async function usePhoto(file, classes = null) {
+  photo = file;
+  pair = null;
+  tried = false;
+  turn += 1;
+  const mine = turn;
+  forget();
+  fail(null);
+  accept();
+  showPhoto(file);
+  $("costs").replaceChildren();
+  $("cost-part").hidden = true;
+  $("go").disabled = false;
+  say("Photo chosen. Write classes, then label it.");
+  if (classes) await describe(classes);
+  if (mine === turn && hasClasses()) label({ settle: true });
 }
 
-async function label(labels = null) {
+function forget() {
+  document.body.classList.remove("busy");
+  answer = null;
+  hide();
+  $("verdict").hidden = true;
+  $("sure").hidden = true;
+  $("more-ranked").hidden = true;
+  $("ranked").replaceChildren();
+}
+
+// Ask for the label. Settle where the eye should move to the answer: not while settings are tried.
+async function label({ settle = false } = {}) {
   if (!photo) {
     fail(new Error("Choose a photo first: drop one, paste one, or take an example."));
     return;
   }
   fail(null);
+  accept();
+  let asked;
+  try {
+    asked = readQuestion();
+  } catch (error) {
+    refuse(error, () => label({ settle: true }));
+    return;
+  }
+  tried = true;
+  const inForm = $("classes-part").contains(document.activeElement);
+  const got = await ask(asked);
+  if (!got) return;
+  answer = got;
+  showCost();
+  await showChoice(pair);
+  if (settle) settleDown(inForm);
+}
+
+// Send a question about the photo; nothing where another took its place or it failed.
+async function ask(asked) {
   turn += 1;
   const mine = turn;
-  const go = $("go");
-  go.disabled = true;
+  $("go").disabled = true;
+  document.body.classList.add("busy");
   say("Looking …");
   try {
-    const asked = question();
-    if (labels) asked.labels = labels;
+    checkSize(photo);
     const got = await explain(photo, asked, (seconds) =>
       say(`The service is busy; asking again in ${seconds} s …`),
     );
-    if (mine === turn) showAnswer(got, labels);
+    return mine === turn ? { ...got, asked } : null;
   } catch (error) {
-    if (error.name === "AbortError" || mine !== turn) return;
+    if (error.name === "AbortError" || mine !== turn) return null;
+    forget();
     say("");
     fail(error);
+    return null;
   } finally {
-    if (mine === turn) go.disabled = false;
+    if (mine === turn) {
+      $("go").disabled = false;
+      document.body.classList.remove("busy");
+    }
   }
 }
 
-$("ask").addEventListener("submit", async (event) => {
+$("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  setToken($("token").value);
-  if (!offer) await askWhatThereIs();
-  label();
+  label({ settle: true });
 });
+onSettings(() => tried && label());
 
-$("crops").addEventListener("input", () => {
-  $("crops-shown").textContent = $("crops").value;
-});
-for (const id of ["crops", "auto", "method", "class-set"]) {
-  $(id).addEventListener("change", () => {
-    showSettings();
-    if (answer) label();
-  });
-}
-
-function showSettings() {
-  const method = offer?.methods.find(({ name }) => name === $("method").value);
-  $("auto").disabled = method ? !method.crops : false;
-  $("crops").disabled = $("auto").disabled || $("auto").checked;
-  $("classes").disabled = $("class-set").value !== "";
+// Bring the answer into sight, and the keyboard to it if it was where the form is now folded.
+function settleDown(inForm) {
+  summarise();
+  fold();
+  if (inForm) $("results").focus({ preventScroll: true });
+  const { top, bottom } = $("verdict").getBoundingClientRect();
+  const covered = $("look").getBoundingClientRect().bottom;
+  if (top < covered || bottom > innerHeight) $("results").scrollIntoView({ block: "start" });
 }
 
 // ----------------------------------------------------------------------------------- the answer
 
-function showAnswer(got, labels) {
-  answer = got;
-  const [best] = got.ranked;
-  const views = `${got.cost.views} ${got.cost.views === 1 ? "view" : "views"}`;
-  const classes = got.cost.class_seconds >= 0.05 ? `, ${time(got.cost.class_seconds)} more to read the classes` : "";
-  say(`${best.label}, score ${best.score.toFixed(4)}. ${views} in ${time(got.cost.seconds)}${classes}.`);
-  const most = Math.max(best.score, 1e-9);
-  const items = got.ranked.map(({ label: name, score }) =>
-    make(
-      "li",
-      {},
-      make("span", { className: "name", dir: "auto" }, name),
-      make("span", { className: "number" }, score.toFixed(4)),
-      bar(score / most),
-    ),
-  );
-  $("ranked").replaceChildren(...items);
-  showCost(got);
-  showChoice(labels ?? got.explanations.map((one) => one.label).slice(0, 2));
+const explained = (label) => answer.explanations.some((one) => one.label === label);
+
+// Show one or two classes: those chosen, or the best two. What was not explained is asked for,
+// with the same crops, so it stands beside what is known.
+async function showChoice(chosen) {
+  const ranked = answer.ranked.map((one) => one.label);
+  const known = chosen?.filter((label) => ranked.includes(label)) ?? [];
+  const labels = known.length ? known : ranked.slice(0, 2);
+  const missing = labels.filter((label) => !explained(label));
+  if (missing.length) {
+    const before = answer;
+    const { best, ...asked } = before.asked;
+    const more = await ask({ ...asked, labels: missing });
+    if (!more) return;
+    answer = { ...before, explanations: [...before.explanations, ...more.explanations] };
+  }
+  showAnswer(labels);
+}
+
+function showAnswer([first, second]) {
+  const [best, next] = answer.ranked;
+  const { views, seconds } = answer.cost;
+  const lead = next
+    ? said`${called(best.label)} leads ${called(next.label)} by ${(best.score - next.score).toFixed(3)}.`
+    : ["The only class: it wins whatever the photo shows."];
+  say(...lead, ` ${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}.`);
+  $("verdict").replaceChildren(name(best.label), " ", number(fixed(best.score)), ...steadiness());
+  $("verdict").hidden = false;
+  showSure();
+  showRanked(first, second);
+  showSelects(first, second);
+  show(answer, first, second);
 }
 
 const time = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${seconds.toFixed(1)} s`);
 
-function showCost(got) {
-  const [best, next] = got.ranked;
+// Never all or nothing where it is not.
+function percent(share) {
+  if (share === 0 || share === 1) return `${100 * share} %`;
+  return `${Math.min(99, Math.max(1, Math.round(100 * share)))} %`;
+}
+
+function steadiness() {
+  const sure = answer.stability;
+  if (!sure) return [];
+  const steady = sure.agreement >= STEADY;
+  return [" ", make("span", { className: steady ? "tag" : "tag shaky" }, steady ? "steady" : "close call")];
+}
+
+function showSure() {
+  const sure = answer.stability;
+  $("sure").hidden = !sure;
+  if (!sure) return;
+  const flip = sure.flip
+    ? said`It takes leaving out ${sure.flip.crops.length} of ${answer.crops} crops to get ${called(sure.flip.becomes)}.`
+    : `No choice among these ${answer.crops} crops gives another label.`;
+  const text = said`How sure: with other crops it stays ${called(sure.label)} in ${percent(sure.agreement)} of draws. ${flip}`;
+  $("sure").replaceChildren(...text);
+}
+
+function showRanked(first, second) {
+  const most = Math.max(...answer.ranked.map((one) => one.score), 1e-9);
+  const sides = new Map([[second, "second"], [first, "first"]]);
+  const item = ({ label, score }) =>
+    make("li", { className: sides.get(label) ?? "", title: label }, name(label), number(fixed(score)), bar(score / most));
+  // The best, and the two that are compared wherever they stand.
+  const leading = answer.ranked.filter(({ label }, place) => place < SHOWN || sides.has(label));
+  const below = answer.ranked.filter((one) => !leading.includes(one));
+  $("ranked").replaceChildren(...leading.map(item));
+  $("ranked-below").replaceChildren(...below.slice(0, RANKED).map(item));
+  $("more-ranked").hidden = !below.length;
+  const named = Math.min(below.length, RANKED);
+  $("more-ranked-title").textContent =
+    named < below.length ? `The next ${named} of ${below.length} more classes` : `${named} more ${named === 1 ? "class" : "classes"}`;
+}
+
+function showCost() {
+  const [best, next] = answer.ranked;
   const cells = [
-    got.crops || "none",
-    got.cost.views,
-    time(got.cost.seconds),
-    best.label,
-    next ? (best.score - next.score).toFixed(4) : "",
+    answer.method,
+    answer.crops || "none",
+    time(answer.cost.seconds),
+    answer.cost.class_seconds < KNOWN ? "known" : time(answer.cost.class_seconds),
+    [make("bdi", {}, best.label), next ? ` ${signed(best.score - next.score)}` : ""],
   ];
-  const row = make("tr", {}, ...cells.map((cell) => make("td", {}, String(cell))));
-  $("costs").prepend(row);
+  $("costs").prepend(make("tr", {}, ...cells.map((cell) => make("td", {}, ...[cell].flat()))));
   while ($("costs").children.length > COSTS) $("costs").lastChild.remove();
   $("cost-part").hidden = false;
 }
 
-function showChoice([first, second]) {
+function showSelects(first, second) {
   const names = answer.ranked.map((one) => one.label);
-  const option = (name) => new Option(name, name);
-  $("first").replaceChildren(...names.map(option));
-  $("second").replaceChildren(new Option("nothing", ""), ...names.map(option));
+  const options = (left) => names.filter((one) => one !== left).map((one) => new Option(one, one));
+  $("first").replaceChildren(...options());
+  $("second").replaceChildren(new Option("nothing else", ""), ...options(first));
   $("first").value = first;
   $("second").value = second ?? "";
-  show(answer, first, second);
 }
 
 for (const id of ["first", "second"]) {
   $(id).addEventListener("change", () => {
-    const labels = [...new Set([$("first").value, $("second").value])].filter(Boolean);
-    const known = labels.every((name) => answer.explanations.some((one) => one.label === name));
-    if (known) showChoice(labels);
-    else label(labels);
+    pair = [...new Set([$("first").value, $("second").value])].filter(Boolean);
+    showChoice(pair);
   });
 }
 
-function say(text) {
-  $("status").textContent = text;
+// -------------------------------------------------------------------------------- what goes wrong
+
+function say(...parts) {
+  $("status").replaceChildren(...parts);
 }
+
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function fail(error) {
+  if (error?.code === "token") return askForToken(error);
   $("error").hidden = error === null;
-  $("error").textContent = error === null ? "" : error.message;
-  if (error?.code === "token") {
-    $("token-part").hidden = false;
-    $("token").focus();
-  }
+  $("error").textContent = error === null ? "" : sentence(error.message);
+  if (error) $("error").scrollIntoView({ block: "nearest" });
 }
 
-// ------------------------------------------------------------------------------------- the start
+// ------------------------------------------------------------------------------ token, and start
 
-function addExamples() {
-  for (const example of EXAMPLES) {
-    const path = `static/examples/${example.file}`;
-    const button = make("button", { type: "button" }, make("img", { src: path, alt: example.alt }));
-    button.addEventListener("click", async () => {
-      const response = await fetch(path);
-      const blob = await response.blob();
-      usePhoto(new File([blob], example.file, { type: blob.type }));
-      await describe(example.classes);
-      label();
-    });
-    $("examples").append(button);
-  }
+let tokenGiven = false;
+
+function askForToken() {
+  $("token-part").hidden = false;
+  $("ask").hidden = true;
+  $("settings").hidden = true;
+  $("api").hidden = true;
+  $("token-note").hidden = !tokenGiven;
+  if (tokenGiven) $("token").setAttribute("aria-invalid", "true");
+  $("token-note").textContent = "The service does not know this token. Look at it again.";
+  say("This service asks for a token before it labels.");
+  $("token").focus();
+  $("token").select();
 }
 
-async function describe(names) {
-  $("class-set").value = "";
-  showSettings();
+$("token-part").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  setToken($("token").value);
+  tokenGiven = true;
+  if (!(await start())) return;
+  $("token-part").hidden = true;
+  $("ask").hidden = false;
+  $("settings").hidden = false;
+  $("api").hidden = false;
+  $("token").value = "";
+  say(photo ? "The token is right. Label the photo." : "The token is right. Choose a photo and classes.");
+  $("classes").focus();
+  if (photo && hasClasses()) label({ settle: true });
+});
+
+// A link cannot carry the token, so what it leads to is fetched.
+$("api").addEventListener("click", async (event) => {
+  if (!tokenGiven) return;
+  event.preventDefault();
   try {
-    const { classes } = await get("v1/class-sets/everyday");
-    const chosen = Object.fromEntries(names.map((name) => [name, classes[name].slice(0, 5)]));
-    $("classes").value = writeClasses(chosen);
-  } catch {
-    $("classes").value = names.join("\n");
-  }
-}
-
-async function askWhatThereIs() {
-  try {
-    const { class_sets: sets } = await get("v1/class-sets");
-    offer = await get("v1/models");
-    const chosen = sets.map(({ name, classes }) => new Option(`${name} (${classes} classes)`, name));
-    $("class-set").append(...chosen);
-    $("method").replaceChildren(...offer.methods.map(({ name }) => new Option(name, name)));
-    $("method").value = offer.default_method;
-    $("crops").max = offer.limits.crops;
-    $("crops").value = offer.default_crops;
-    $("crops-shown").textContent = $("crops").value;
+    const text = JSON.stringify(await get("openapi.json"), null, 2);
+    open(URL.createObjectURL(new Blob([text], { type: "application/json" })), "_blank");
   } catch (error) {
     fail(error);
   }
+});
+
+async function start() {
+  try {
+    await askWhatThereIs();
+    return true;
+  } catch (error) {
+    fail(error);
+    return false;
+  }
 }
 
-addExamples();
-askWhatThereIs();
+takePhotos(usePhoto, fail);
+start();

@@ -438,7 +438,7 @@ def _headlines(summary: Summary, width: float) -> list[tuple[str, float, str]]:
 
 
 def _title_lines(title: str, width: float) -> list[str]:
-    return wrapped(title, _ems(width, _MEDIUM), 5, bold=True)
+    return wrapped(title, _ems(width, _MEDIUM), 7, bold=True)
 
 
 def _title(axes: Axes, title: str) -> None:

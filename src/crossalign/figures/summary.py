@@ -263,8 +263,7 @@ def _decisive(explanation: Explanation, both: Contrast | None, words: list[Words
     sides: tuple[tuple[Side, str, str], ...] = (("first", first, second), ("second", second, first))
     return Chart(
         f"Words that decided between {first} and {second}",
-        f"blue counts for {first}, orange for {second}; better and worse is meant against the "
-        "middle of both",
+        f"blue counts for {first}, orange for {second}; better and worse than the middle of both",
         tuple(
             Bar(word.text, word.adds, side, group=f"What {speaker} says, {answer}")
             for side, winner, loser in sides

@@ -229,7 +229,7 @@ def _keys(summary: Summary, width: float) -> Block:
 
 def _map(shown: Map, width: float) -> Block:
     """A heading, a picture, and the key to its colours."""
-    head, top = _paragraph(shown.title, width, "head", lines=4)
+    head, top = _paragraph(shown.title, width, "head", lines=7)
     wide, high = _fitted(shown.picture.size, width)
     key, deep = _key(shown.key, shown.low, shown.high)
     note, more = _paragraph(shown.note, width, "quiet", lines=2)
@@ -258,7 +258,7 @@ def _chart(chart: Chart, width: float) -> Block:
     low, _ = chart.reach
     scale = (width - _NUMBER - 6) / chart.span
     zero = -low * scale
-    head, y = _paragraph(chart.title, width, "head", lines=5)
+    head, y = _paragraph(chart.title, width, "head", lines=7)
     note, deep = _paragraph(chart.note, width, "quiet", lines=4)
     parts = [head, _moved(note, 0, y)]
     y += deep

@@ -29,9 +29,16 @@ from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.pipeline import Pipeline
-from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
+from crossalign.predictions import (
+    CropScores,
+    Evidence,
+    Explanation,
+    Prediction,
+    Reserve,
+    Scores,
+)
 from crossalign.store import Store
-from crossalign.weighting import weigh
+from crossalign.weighting import counted, weigh
 
 Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
 """What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
@@ -444,7 +451,25 @@ class Classifier:
             form=self._method.form,
             terms=terms,
             whole_scores=alignment.scores(image, vectors),
+            reserve=self._reserve(image, parts, weights),
         )
+
+    def _reserve(self, image: Embeddings, parts: Embeddings, weights: Any) -> Reserve | None:
+        """Say what crops would bring that a weighting by the k heaviest leaves out."""
+        method = self._method
+        top = counted(method.crop_weighting, method.top)
+        if top is None or top >= len(parts):
+            return None
+        crops = np.asarray(parts, np.float64)
+        all_weights = alignment.crop_weights(
+            np.asarray(image, np.float64), crops, method.crop_scale
+        )
+        all_weights = np.where(weights > 0, weights, all_weights / all_weights[weights > 0].sum())
+        vectors = np.asarray(self.prepare().vectors, np.float64)
+        terms = alignment.crop_contributions(crops, all_weights, vectors, "sum")
+        pooled = np.asarray(weights, np.float64) @ crops
+        norm = float(np.linalg.norm(pooled)) if method.form == "prototype" else 1.0
+        return Reserve(top, all_weights, terms / (norm or 1.0))
 
     def _with_evidence(self, prediction: Prediction) -> Prediction:
         evidence, _ = _usable(prediction)

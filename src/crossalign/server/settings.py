@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from dataclasses import dataclass, fields
@@ -94,7 +95,8 @@ class Settings:
             whole = isinstance(field.default, int)
             least = 0 if field.name in _MAY_BE_ZERO else 1 if whole else 0.1
             kinds = int if whole else (int, float)
-            if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
+            fits = isinstance(value, kinds) and least <= value < math.inf
+            if isinstance(value, bool) or not fits:
                 raise ServerError(
                     f"expected {field.name} as a {'whole ' if whole else ''}number from {least} "
                     f"up; got {value!r}."

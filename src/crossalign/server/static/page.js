@@ -1,9 +1,10 @@
 // The page: a photo, a question, and what came back.
 
-import { explain, get, setToken } from "./api.js";
+import { explain } from "./api.js";
 import { $, amount, bar, called, fixed, gap, make, name, number, said } from "./draw.js";
 import { showPhoto, takePhotos } from "./photo.js";
 import { accept, askWhatThereIs, checkSize, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
+import { askForToken, onToken } from "./token.js";
 import { hide, show } from "./why.js";
 
 const SHOWN = 5;
@@ -240,54 +241,22 @@ function say(...parts) {
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function fail(error) {
-  if (error?.code === "token") return askForToken(error);
+  if (error?.code === "token") {
+    say("This service asks for a token before it labels.");
+    askForToken();
+    return;
+  }
   $("error").hidden = error === null;
   $("error").textContent = error === null ? "" : sentence(error.message);
   if (error) $("error").scrollIntoView({ block: "nearest" });
 }
 
-// ------------------------------------------------------------------------------ token, and start
+// ------------------------------------------------------------------------------------ the start
 
-let tokenGiven = false;
-
-function askForToken() {
-  $("token-part").hidden = false;
-  $("ask").hidden = true;
-  $("settings").hidden = true;
-  $("api").hidden = true;
-  $("token-note").hidden = !tokenGiven;
-  if (tokenGiven) $("token").setAttribute("aria-invalid", "true");
-  $("token-note").textContent = "The service does not know this token. Look at it again.";
-  say("This service asks for a token before it labels.");
-  $("token").focus();
-  $("token").select();
-}
-
-$("token-part").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  setToken($("token").value);
-  tokenGiven = true;
-  if (!(await start())) return;
-  $("token-part").hidden = true;
-  $("ask").hidden = false;
-  $("settings").hidden = false;
-  $("api").hidden = false;
-  $("token").value = "";
+onToken(start, fail, () => {
   say(photo ? "The token is right. Label the photo." : "The token is right. Choose a photo and classes.");
   $("classes").focus();
   if (photo && hasClasses()) label({ settle: true });
-});
-
-// A link cannot carry the token, so what it leads to is fetched.
-$("api").addEventListener("click", async (event) => {
-  if (!tokenGiven) return;
-  event.preventDefault();
-  try {
-    const text = JSON.stringify(await get("openapi.json"), null, 2);
-    open(URL.createObjectURL(new Blob([text], { type: "application/json" })), "_blank");
-  } catch (error) {
-    fail(error);
-  }
 });
 
 async function start() {

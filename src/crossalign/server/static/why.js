@@ -1,161 +1,18 @@
-// Why: descriptions and regions of one or two classes, each lighting the other up.
+// Why: descriptions and regions of one or two classes, and what they add.
 
 import { $, bar, called, fixed, make, name, number, placesFor, said, signed, signedBar } from "./draw.js";
-import { column, contrast, deviation, distinctRegions, largestFirst, leanings, mean, shares, standingOut, sum } from "./evidence.js";
-import { clear, covering, frame, lightBox, lightDifference, lightUp, usual, whereabouts } from "./light.js";
+import { contrast, distinctRegions, largestFirst, shares, standingOut, sum } from "./evidence.js";
+import { whereabouts } from "./light.js";
+import { lightFor, lightRegion, lights, lightsOut, lightTheDifference, lightWords } from "./pointing.js";
 
 const REGIONS = 4;
 const WORDS = 6; // shown at once of each class
-const WORDS_LIT = 3;
 const NAMED = 3;
-const ALIKE = 0.5; // words whose answers deviate less, measured by the usual, light nothing up
 
 let answer = null;
 let shown = []; // the one or two explanations on show
 let evidence = null; // what adds how much to the score, or to the difference of two
 let regions = []; // crops with a frame
-let pinned = null; // lights what stays lit after a click
-let focused = null; // lights what the keyboard is at
-
-const box = (crop) => answer.boxes[crop];
-const where = (crop) => whereabouts(box(crop), answer.size);
-
-// -------------------------------------------------------------------------------------- lighting
-
-// Lit while pointed at or focused; a click keeps it lit, another click or Escape lets go.
-function lights(button, light) {
-  button.setAttribute("aria-pressed", "false");
-  button.addEventListener("pointerenter", light);
-  button.addEventListener("pointerleave", rest);
-  button.addEventListener("focus", () => {
-    focused = light;
-    light();
-  });
-  button.addEventListener("blur", () => {
-    focused = null;
-    rest();
-  });
-  button.addEventListener("click", () => {
-    const again = button.getAttribute("aria-pressed") === "true";
-    release();
-    if (again) return;
-    pinned = light;
-    button.setAttribute("aria-pressed", "true");
-    light();
-  });
-  return button;
-}
-
-function rest() {
-  (pinned ?? focused ?? dark)();
-}
-
-function mark(words) {
-  for (const button of document.querySelectorAll(".words button")) {
-    const { label, index } = button.dataset;
-    const on = words.some((one) => one.label === label && String(one.index) === index);
-    button.classList.toggle("lit", on);
-  }
-}
-
-// The photo with its numbered frames, nothing lit.
-function bare() {
-  clear($("light"));
-  $("stage").classList.remove("grey");
-  frame($("frames"), regions.map((crop, rank) => ({ box: box(crop), mark: String(rank + 1) })), answer.size);
-}
-
-function invitation() {
-  if (!answer.crops) return "This method looks at the photo as a whole: there are no regions to light up.";
-  const act = matchMedia("(pointer: coarse)").matches ? "Tap" : "Point at";
-  if ($("stage").hidden) return `${act} words or a region, and where it is will be said here.`;
-  return `${act} words, a region or a place on the photo, and what goes with it lights up.`;
-}
-
-function dark() {
-  bare();
-  mark([]);
-  $("hint").textContent = invitation();
-}
-
-export function release() {
-  if (!answer) return;
-  pinned = null;
-  focused = null;
-  for (const button of document.querySelectorAll("#why [aria-pressed=true]")) {
-    button.setAttribute("aria-pressed", "false");
-  }
-  dark();
-}
-
-function lightWords(explanation, index) {
-  const values = column(explanation.similarity, index);
-  const unit = usual(answer.explanations.flatMap((one) => one.descriptions.map((_, at) => column(one.similarity, at))));
-  const best = largestFirst(values)[0];
-  const alike = deviation(values) < ALIKE * unit;
-  bare();
-  mark([]);
-  lightUp($("light"), answer.boxes, values, answer.size, unit);
-  frame($("frames"), alike ? [] : [{ box: box(best) }], answer.size);
-  $("hint").textContent = alike
-    ? "Answered much alike everywhere."
-    : `Answered best ${where(best)}: cosine ${fixed(values[best])}, ${fixed(mean(values))} on average.`;
-}
-
-function lightRegion(crop, rank) {
-  bare();
-  lightBox($("light"), box(crop), answer.size);
-  frame($("frames"), [{ box: box(crop), mark: String(rank + 1) }], answer.size);
-  markWhatStandsOut([crop], `Region ${rank + 1}, ${where(crop)}`);
-}
-
-function markWhatStandsOut(crops, place) {
-  const words = standingOut(shown, crops).slice(0, WORDS_LIT);
-  mark(words);
-  $("hint").textContent = words.length
-    ? `${place}: ${words[0].text} (cosine ${fixed(words[0].here)}, at least ${words[0].lift.toFixed(3)} above the whole photo’s)`
-    : `${place}: like the whole photo, no words stand out.`;
-}
-
-function lightTheDifference() {
-  const less = (one, other) => leanings(one, other, answer.crop_weights);
-  const [first, second] = shown;
-  const best = answer.explanations.find((one) => one.label === answer.label) ?? first;
-  const leads = answer.explanations.filter((one) => one !== best).flatMap((one) => less(best, one));
-  const unit = Math.sqrt(mean(leads.map((value) => value ** 2))) || 1;
-  const values = less(first, second);
-  mark([]);
-  frame($("frames"), [], answer.size);
-  $("stage").classList.add("grey");
-  lightDifference($("light"), answer.boxes, values, answer.size, unit);
-  const most = largestFirst(values)[0];
-  const [ours, theirs] = [called(first.label), called(second.label)];
-  const gains = `gains most ${where(most)}`;
-  const hint = values.every((value) => value > 0)
-    ? said`Blue everywhere: all crops are nearer to ${ours} than to ${theirs}. It ${gains}.`
-    : said`Blue is nearer to ${ours}, orange to ${theirs}; ${called(first.label)} ${gains}.`;
-  $("hint").replaceChildren(...hint);
-}
-
-function point(event) {
-  if (!answer?.crops) return;
-  const picture = $("picture").getBoundingClientRect();
-  const x = ((event.clientX - picture.left) / picture.width) * answer.size[0];
-  const y = ((event.clientY - picture.top) / picture.height) * answer.size[1];
-  const crops = covering(answer.boxes, x, y);
-  if (!crops.length) return;
-  const light = () => {
-    bare();
-    markWhatStandsOut(crops, "This place");
-  };
-  if (event.pointerType === "touch") {
-    release(); // a finger does not stay: what it touched does
-    pinned = light;
-  }
-  light();
-}
-
-// --------------------------------------------------------------------------------------- showing
 
 export function show(given, first, second) {
   answer = given;
@@ -164,22 +21,16 @@ export function show(given, first, second) {
   evidence = shown.length > 1 ? contrast(...shown) : shares(shown[0]);
   regions = given.crops ? distinctRegions(given.boxes, evidence.crops, REGIONS) : [];
   $("why").hidden = false;
-  $("hint").hidden = false;
   showLead();
   showRegions();
   showWords();
   showUndescribed();
-  release();
+  lightFor(answer, shown, regions);
 }
 
 export function hide() {
-  answer = null;
-  pinned = null;
-  focused = null;
-  clear($("light"));
-  $("frames").replaceChildren();
+  lightsOut();
   $("why").hidden = true;
-  $("hint").hidden = true;
 }
 
 function showLead() {
@@ -224,7 +75,7 @@ function showRegions() {
       make("span", { className: words ? "name" : "name quiet", dir: "auto" }, text),
       number(share(added)),
     );
-    button.setAttribute("aria-label", `Region ${rank + 1}, ${where(crop)}: ${text}; ${share(added)} for ${side.label}`);
+    button.setAttribute("aria-label", `Region ${rank + 1}, ${whereabouts(answer.boxes[crop], answer.size)}: ${text}; ${share(added)} for ${side.label}`);
     return make("li", {}, lights(button, () => lightRegion(crop, rank)));
   });
   const others = answer.crops - regions.length;
@@ -293,13 +144,3 @@ function line(explanation, index, added, most) {
 }
 
 lights($("difference"), lightTheDifference);
-$("stage").addEventListener("pointerdown", point);
-$("stage").addEventListener("pointermove", (event) => {
-  if (event.pointerType !== "touch") point(event);
-});
-$("stage").addEventListener("pointerleave", ({ pointerType }) => {
-  if (answer && pointerType !== "touch") rest();
-});
-document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") release();
-});

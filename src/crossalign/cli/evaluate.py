@@ -167,12 +167,12 @@ def _evaluate(
         for row in content["results"]
     ]
     print_table(("encoder", "method", "top-1, %", "95 % interval", "top-5", "per class"), rows)
-    noise = [row for row in content["comparisons"] if not row["significant"]]
+    pairs = len(content["comparisons"])
+    noise = sum(not row["significant"] for row in content["comparisons"])
     if noise:
-        say(
-            f"{len(noise)} of {len(content['comparisons'])} differences may be noise, adjusted for "
-            f"{family(content['baseline'], len(content['comparisons']))}; see Report"
-        )
+        which = "the difference" if pairs == 1 else f"{noise} of {pairs} differences"
+        adjusted = "" if pairs == 1 else f", adjusted for {family(content['baseline'], pairs)}"
+        say(f"{which} may be noise{adjusted}; see Report")
     typer.echo(f"Report: {out / 'report.html'}")
     failed = max(row["failed"] for row in content["results"])
     if failed:

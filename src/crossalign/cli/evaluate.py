@@ -127,7 +127,7 @@ def evaluate(
                 "--parquet, --reported and --store-size do not go with --check, which says what "
                 "differs and writes no report"
             )
-        return _check(check, fields, out, store)
+        return _check(check, fields, out, False if no_store else store)
     folder = out or _DEFAULT_OUT
     with options.kept(folder, store, store_size, no_store) as place:
         return _evaluate(options.request_of(fields), folder, place, reported, parquet)
@@ -180,7 +180,9 @@ def _evaluate(
     return SOME_FAILED if failed else OK
 
 
-def _check(receipt: Path, changes: dict[str, Any], out: Path | None, store: Path | None) -> int:
+def _check(
+    receipt: Path, changes: dict[str, Any], out: Path | None, store: Path | Literal[False] | None
+) -> int:
     from crossalign._progress import PassProgress
     from crossalign.evaluation import check as run
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from crossalign.cli._app import OK, command
-from crossalign.cli._options import Device, Dtype, MethodName, ModelName
+from crossalign.cli._options import Device, Dtype, Engine, MethodName, ModelName
 from crossalign.cli._shared import encoder_named
 from crossalign.errors import MissingExtraError
 
@@ -23,6 +23,7 @@ def serve(
     model: ModelName = "builtin",
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     method: MethodName = "wca",
     crops: Annotated[
         int | None,
@@ -86,6 +87,6 @@ def serve(
         token=find_token(token_file),
         allowed_hosts=(*LOOPBACK_HOSTS, *hosts) if is_loopback(host) or hosts else (),
     )
-    encoder = encoder_named(model, dtype=dtype, device=device)
+    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     run(encoder, settings, host=host, port=port, log_level=log_level)
     return OK

@@ -183,11 +183,18 @@ def _evaluate(
 def _check(receipt: Path, changes: dict[str, Any], out: Path | None, store: Path | None) -> int:
     from crossalign._progress import PassProgress
     from crossalign.evaluation import check as run
+    from crossalign.evaluation.differences import predictions_beside
+    from crossalign.evaluation.receipt import load
 
     with PassProgress() as shown:
         differences = run(receipt, changes=changes, out=out, store=store, on_progress=shown)
     for difference in differences:
         typer.echo(str(difference))
-    if not differences:
+    whole = predictions_beside(receipt, load(receipt)) is not None
+    if not differences and whole:
         typer.echo("the evaluation repeats: same images, texts, encoder and predictions")
+    elif not differences:
+        typer.echo("the evaluation repeats: same images, texts, encoder and totals")
+    if not whole:
+        say("the predictions are not beside the receipt, so only totals could be compared")
     return SOME_FAILED if differences else OK

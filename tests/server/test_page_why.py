@@ -114,6 +114,8 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     assert page.text("#crops-shown") == "3 (wca by itself takes 12)"
     assert page.costs()[0].startswith("wca 3 ")
 
+    Select(page.one("#first")).select_by_value(ninth)
+    page.until(lambda: f"{ninth} trails cup of coffee by 0." in page.text("#lead"))
     Select(page.one("#second")).select_by_value("")
     page.until(lambda: len(page.all("#columns section")) == 1)
     assert not page.one("#difference").is_displayed()
@@ -188,6 +190,16 @@ def test_an_arrow_key_held_down_asks_once(page: Page) -> None:
     page.until(lambda: len(page.costs()) == 3)
     page.browser.execute_async_script("setTimeout(arguments[0], 400)")
     assert len(page.costs()) == 3
+
+
+def test_a_single_crop_is_not_called_steady(page: Page) -> None:
+    page.write(CAT)
+    page.slide(1)
+    page.give("drop", photo())
+    page.labels()
+    assert page.text("#sure") == "A single crop does not tell how sure this is."
+    assert page.all("#verdict .tag") == []
+    assert page.text("#lead").endswith("1 of 1 crop is for cat.")
 
 
 def test_crops_without_weight_are_not_counted_as_votes(page: Page) -> None:

@@ -17,6 +17,7 @@ let photo = null;
 let answer = null;
 let tried = false; // somebody has asked about this photo: new settings ask again
 let pair = null; // the classes that somebody chose to compare
+let compared = []; // those that are shown
 let turn = 0; // what comes back for an earlier photo or question is not shown
 
 // --------------------------------------------------------------------------------- the question
@@ -146,6 +147,7 @@ async function showChoice(chosen) {
 }
 
 function showAnswer([first, second]) {
+  compared = [first, second];
   const [best, next] = answer.ranked;
   const { views, seconds } = answer.cost;
   const lead = next
@@ -170,7 +172,7 @@ function percent(share) {
 
 function steadiness() {
   const sure = answer.stability;
-  if (!sure) return [];
+  if (!sure || answer.crops < 2) return [];
   const steady = sure.agreement >= STEADY;
   return [" ", make("span", { className: steady ? "tag" : "tag shaky" }, steady ? "steady" : "close call")];
 }
@@ -179,6 +181,10 @@ function showSure() {
   const sure = answer.stability;
   $("sure").hidden = !sure;
   if (!sure) return;
+  if (answer.crops < 2) {
+    $("sure").textContent = "A single crop does not tell how sure this is.";
+    return;
+  }
   const flip = sure.flip
     ? said`It takes leaving out ${sure.flip.crops.length} of ${answer.crops} crops to get ${called(sure.flip.becomes)}.`
     : `No choice among these ${answer.crops} crops gives another label.`;
@@ -227,7 +233,8 @@ function showSelects(first, second) {
 
 for (const id of ["first", "second"]) {
   $(id).addEventListener("change", () => {
-    pair = [...new Set([$("first").value, $("second").value])].filter(Boolean);
+    const [first, second] = [$("first").value, $("second").value];
+    pair = (first === second ? [first, compared[0]] : [first, second]).filter(Boolean); // they change places
     showChoice(pair);
   });
 }

@@ -43,7 +43,7 @@ function showLead() {
   const ahead = crops.filter((value) => value > 0).length;
   const rest = answer.crops - weighing;
   const silent = rest ? `; the other ${rest} weigh nothing` : "";
-  const votes = answer.crops ? said` ${ahead} of ${weighing} crops are for ${called(first.label)}${silent}.` : "";
+  const votes = answer.crops ? said` ${ahead} of ${weighing} ${weighing === 1 ? "crop is" : "crops are"} for ${called(first.label)}${silent}.` : "";
   const text = second
     ? said`${called(first.label)} ${difference >= 0 ? "leads" : "trails"} ${called(second.label)} by ${lead}.${votes}`
     : said`${called(first.label)} has a score of ${fixed(first.score, places)}.`;

@@ -143,6 +143,21 @@ def test_every_setting_can_be_given(serve: Callable[..., Any]) -> None:
     assert without == otherwise
 
 
+def test_options_reach_the_encoder(
+    serve: Callable[..., Any], make_encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def load(_: str, **options: str) -> Any:
+        given.append(options)
+        return make_encoder()
+
+    monkeypatch.setitem(registry._SCHEMES, "fake", registry.Scheme(usage="fake", loader=load))
+    code, _, _ = serve("--dtype", "bf16", "--device", "here", "--engine", "openvino")
+    assert code == 0
+    assert given == [{"dtype": "bf16", "device": "here", "engine": "openvino"}]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -268,7 +268,7 @@ def _about_runs(request: Request) -> str:
         ""
         if request.crops != "auto"
         else " As many crops as an image's decision needs, at most the method's own number, at a "
-        f"risk of {Adaptive.of(1, request.risk).risk:g} that all of them would say otherwise."
+        f"risk of {request.risk or Adaptive().risk:g} that all of them would say otherwise."
     )
     return f"{seeds}, fresh crops of every image for each.{auto}"
 

@@ -53,7 +53,7 @@ export function fixed(value, places = 3, plus = "") {
 export const signed = (value, places) => fixed(value, places, "+");
 
 // Decimal places for a lead and its parts: of a small lead they would all be 0.000.
-export const placesFor = (lead) => (Math.abs(lead) < 0.05 ? 4 : 3);
+export const placesFor = (lead) => [0.05, 0.005].reduce((places, small) => places + (Math.abs(lead) < small), 3);
 export const gap = (first, second) => fixed(first.score - second.score, placesFor(first.score - second.score));
 
 // A number and its unit, which stay on one line.

@@ -249,8 +249,8 @@ def _check_calibration(classifier: Classifier, decisions: Decisions) -> None:
 
 
 def _print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
-    from crossalign.labeling.job import job_path
     from crossalign.labeling.jobfile import JobFile
+    from crossalign.labeling.output import job_path
     from crossalign.labeling.review import review
 
     with JobFile(job_path(out)) as job:
@@ -266,8 +266,8 @@ def _print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
 
 
 def _write_report(folder: Path, out: Path, source: Source) -> None:
-    from crossalign.labeling.job import job_path
     from crossalign.labeling.jobfile import JobFile
+    from crossalign.labeling.output import job_path
     from crossalign.labeling.sheets import write_sheets
 
     with JobFile(job_path(out)) as job:
@@ -277,8 +277,8 @@ def _write_report(folder: Path, out: Path, source: Source) -> None:
 
 def _export(kind: str, path: Path, out: Path, source: Source, classifier: Classifier) -> None:
     from crossalign.labeling.exports import Job, export
-    from crossalign.labeling.job import job_path
     from crossalign.labeling.jobfile import JobFile
+    from crossalign.labeling.output import job_path
 
     card = classifier.encoder.card
     model = f"crossalign {classifier.method.name}, {card.name} {card.revision}"

@@ -36,7 +36,8 @@ CREATE INDEX items_by_state ON items (state, position);
 CREATE TABLE scores (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE given (
     number INTEGER NOT NULL, name TEXT NOT NULL, sure REAL NOT NULL, PRIMARY KEY (number, name)
-) WITHOUT ROWID
+) WITHOUT ROWID;
+CREATE TABLE tables (digest TEXT PRIMARY KEY) WITHOUT ROWID
 """
 # What another table or column of an item holds already.
 _ELSEWHERE = ("path", "content_hash")
@@ -227,6 +228,27 @@ class JobFile:
                 "SELECT COUNT(*) FROM items WHERE listing <= ?", (last,)
             ).fetchone()
         return Listing(images, total - images, gone, changed)
+
+    def note_table(self, digest: str) -> None:
+        """Remember that this job wrote a table, so that it may replace it.
+
+        Args:
+            digest: Of the file.
+        """
+        with self._change() as rows:
+            rows.execute("INSERT OR IGNORE INTO tables VALUES (?)", (digest,))
+
+    def wrote_table(self, digest: str) -> bool:
+        """Tell whether this job wrote a table.
+
+        Args:
+            digest: Of the file.
+
+        Returns:
+            False also for a table that was changed afterwards.
+        """
+        query = "SELECT 1 FROM tables WHERE digest = ?"
+        return self._rows.execute(query, (digest,)).fetchone() is not None
 
     def is_todo(self, identity: str) -> bool:
         """Tell whether an image is still to be labelled.

@@ -282,7 +282,7 @@ def _list(
         listing = job.list(entries())
     except _StoppedListing:
         return None
-    if not listing.images:
+    if not listing.images and not job.any_moved():
         raise LabelingError(
             f"there are no images in {source.name}: expected files that are named like photos "
             "(.jpg, .png, .webp, ...) in a folder or an archive, or lines in a list or a table."

@@ -64,7 +64,7 @@ def write_rows(out: str | os.PathLike[str], job: JobFile, decisions: Decisions) 
     table = Path(out)
     check_ours(table, job)
     # Noted before it is in its place: a kill in between must not make it a stranger.
-    note = lambda whole: job.note_table(_digest(whole))  # noqa: E731
+    note = lambda whole: job.note_file(file_digest(whole))  # noqa: E731
     write_table(table, job.rows(), several=decisions.multi_label, on_whole=note)
 
 
@@ -78,7 +78,7 @@ def check_ours(table: Path, job: JobFile) -> None:
     Raises:
         LabelingError: If there is; it is left as it is.
     """
-    if os.path.lexists(table) and not (table.is_file() and job.wrote_table(_digest(table))):
+    if os.path.lexists(table) and not (table.is_file() and job.wrote_file(file_digest(table))):
         raise LabelingError(
             f"{table} is not as this job wrote it: it was changed since, or comes from elsewhere. "
             "It is left as it is, and so are the job's labels. Move it aside and run the same "
@@ -86,7 +86,15 @@ def check_ours(table: Path, job: JobFile) -> None:
         )
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Name the content of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        32 hexadecimal digits.
+    """
     digest = hashlib.blake2b(digest_size=16)
     with path.open("rb") as stream:
         while block := stream.read(2**20):

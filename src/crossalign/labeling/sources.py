@@ -93,7 +93,9 @@ Reader: TypeAlias = Callable[[Path, str, "str | None"], Source]
 """Reads one kind of file: its path, its identity in the source, the column that was asked for."""
 
 
-def open_source(source: str | os.PathLike[str], *, column: str | None = None) -> Source:
+def open_source(
+    source: str | os.PathLike[str], *, column: str | None = None, may_be_empty: bool = False
+) -> Source:
     """Find out what a source is.
 
     Args:
@@ -104,6 +106,8 @@ def open_source(source: str | os.PathLike[str], *, column: str | None = None) ->
             Paths in a list or a table are relative to its folder. Names that start with a dot are
             left out, and so are links to folders.
         column: The table's column, if its name is not one of the usual ones.
+        may_be_empty: Whether a pattern that no file fits is a source without images, as after its
+            images were moved.
 
     Returns:
         The source. Of a table the names of its columns are read, of others nothing yet.
@@ -128,7 +132,7 @@ def open_source(source: str | os.PathLike[str], *, column: str | None = None) ->
     if path.exists():
         return replace(_file(path, path.name, column), parts=(path,))
     if glob.has_magic(text):
-        return _pattern(text, column)
+        return _pattern(text, column, may_be_empty)
     raise LabelingError(
         f"expected a folder, a pattern, a list (.txt), a table (.csv, .parquet) or an archive "
         f"(.tar, .zip); there is no {text!r}. Check the path."
@@ -174,12 +178,12 @@ def _failed(identity: str, path: str, message: str) -> Entry:
     return Entry(identity, path, load)
 
 
-def _pattern(text: str, column: str | None) -> Source:
+def _pattern(text: str, column: str | None, may_be_empty: bool) -> Source:
     paths = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
-    if not paths:
+    if not paths and not may_be_empty:
         raise LabelingError(f"no file fits the pattern {text!r}. Check it.")
     tables = [name for name in paths if _reader(name) in (_csv, _parquet)]
-    if not tables:
+    if paths and not tables:
         _no_column(text, column)
     parts = [_file(Path(name), name, column if name in tables else None) for name in paths]
 

@@ -158,7 +158,7 @@ def _engine(
     if engine == own.Where.local:
         idle = [f"--{name}" for name, value in given.items() if value is not None]
         if idle:
-            raise typer.BadParameter(f"{', '.join(idle)} goes with --engine ray")
+            raise typer.BadParameter(f"{', '.join(idle)}: only with --engine ray")
         return local_engine
     if store is not None:
         raise typer.BadParameter("--store is one machine's; leave it out with --engine ray")

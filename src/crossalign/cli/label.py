@@ -160,7 +160,6 @@ def label(
     if bank:
         say_undescribed(classifier)
     say_left_out(decisions, classifier)
-    _check_calibration(classifier, decisions)
     runner: Any = local_engine
     if engine == Engine.ray:
         runner = RayEngine(
@@ -239,13 +238,6 @@ def _decisions(
         top=top,
         calibration=None if calibration is None else Calibration.load(calibration),
     )
-
-
-def _check_calibration(classifier: Classifier, decisions: Decisions) -> None:
-    from crossalign.labeling.decisions import scoring_settings
-
-    if decisions.calibration is not None:
-        decisions.calibration.check_settings(scoring_settings(classifier))
 
 
 def _print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:

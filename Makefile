@@ -47,6 +47,7 @@ bench: $(DEV) $(TORCH)  ## Run the benchmarks that need no labelled photos, and 
 	$(BIN)/python benchmarks/overhead.py --json $(RESULTS)/overhead.json
 	$(BIN)/python benchmarks/growth.py --json $(RESULTS)/growth.json
 	$(BIN)/python benchmarks/memory.py --json $(RESULTS)/memory.json
+	$(BIN)/python benchmarks/large.py --json $(RESULTS)/large.json
 	$(BIN)/python benchmarks/relabel.py --json $(RESULTS)/relabel.json
 	$(BIN)/python benchmarks/serve.py --requests 32 --rounds 3 --json $(RESULTS)/serve.json
 	.venv-torch/bin/python benchmarks/encoders.py --rounds 3 --images 32 --json $(RESULTS)/encoders.json

@@ -358,7 +358,7 @@ class Classifier:
         planner: Planner = all_views
         if self._adaptive is not None:
             contest = Contest(vectors, self._method.crop_scale, self._adaptive)
-            planner = in_rounds(contest, self._encoder.preprocess.fit)
+            planner = in_rounds(contest, self._encoder.preprocess)
         return encode_stream(
             images, self._opener, planner, batch_size=self._batch_size, workers=self._workers
         )
@@ -392,6 +392,12 @@ class Classifier:
             _explainer=self,
         )
 
+    def _regions(self, evidence: Evidence) -> Boxes:
+        """What the encoder saw of the image, crop by crop."""
+        if len(evidence.boxes):
+            return self._encoder.preprocess.visible(evidence.boxes)
+        return np.array([(0, 0, *evidence.size)], dtype=np.int64)
+
     def _explain(self, prediction: Prediction, label: str) -> Explanation:
         evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
@@ -413,7 +419,7 @@ class Classifier:
             label=label,
             score=float(scores[index]),
             size=evidence.size,
-            boxes=_regions(evidence),
+            boxes=self._regions(evidence),
             crop_weights=weights,
             descriptions=side.texts[index],
             description_weights=text_weights,
@@ -439,7 +445,7 @@ class Classifier:
             classes=self.classes,
             scores=scores,
             size=evidence.size,
-            boxes=_regions(evidence),
+            boxes=self._regions(evidence),
             weights=weights,
             embeddings=parts,
             form=self._method.form,
@@ -501,12 +507,6 @@ def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
     if prediction._evidence is None or prediction.scores is None:
         raise ImageError(f"there is nothing to explain: {prediction.error}")
     return prediction._evidence, prediction.scores
-
-
-def _regions(evidence: Evidence) -> Boxes:
-    if len(evidence.boxes):
-        return evidence.boxes
-    return np.array([(0, 0, *evidence.size)], dtype=np.int64)
 
 
 def _with_crops(

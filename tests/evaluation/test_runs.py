@@ -111,3 +111,15 @@ def test_confidence_is_finite_for_any_scores():
     outcome = judge("", 0, "", np.array([[1e4, -1e4, 0.0]]), temperature=1e-3)
     assert outcome.confidence == (1.0,)
     assert judge("", 0, "", np.array([[0.3]]), 0.01).margin == (0.0,)
+
+
+def test_classes_of_one_name_change_neither_confidence_nor_margin():
+    scores = np.array([[0.3, 0.2, 0.1]])
+    alone = judge("a", 2, "", scores, 0.05)
+    column = np.array([0, 1, 0, 2])  # the third class has the name of the first
+    shared = judge("a", 3, "", scores, 0.05, column)
+    assert shared.confidence == alone.confidence
+    assert shared.margin == alone.margin == (0.1,)
+    assert shared.predicted == (0,)
+    assert shared.rank == (3,)  # behind both of the shared name
+    assert judge("a", 2, "", scores, 0.05, column).rank == (1,)  # the second of two that tie

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossalign.evaluation.receipt import load
+from crossalign.evaluation.receipt import file_digest, load
 
 _SHOWN = 3  # names in a message
 
 SCORE_TOLERANCE = 1e-4
 """Scores that differ less are taken for equal: batches of another size round otherwise."""
+
+TOTAL_TOLERANCE = 1e-9
+"""Likewise for accuracies, which count images."""
+
+_SCHEMA = """
+CREATE TABLE images (
+    image TEXT PRIMARY KEY, class TEXT, content TEXT, seen INTEGER
+) WITHOUT ROWID;
+CREATE TABLE predictions (
+    encoder TEXT, method TEXT, run TEXT, image TEXT, predicted TEXT, score TEXT,
+    PRIMARY KEY (encoder, method, run, image)
+) WITHOUT ROWID;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +54,64 @@ def compare(old: Path, new: Path) -> list[Difference]:
         new: Another.
 
     Returns:
-        Differences, causes first and their effect on predictions last; none if the second repeats
-        the first.
+        Differences, causes first and their effect on predictions and totals last; none if the
+        second repeats the first. Where either has no predictions beside it, see
+        :func:`predictions_beside`, images and totals are compared as a whole.
     """
     before, after = load(old), load(new)
     found = [difference for check in _CHECKS for difference in check(before, after)]
-    folders = [path if path.is_dir() else path.parent for path in (old, new)]
-    files = [
-        folder / receipt["predictions"]["file"]
-        for folder, receipt in zip(folders, (before, after), strict=True)
-    ]
-    if all(file.is_file() for file in files):
-        found += _images(*files)
-        effects = list(_predictions(*files))
-        # Other versions are a cause where there is something to explain, and no fault otherwise.
-        found += [*_versions(before, after), *effects] if effects else []
+    files = [predictions_beside(path, receipt) for path, receipt in ((old, before), (new, after))]
+    one, two = files
+    effects: list[Difference] = []
+    if one is not None and two is not None:
+        with Table(one, before) as table:
+            images, effects = table.compare(two, after)
+        found += images
+        found += _altered(one, before)
     elif before["dataset"]["content"] != after["dataset"]["content"]:
         found.append(Difference("images", "the images differ; without both prediction files it "
                                 "cannot be said which"))  # fmt: skip
-    return found
+    if not (found or effects) or None in files:  # else it has been said more exactly
+        effects += _totals(before, after)
+    # Other versions are a cause where there is something to explain, and no fault otherwise.
+    return found + ([*_versions(before, after), *effects] if effects else [])
+
+
+def predictions_beside(path: Path, receipt: dict[str, Any]) -> Path | None:
+    """Find the predictions that a receipt was written with.
+
+    Args:
+        path: The receipt, or its folder.
+        receipt: What it holds.
+
+    Returns:
+        The file; None if it is not there.
+    """
+    file = (path if path.is_dir() else path.parent) / receipt["predictions"]["file"]
+    return file if file.is_file() else None
+
+
+def _altered(file: Path, receipt: dict[str, Any]) -> Iterator[Difference]:
+    if file_digest(file) != receipt["predictions"]["digest"]:
+        yield Difference(
+            "predictions file", f"{file} is not the one that the receipt was written with"
+        )
+
+
+def _totals(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
+    """Compare the numbers themselves, method by method in their order."""
+    for one, two in zip(before["results"], after["results"], strict=False):
+        changed = [
+            f"{name} {_shown(one[name])} is now {_shown(two[name])}"
+            for name in ("images", "failed", "top1", "top5", "per_class")
+            if abs(one[name] - two[name]) > TOTAL_TOLERANCE
+        ]
+        if changed:
+            yield Difference("totals", f"{one['encoder']}, {one['method']}: {'; '.join(changed)}")
+
+
+def _shown(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{100 * value:.2f} %"
 
 
 def _data(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
@@ -185,44 +238,147 @@ _CHECKS: tuple[Callable[[dict[str, Any], dict[str, Any]], Iterator[Difference]],
 )
 
 
+class Table:
+    """The predictions of an evaluation on the disk, to look others up in; a context manager.
+
+    Files of millions of rows are compared in little memory.
+
+    Args:
+        file: Its predictions.
+        receipt: Its receipt.
+    """
+
+    def __init__(self, file: Path, receipt: dict[str, Any]) -> None:
+        self._ids = _class_ids(receipt)
+        self._rows = sqlite3.connect("", isolation_level=None)  # a file of its own that goes away
+        self._rows.executescript(_SCHEMA)
+        self._rows.execute("BEGIN")
+        for row in _rows(file):
+            self._rows.execute(
+                "INSERT OR IGNORE INTO images VALUES (?, ?, ?, 0)",
+                (row["image"], row["class"], row["content"]),
+            )
+            self._rows.execute(
+                "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)",
+                (*_row_key(row), row["predicted"], row["score"]),
+            )
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+
+    def compare(
+        self, file: Path, receipt: dict[str, Any]
+    ) -> tuple[list[Difference], list[Difference]]:
+        """Say what differs in another evaluation.
+
+        Args:
+            file: Its predictions.
+            receipt: Its receipt.
+
+        Returns:
+            Differences of the images, and of what was predicted.
+        """
+        ids = _class_ids(receipt)
+        images, changed, scores = _Images(), _Named(), 0.0
+        total = 0
+        for row in _rows(file):
+            self._look_at(row, images, ids)
+            known = self._rows.execute(
+                "SELECT predicted, score FROM predictions WHERE encoder = ? AND method = ? AND "
+                "run = ? AND image = ?",
+                _row_key(row),
+            ).fetchone()
+            if known is None:
+                continue
+            total += 1
+            if known[0] != row["predicted"] and not (
+                self._ids.get(known[0], set()) & ids.get(row["predicted"], set())
+            ):
+                changed.add(row["image"])
+            elif known[1] and row["score"]:
+                scores = max(scores, abs(float(known[1]) - float(row["score"])))
+        for (image,) in self._rows.execute("SELECT image FROM images WHERE seen = 0"):
+            images.gone.add(image)
+        effects = []
+        if changed.count:
+            listed = changed.told("of them")
+            effects.append(
+                Difference("predictions", f"{changed.count} of {total} differ, {listed}")
+            )
+        elif scores > SCORE_TOLERANCE:
+            detail = f"the labels agree, the scores by up to {scores:.1e}"
+            effects.append(Difference("scores", detail))
+        return list(images.differences()), effects
+
+    def _look_at(self, row: dict[str, str], images: _Images, ids: dict[str, set[str]]) -> None:
+        """Compare an image with what it was, when it is met first."""
+        known = self._rows.execute(
+            "SELECT class, content, seen FROM images WHERE image = ?", (row["image"],)
+        ).fetchone()
+        if known is None:
+            self._rows.execute(
+                "INSERT INTO images VALUES (?, ?, ?, 2)",
+                (row["image"], row["class"], row["content"]),
+            )
+            images.new.add(row["image"])
+        elif not known[2]:
+            self._rows.execute("UPDATE images SET seen = 1 WHERE image = ?", (row["image"],))
+            if known[1] != row["content"]:
+                images.changed.add(row["image"])
+            if not self._ids.get(known[0], {known[0]}) & ids.get(row["class"], {row["class"]}):
+                images.labelled.add(row["image"])
+
+
+class _Named:
+    """How many there are, and the first few."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self._first) < _SHOWN and name not in self._first:
+            self._first.append(name)
+
+    def told(self, what: str) -> str:
+        if not self.count:
+            return ""
+        more = self.count - len(self._first)
+        return f"{what}: {', '.join(self._first)}" + (f" and {more} more" if more else "")
+
+
+class _Images:
+    """What became of the images."""
+
+    def __init__(self) -> None:
+        self.gone, self.new, self.changed, self.labelled = (_Named() for _ in range(4))
+
+    def differences(self) -> Iterator[Difference]:
+        parts = [
+            self.gone.told("no longer there"),
+            self.new.told("new"),
+            self.changed.told("changed"),
+            self.labelled.told("labelled otherwise"),
+        ]
+        if any(parts):
+            yield Difference("images", "; ".join(part for part in parts if part))
+
+
+def _class_ids(receipt: dict[str, Any]) -> dict[str, set[str]]:
+    """What classes of a name are, by name: a class that was renamed is still the same class."""
+    found: dict[str, set[str]] = {}
+    for number, name in receipt["dataset"]["classes"]:
+        found.setdefault(name, set()).add(number)
+    return found
+
+
 def _rows(file: Path) -> Iterator[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as stream:
         yield from csv.DictReader(stream)
-
-
-def _images(old: Path, new: Path) -> Iterator[Difference]:
-    one, two = ({row["image"]: row for row in _rows(file)} for file in (old, new))
-    parts = [
-        _some("no longer there", [key for key in one if key not in two]),
-        _some("new", [key for key in two if key not in one]),
-        _some("changed", [k for k in one if k in two and one[k]["content"] != two[k]["content"]]),
-        _some(
-            "labelled otherwise",
-            [key for key in one if key in two and one[key]["class"] != two[key]["class"]],
-        ),
-    ]
-    if any(parts):
-        yield Difference("images", "; ".join(part for part in parts if part))
-
-
-def _predictions(old: Path, new: Path) -> Iterator[Difference]:
-    """Compare what was predicted, run by run of a method, whatever seed each run had."""
-    first = {_row_key(row): (row["predicted"], row["score"]) for row in _rows(old)}
-    total, changed, largest = 0, [], 0.0
-    for row in _rows(new):
-        known = first.get(_row_key(row))
-        if known is None:
-            continue
-        total += 1
-        if known[0] != row["predicted"]:
-            changed.append(row["image"])
-        elif known[1] and row["score"]:
-            largest = max(largest, abs(float(known[1]) - float(row["score"])))
-    if changed:
-        listed = _some("of them", list(dict.fromkeys(changed)))
-        yield Difference("predictions", f"{len(changed)} of {total} differ, {listed}")
-    elif largest > SCORE_TOLERANCE:
-        yield Difference("scores", f"the labels agree, the scores by up to {largest:.1e}")
 
 
 def _row_key(row: dict[str, str]) -> tuple[str, str, str, str]:

@@ -39,6 +39,9 @@ COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "r
            "confidence", "margin", "crops", "content", "error")  # fmt: skip
 _ROWS_PER_GROUP = 10_000
 
+JOURNALS = "journal"
+"""Folder of the journals, in that of the evaluation."""
+
 
 def evaluate(
     request: Request,
@@ -80,14 +83,19 @@ def evaluate(
     if parquet:
         _pyarrow()
     known = cells() if reported is None else (*read_cells(reported), *cells())
-    started, command = _now(), list(command)
+    command = list(command)
     setup = prepare(request)
-    for note in (*setup.dataset.notes, *(f"without effect: {text}" for text in unused(request))):
+    notes = (
+        *setup.dataset.notes,
+        *(f"without effect: {text}" for text in unused(request)),
+        *_replaced(request, out),
+    )
+    for note in notes:
         if on_note is not None:
             on_note(note)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "journal").mkdir(exist_ok=True)
+        (out / JOURNALS).mkdir(exist_ok=True)
     except OSError as error:
         raise EvaluationError(
             f"{out}: expected a folder that can be written to ({error.strerror})."
@@ -95,18 +103,20 @@ def evaluate(
     kept = _opened(store, out)
     try:
         walks = [
-            walk(setup, step, out / "journal", kept, on_progress)
+            walk(setup, step, out / JOURNALS, kept, on_progress, command)
             for step in passes(request, setup.methods)
         ]
     finally:
         if kept is not None and kept is not store:
             kept.close()
-    content = _results(setup, walks, known, command)
     predictions = out / receipts.PREDICTIONS
     _write_whole(predictions, lambda path: _write_csv(setup, walks, path))
+    table = predictions.with_suffix(".parquet")
     if parquet:
-        target = predictions.with_suffix(".parquet")
-        _write_whole(target, lambda path: _write_parquet(setup, walks, path))
+        _write_whole(table, lambda path: _write_parquet(setup, walks, path))
+    else:
+        table.unlink(missing_ok=True)  # of an earlier evaluation
+    content = _results(setup, walks, known, command)
     write_json(out / "results.json", content)
     write(report.evaluation_page(content), out)
     write_json(
@@ -116,7 +126,6 @@ def evaluate(
             walks,
             content["results"],
             command=command,
-            started=started,
             finished=_now(),
             predictions=predictions,
         ),
@@ -147,14 +156,37 @@ def check(
         Causes first, effects last; none if everything is as it was.
 
     Raises:
-        EvaluationError: If the receipt cannot be read, or the data set cannot be any more.
+        EvaluationError: If the receipt cannot be read, the data set cannot be any more, or ``out``
+            holds an evaluation.
     """
     old = receipts.load(receipt)
-    request = Request.from_json({**old["request"], **(changes or {})})
+    home = receipt if receipt.is_dir() else receipt.parent
+    request = receipts.request_of(old, home, changes or {})
+    if out is not None and any((out / name).exists() for name in (receipts.FILE, JOURNALS)):
+        raise EvaluationError(
+            f"{out}: expected a folder without an evaluation, since nothing is taken from an "
+            "earlier one and none is overwritten; choose another, or leave it out."
+        )
     with tempfile.TemporaryDirectory(prefix="crossalign-check-") as spare:
         folder = Path(spare) if out is None else out
         evaluate(request, folder, store=store, command=["check"], on_progress=on_progress)
         return compare(receipt, folder)
+
+
+def _replaced(request: Request, out: Path) -> list[str]:
+    """Say that another evaluation's results are in the folder, if they are."""
+    if not (out / receipts.FILE).is_file():
+        return []
+    try:
+        old = receipts.load(out / receipts.FILE)
+    except EvaluationError:
+        return [f"{out} holds a receipt that cannot be read; it is written anew"]
+    if old["request"] == json.loads(json.dumps(request.to_json())):
+        return []
+    what = f"{', '.join(old['methods'])} on {old['dataset']['name']}, {old['finished']}"
+    return [
+        f"{out} holds another evaluation ({what}); its results are replaced, its journals are kept"
+    ]
 
 
 def _opened(store: Store | Path | Literal[False] | None, out: Path) -> Store | None:
@@ -175,6 +207,8 @@ def _results(
     rows: list[dict[str, Any]] = []
     for (model, method), members in groups.items():
         board = boards[model, method] = scoreboard(members)
+        if not board.usable.any():
+            raise _all_failed(members[0])
         rows.append(
             {
                 "encoder": model,
@@ -205,6 +239,14 @@ def _results(
     }
 
 
+def _all_failed(walk: Walk) -> EvaluationError:
+    first = next(outcome for outcome in walk.journal if outcome.error is not None)
+    return EvaluationError(
+        f"expected at least one image that can be read; all {walk.journal.done} failed. The "
+        f"first: {first.error}. {receipts.PREDICTIONS} has the reasons of all."
+    )
+
+
 def _taken(board: Scoreboard, method: Method, request: Request) -> float:
     """Give the mean number of crops of an image."""
     if request.adaptive(method) is None:
@@ -226,7 +268,7 @@ def _about_runs(request: Request) -> str:
         ""
         if request.crops != "auto"
         else " As many crops as an image's decision needs, at most the method's own number, at a "
-        f"risk of {Adaptive.of(1, request.risk).risk:g} that all of them would say otherwise."
+        f"risk of {request.risk or Adaptive().risk:g} that all of them would say otherwise."
     )
     return f"{seeds}, fresh crops of every image for each.{auto}"
 

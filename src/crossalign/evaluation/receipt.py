@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import os
-import platform
 from pathlib import Path
 from typing import Any
 
-import crossalign
 from crossalign.encoders.base import fingerprint
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import digest
-from crossalign.evaluation.request import PROTOCOLS, method_json
+from crossalign.evaluation.machine import machine, versions
+from crossalign.evaluation.request import PROTOCOLS, Request, method_json
 from crossalign.evaluation.run import Setup, Walk
 
 FORMAT = 1
 FILE = "receipt.json"
 PREDICTIONS = "predictions.csv"
 
-_PACKAGES = (
-    "numpy", "pillow", "onnxruntime", "tokenizers", "openvino", "torch", "transformers",
-    "open_clip_torch", "pyarrow",
-)  # fmt: skip
+PLACES = ("dataset", "root", "names", "descriptions", "descriptors")
+"""Fields of a request that may name a file or a folder."""
 
 
 def make(
@@ -34,7 +30,6 @@ def make(
     results: list[dict[str, Any]],
     *,
     command: list[str],
-    started: str,
     finished: str,
     predictions: Path,
 ) -> dict[str, Any]:
@@ -45,23 +40,26 @@ def make(
         walks: Its passes.
         results: Its results, one for each encoder and method.
         command: The command line, or what stands for it.
-        started: When, in ISO 8601.
-        finished: When.
-        predictions: The file of per-image predictions.
+        finished: When the results were put together, in ISO 8601.
+        predictions: The file of per-image predictions, beside which the receipt will be.
 
     Returns:
         Plain values.
     """
     request, dataset = setup.request, setup.dataset
     texts = {walk.step.method.name: walk.texts for walk in reversed(walks)}
+    sessions = {walk.journal.path: walk.journal.sessions() for walk in walks}
     return {
         "format": FORMAT,
         "command": command,
-        "started": started,
+        "started": min(
+            (one.started for found in sessions.values() for one in found), default=finished
+        ),
         "finished": finished,
         "versions": versions(),
         "machine": machine(),
         "request": request.to_json(),
+        "files": files(request, predictions.parent),
         "dataset": {
             "name": dataset.name,
             "split": dataset.split,
@@ -88,6 +86,7 @@ def make(
                 "name": encoder.card.name,
                 "revision": encoder.card.revision,
                 "dtype": request.dtype,
+                "ran": repr(encoder),
                 "dim": encoder.card.dim,
                 "licence": encoder.card.licence,
                 "fingerprint": fingerprint(encoder),
@@ -106,8 +105,7 @@ def make(
                 "encoder": walk.step.model,
                 "method": walk.step.method.name,
                 "seed": walk.step.seed,
-                "computed": walk.computed,
-                "seconds": round(walk.seconds, 3),
+                "sessions": [dataclasses.asdict(one) for one in sessions[walk.journal.path]],
             }
             for walk in walks
         ],
@@ -118,50 +116,67 @@ def make(
             }
             for row in results
         ],
-        "predictions": {"file": predictions.name, "digest": _file_digest(predictions)},
+        "predictions": {"file": predictions.name, "digest": file_digest(predictions)},
     }
 
 
-def versions() -> dict[str, str]:
-    """List the versions of what computes.
+def files(request: Request, folder: Path) -> dict[str, dict[str, str]]:
+    """Say which files and folders an evaluation read, so that they are found and known again.
+
+    Args:
+        request: What was evaluated.
+        folder: Where the receipt will be; places are relative to it.
 
     Returns:
-        Names to versions.
+        For each field of the request that names one its place, and of a file its SHA-256.
     """
-    found = {"crossalign": crossalign.__version__, "python": platform.python_version()}
-    found.update({name: version for name in _PACKAGES if (version := _version(name))})
+    found = {}
+    for name in PLACES:
+        value = getattr(request, name)
+        if value is None or not Path(value).exists():
+            continue  # the name of a data set, or of a list of class names
+        found[name] = {"place": _relative(Path(value), folder)}
+        if Path(value).is_file():
+            found[name]["digest"] = file_digest(Path(value))
     return found
 
 
-def _version(name: str) -> str | None:
+def _relative(path: Path, folder: Path) -> str:
     try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # on another drive
+        return str(path.resolve())
 
 
-def machine() -> dict[str, Any]:
-    """Describe this machine without naming it.
+def request_of(receipt: dict[str, Any], folder: Path, changes: dict[str, Any]) -> Request:
+    """Make the request of a receipt again, wherever the command runs now.
+
+    Args:
+        receipt: The receipt.
+        folder: Where it lies.
+        changes: Fields to set otherwise.
 
     Returns:
-        System, processor, cores and memory.
+        The request, with the files and folders where they are now.
+
+    Raises:
+        EvaluationError: If one is neither where it was from the receipt nor where it was named.
     """
-    processor = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
-        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        processor = named[0] if named else processor
-    memory = None
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "memory_bytes": memory,
-    }
+    fields = {**receipt["request"], **changes}
+    for name, known in receipt.get("files", {}).items():
+        if name in changes:
+            continue
+        place, named = folder / known["place"], Path(fields[name])
+        if place.exists():
+            fields[name] = str(place)
+        elif not named.exists():
+            option = "NEW" if name == "dataset" else f"--{name} NEW"
+            raise EvaluationError(
+                f"{fields[name]}: there is none here, and none at {place}, where the receipt had "
+                f"it. If it was moved, say where it is: crossalign evaluate {option} --check "
+                f"{folder}"
+            )
+    return Request.from_json(fields)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -198,7 +213,15 @@ def _content(walk: Walk) -> str:
     return total.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Give the SHA-256 of a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        In hexadecimal.
+    """
     total = hashlib.sha256()
     with path.open("rb") as file:
         for part in iter(lambda: file.read(2**20), b""):

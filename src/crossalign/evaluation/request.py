@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from crossalign.adaptive import Adaptive
 from crossalign.crops import PUBLISHED_SIDE, CropSpec, Kind
-from crossalign.errors import EvaluationError
+from crossalign.errors import CrossalignError, EvaluationError
 from crossalign.methods import Method, get_method
 
 TEMPERATURE = 0.01
@@ -227,7 +227,7 @@ class Request:
                 low, high = plain["side"]
                 plain["side"] = (float(low), float(high))
             return cls(**plain)
-        except EvaluationError:
+        except CrossalignError:
             raise
         except (TypeError, ValueError) as error:
             raise EvaluationError(f"unusable settings of an evaluation ({error}).") from error

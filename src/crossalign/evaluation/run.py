@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import itertools
 import re
-import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,6 +21,7 @@ from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import Roster, Sources, classes_for, digest, texts_of
 from crossalign.evaluation.datasets import Dataset, Example, load_dataset
 from crossalign.evaluation.journal import Journal
+from crossalign.evaluation.machine import versions
 from crossalign.evaluation.request import (
     PROTOCOLS,
     Request,
@@ -30,6 +31,7 @@ from crossalign.evaluation.request import (
     methods_of,
 )
 from crossalign.evaluation.runs import Outcome, judge, resampled_scores, resampling
+from crossalign.images import ImageSource
 from crossalign.methods import ClassTexts, Method
 from crossalign.predictions import Prediction
 from crossalign.store import Store
@@ -63,15 +65,11 @@ class Walk:
         step: What was done.
         journal: Where its outcomes are.
         texts: What was encoded for the classes.
-        computed: Images that were computed now and not found in the journal.
-        seconds: How long these took.
     """
 
     step: Pass
     journal: Journal
     texts: ClassTexts
-    computed: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +144,10 @@ def passes(request: Request, methods: tuple[Method, ...]) -> list[Pass]:
     """
     found = []
     for model, method in itertools.product(request.models, methods):
-        if not has_chance(method):
-            found.append(Pass(model, method, request.seed, 1))
-        elif resamples(request, method):
+        if resamples(request, method):
             found.append(Pass(model, method, request.seed, request.runs))
+        elif not has_chance(method):
+            found.append(Pass(model, method, request.seed, 1))
         else:
             seeds = range(request.seed, request.seed + request.runs)
             found += [Pass(model, method, seed, 1) for seed in seeds]
@@ -175,6 +173,7 @@ def walk(
     folder: Path,
     store: Store | None,
     on_progress: OnProgress | None = None,
+    command: Sequence[str] = (),
 ) -> Walk:
     """Make a pass, or what is left of it.
 
@@ -184,16 +183,20 @@ def walk(
         folder: Where its journal is.
         store: Where embeddings are kept.
         on_progress: Called as images are done.
+        command: The command line, for the journal.
 
     Returns:
         The pass with its journal, which is whole and closed.
+
+    Raises:
+        EvaluationError: If the journal cannot be written, or there are no images.
     """
     request = setup.request
     classes = classes_for(step.method, setup.roster, setup.sources)
     texts = texts_of(step.method, classes, setup.sources, step.seed, bank=request.bank)
     encoder = setup.encoders[step.model]
     identity = _identity(setup, step, texts)
-    journal = Journal(folder / f"{_slug(step)}-{digest(identity)[:8]}.jsonl", identity)
+    journal = Journal(folder / f"{_slug(step)}-{digest(identity)[:8]}.sqlite", identity, command)
     classifier = Classifier(
         classes,
         encoder=encoder,
@@ -204,17 +207,15 @@ def walk(
         store=store,
     )
     title = f"{step.model} {step.method.name} seed {step.seed}"
-    start = time.perf_counter()
     with journal:
         rest = _rest(setup, journal)
-        before = journal.done
-        for outcome in _outcomes(classifier, rest, step, request, setup.roster):
-            journal.append(outcome)
+        for place, outcome in _outcomes(classifier, rest, step, request, setup.roster):
+            journal.append(place, outcome)
             if on_progress is not None:
                 on_progress(title, journal.done, setup.total)
     if journal.done == 0:
         raise EvaluationError(f"{setup.dataset.root}: expected at least one image; got none.")
-    return Walk(step, journal, texts, journal.done - before, time.perf_counter() - start)
+    return Walk(step, journal, texts)
 
 
 def examples(dataset: Dataset, per_class: int | None) -> Iterator[Example]:
@@ -234,43 +235,51 @@ def examples(dataset: Dataset, per_class: int | None) -> Iterator[Example]:
             yield example
 
 
-def _rest(setup: Setup, journal: Journal) -> Iterator[Example]:
-    """Skip the images that are in the journal; if it is of other images, begin anew."""
-    request = setup.request
-    found = examples(setup.dataset, request.per_class)
-    for outcome in journal:
-        example = next(found, None)
-        if example is None or _known(example) != (outcome.key, outcome.label, outcome.stamp):
-            journal.restart()
-            return examples(setup.dataset, request.per_class)
-    return found
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """An image that is to be computed: where it stands, and what tells it from others."""
+
+    place: int
+    example: Example
+    stamp: str
 
 
-def _known(example: Example) -> tuple[str, int, str]:
-    """What tells an image from another, or from what it was, without reading it."""
-    stamp = ""
-    if isinstance(example.image, Path) and example.image.is_file():
-        status = example.image.stat()
-        stamp = f"{status.st_size} {status.st_mtime_ns}"
-    return example.key, example.label, stamp
+def _rest(setup: Setup, journal: Journal) -> Iterator[_Pending]:
+    """Skip the images that the journal knows."""
+    for place, example in enumerate(examples(setup.dataset, setup.request.per_class)):
+        stamp = _stamp(example.image)
+        if not journal.reuse(place, example.key, example.label, stamp):
+            yield _Pending(place, example, stamp)
+
+
+def _stamp(image: ImageSource) -> str:
+    """Tell a file from what it was: by size and time, or where its bytes are at hand by these."""
+    if isinstance(image, Path):
+        if not image.is_file():
+            return ""
+        status = image.stat()
+        return f"{status.st_size} {status.st_mtime_ns}"
+    if isinstance(image, bytes):
+        return hashlib.blake2b(image, digest_size=8).hexdigest()
+    raise EvaluationError(f"expected a path or bytes of an image; got {type(image).__name__}.")
 
 
 def _outcomes(
     classifier: Classifier,
-    rest: Iterator[Example],
+    rest: Iterator[_Pending],
     step: Pass,
     request: Request,
     roster: Roster,
-) -> Iterator[Outcome]:
+) -> Iterator[tuple[int, Outcome]]:
     first = next(rest, None)
     if first is None:  # everything is in the journal; the classes need not even be encoded
         return
-    waiting: deque[tuple[str, int, str]] = deque()
+    waiting: deque[tuple[int, str, int, str]] = deque()
 
-    def images() -> Iterator[Any]:
-        for example in itertools.chain([first], rest):
-            waiting.append(_known(example))
-            yield example.image
+    def images() -> Iterator[ImageSource]:
+        for one in itertools.chain([first], rest):
+            waiting.append((one.place, one.example.key, one.example.label, one.stamp))
+            yield one.example.image
 
     indices = None
     if resamples(request, step.method):
@@ -279,18 +288,18 @@ def _outcomes(
         indices = resampling(pool, count, step.runs, step.seed)
     vectors = classifier.prepare().vectors
     for prediction in classifier.predict(images(), keep_evidence=indices is not None):
-        key, label, stamp = waiting.popleft()
+        place, key, label, stamp = waiting.popleft()
         evidence = prediction.evidence
         if evidence is None or prediction.scores is None:
-            yield Outcome(key, label, error=prediction.error, stamp=stamp)
+            yield place, Outcome(key, label, error=prediction.error, stamp=stamp)
             continue
         scores = prediction.scores[None]
         if indices is not None:
             scores = _resampled(prediction, indices, vectors, step.method)
-        wide = scores[:, roster.column]
-        outcome = judge(key, label, evidence.digest.hex(), wide, request.temperature)
+        content = evidence.digest.hex()
+        outcome = judge(key, label, content, scores, request.temperature, roster.column)
         taken = prediction.crops if request.crops == "auto" else None
-        yield dataclasses.replace(outcome, stamp=stamp, crops=taken)
+        yield place, dataclasses.replace(outcome, stamp=stamp, crops=taken)
 
 
 def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Method) -> Any:
@@ -306,8 +315,9 @@ def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
     request, dataset = setup.request, setup.dataset
     rule = request.adaptive(step.method)
     return {
-        "format": 1,
-        "dataset": [dataset.name, dataset.split, request.per_class],
+        "format": 2,
+        "versions": versions(),
+        "dataset": [dataset.name, dataset.split, request.per_class, str(dataset.root.resolve())],
         "classes": digest([dataset.class_ids, dataset.class_names]),
         "texts": digest([texts.labels, texts.texts]),
         "encoder": fingerprint(setup.encoders[step.model]),

@@ -93,7 +93,8 @@ class Outcome:
         margin: Lead of the best class over the runner-up in each run.
         score: Of the best class in each run.
         error: Why it could not be used, in words.
-        stamp: Size and time of its file, by which a changed file is noticed without reading it.
+        stamp: Size and time of its file, by which a changed file is noticed without reading it; of
+            an image in an archive, a digest of its bytes.
         crops: How many crops were taken of it; None where it is the same for every image.
     """
 
@@ -111,7 +112,12 @@ class Outcome:
 
 
 def judge(
-    key: str, label: int, content: str, scores: npt.NDArray[Any], temperature: float
+    key: str,
+    label: int,
+    content: str,
+    scores: npt.NDArray[Any],
+    temperature: float,
+    column: npt.NDArray[np.int64] | None = None,
 ) -> Outcome:
     """Reduce an image's scores to what is kept.
 
@@ -119,21 +125,24 @@ def judge(
         key: Its key.
         label: Its class.
         content: Digest of its pixels.
-        scores: Shape (R, C).
+        scores: Shape (R, U).
         temperature: Confidences are ``softmax(scores / temperature)``.
+        column: Place of each class's score, shape (C,), where classes share a name and so a score;
+            by default each has its own. Sharing changes no confidence and no margin.
 
     Returns:
         The outcome.
     """
-    wide = np.asarray(scores, dtype=np.float64)
+    narrow = np.asarray(scores, dtype=np.float64)
+    wide = narrow if column is None else narrow[:, column]
     own = wide[:, label : label + 1]
     before = (wide == own) & (np.arange(wide.shape[1]) < label)
     best = wide.argmax(axis=1)
     top = wide.max(axis=1)
-    sure = 1.0 / np.exp((wide - top[:, None]) / temperature).sum(axis=1)
-    margin = np.zeros(len(wide))
-    if wide.shape[1] > 1:
-        margin = top - np.partition(wide, -2, axis=1)[:, -2]
+    sure = 1.0 / np.exp((narrow - top[:, None]) / temperature).sum(axis=1)
+    margin = np.zeros(len(narrow))
+    if narrow.shape[1] > 1:
+        margin = top - np.partition(narrow, -2, axis=1)[:, -2]
     return Outcome(
         key=key,
         label=label,

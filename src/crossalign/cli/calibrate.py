@@ -21,7 +21,6 @@ from crossalign.cli._options import (
     Kind,
     MethodName,
     ModelName,
-    NoneOfThese,
     Risk,
     Seed,
     Side,
@@ -66,7 +65,12 @@ def calibrate(
         float | None,
         typer.Option(help="Find the threshold from which on so many labels are right."),
     ] = None,
-    none_of_these: NoneOfThese = False,
+    none_of_these: Annotated[
+        bool,
+        typer.Option(
+            "--none-of-these", help="Count photos that fit a background better than every class."
+        ),
+    ] = False,
     background: Background = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the reliability: .svg or .html.")

@@ -103,7 +103,7 @@ def label(
     runner = _engine(engine, recipe, out, store, on_ray)
     _check_results(images, out, decisions, exports, report, restart)
     classifier = recipe.build(store_given(store, store_size))
-    _check_classifier(classifier, decisions, bank)
+    _say_about(classifier, decisions, bank)
     with Shown() as shown:
         outcome = run_job(
             images,
@@ -198,11 +198,7 @@ def _check_results(
             raise typer.BadParameter("--report and --export need places of their own")
 
 
-def _check_classifier(classifier: Classifier, decisions: Decisions, bank: bool) -> None:
-    from crossalign.labeling.decisions import scoring_settings
-
+def _say_about(classifier: Classifier, decisions: Decisions, bank: bool) -> None:
     if bank:
         say_undescribed(classifier)
     say_left_out(decisions, classifier)
-    if decisions.calibration is not None:
-        decisions.calibration.check_settings(scoring_settings(classifier))

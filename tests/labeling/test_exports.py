@@ -126,6 +126,17 @@ def test_an_empty_source_is_still_a_mistake_where_nothing_was_moved(run, photos)
         run()
 
 
+def test_a_restart_without_images_throws_no_rows_away(run, photos):
+    run(("move", Path("moved")))
+    run(encoded=0)
+    before = rows()
+    assert all(Path(row["path"]).is_file() for row in before)
+    with pytest.raises(LabelingError, match="there are no images"):
+        run(restart=True)
+    run(encoded=0)
+    assert rows() == before
+
+
 @pytest.mark.parametrize("absolute", [False, True])
 def test_links_lead_to_their_images_after_a_move(run, photos, picture, absolute):
     Path("elsewhere").mkdir()

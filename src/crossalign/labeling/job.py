@@ -283,10 +283,7 @@ def _list(
     except _StoppedListing:
         return None
     if not listing.images and not job.any_moved():
-        raise LabelingError(
-            f"there are no images in {source.name}: expected files that are named like photos "
-            "(.jpg, .png, .webp, ...) in a folder or an archive, or lines in a list or a table."
-        )
+        raise _no_images(source)
     if listing.repeated:
         on_note(f"{listing.repeated} entries of {source.name} occur again; each image counts once")
     if listing.gone:
@@ -296,6 +293,13 @@ def _list(
     if listing.changed:
         on_note(f"{listing.changed} images have changed since; they are labelled again")
     return listing
+
+
+def _no_images(source: Source) -> LabelingError:
+    return LabelingError(
+        f"there are no images in {source.name}: expected files that are named like photos "
+        "(.jpg, .png, .webp, ...) in a folder or an archive, or lines in a list or a table."
+    )
 
 
 def _ignore(*_: object) -> None:
@@ -320,6 +324,8 @@ def _settle(
     }
     deciding = decisions.settings()
     held = job.settings()
+    if restart and next(work.source.entries(), None) is None:
+        raise _no_images(work.source)  # rows are not thrown away for nothing
     if restart or not held or not job.count():
         if held != {**scoring, **deciding} or restart:
             job.begin({**scoring, **deciding})

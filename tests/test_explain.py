@@ -391,7 +391,7 @@ def with_similarity(similarity: Any, whole: Any) -> Explanation:
     """An explanation of these cosines, all crops and descriptions weighed alike."""
     matrix = np.array(similarity, np.float32)
     count, texts = matrix.shape
-    made = explanation_of(np.tile([[0, 0, 9, 9]], (count, 1)), (9, 9), 0, "abcdefgh"[:texts])
+    made = explanation_of(np.tile([[0, 0, 8, 9]], (count, 1)), (9, 9), 0, "abcdefgh"[:texts])
     return dataclasses.replace(
         made,
         similarity=matrix,
@@ -462,6 +462,7 @@ def test_nothing_stands_out_in_the_whole_image(encoder: Any, mixed: Image.Image)
         Classifier(CLASSES, encoder=encoder, method="cupl")(mixed).explain()
     )
     assert region.words is None
+    assert (region.whole, region.text) == (True, explain.WHOLE_PHOTO)
     same = with_similarity(np.tile([0.3, 0.1], (4, 1)), whole=[0.3, 0.1])
     assert explain.standout(same, 2) is None
 

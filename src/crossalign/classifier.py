@@ -225,7 +225,7 @@ class Classifier:
         """Make a classifier that differs in its crops alone and shares the encoded classes.
 
         Args:
-            crops: As in the constructor; as now by default.
+            crops: As in the constructor, ``"auto"`` for at most as many as now; as now by default.
             seed: For random crops; as now by default. Random words stay as they are.
 
         Returns:

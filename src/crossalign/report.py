@@ -49,8 +49,8 @@ summary {{ cursor: pointer; color: var(--quiet); font-size: .875rem; }}
 .more {{ display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1rem 1.5rem;
   padding-top: .75rem; }}
 @media (max-width: 44rem) {{ article, .more {{ grid-template-columns: minmax(0, 1fr); }} }}
-figure {{ margin: 0; }} figure svg {{ max-width: 100%; height: auto; max-height: 36rem; display: block;
-  border-radius: 4px; }}
+figure {{ margin: 0; }} figure svg {{ max-width: 100%; height: auto; max-height: 36rem;
+  display: block; border-radius: 4px; }}
 figcaption {{ margin-top: .4rem; color: var(--quiet); font-size: .875rem; }}
 table {{ border-collapse: collapse; width: 100%; font-size: .9rem; }}
 td {{ padding: .15rem .6rem .15rem 0; vertical-align: top; }}

@@ -24,7 +24,16 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from crossalign import METHODS, Adaptive, Classifier, CropError, CropSpec, EvaluationError
+from crossalign import (
+    METHODS,
+    Adaptive,
+    Classifier,
+    CropError,
+    CropSpec,
+    EvaluationError,
+    ImageError,
+)
+from crossalign._views import Opener
 from crossalign.evaluation import Request, check, compare, evaluate
 from crossalign.evaluation import run as run_module
 from crossalign.evaluation.differences import Table
@@ -97,7 +106,7 @@ def test_the_receipt_says_how_the_numbers_came_to_be(photos, encoders, tmp_path)
         assert session["images"] == 12
         assert session["command"] == ["crossalign", "evaluate", "x"]
         assert receipt["started"] <= session["started"] <= receipt["finished"]
-    assert receipt["encoders"]["fake:a"]["ran"]
+    assert receipt["encoders"]["fake:a"]["ran"] == {"dtype": "fp64", "providers": ["paper"]}
 
 
 def test_twice_with_one_seed_gives_the_same_predictions(photos, encoders, tmp_path):
@@ -386,6 +395,22 @@ def test_images_that_come_and_go_leave_the_others_as_they_are(photos, encoders, 
     assert files[0] == files[1]
     assert b"blue_wall/00.png" in files[0]
     assert computed(tmp_path / "out") == [[12, 2]]
+
+
+def test_images_that_failed_are_tried_again(photos, encoders, tmp_path, monkeypatch):
+    asked = request(photos, methods=("clip",))
+    look = Opener.look
+
+    def unplugged(self: Opener, source):
+        if Path(source).name == "1.png":
+            raise ImageError(f"{source}: the disk is not there")
+        return look(self, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Opener, "look", unplugged)
+        assert evaluate(asked, tmp_path / "out")["results"][0]["failed"] == 3
+    assert evaluate(asked, tmp_path / "out")["results"][0]["failed"] == 0
+    assert computed(tmp_path / "out") == [[12, 3]]
 
 
 @pytest.mark.parametrize("stranger", ["text", "sqlite", "half"])

@@ -27,7 +27,8 @@ _SCHEMA = """
 CREATE TABLE identity (value TEXT NOT NULL);
 CREATE TABLE outcomes (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL, label INTEGER NOT NULL, stamp TEXT NOT NULL,
-    walk INTEGER NOT NULL, place INTEGER NOT NULL, body TEXT NOT NULL
+    walk INTEGER NOT NULL, place INTEGER NOT NULL,
+    failed INTEGER NOT NULL, body TEXT NOT NULL
 );
 CREATE INDEX outcomes_by_key ON outcomes (key);
 CREATE INDEX outcomes_by_place ON outcomes (place);
@@ -118,10 +119,11 @@ class Journal:
             stamp: What tells its file from what it was before.
 
         Returns:
-            False if it is not known.
+            False if it is not known, or failed: what was wrong may have been mended.
         """
         found = self._open().execute(
-            "SELECT id FROM outcomes WHERE key = ? AND label = ? AND stamp = ? AND walk < ?",
+            "SELECT id FROM outcomes WHERE key = ? AND label = ? AND stamp = ? AND walk < ? "
+            "AND NOT failed",
             (_stored(key), label, stamp, self._walk),
         )
         row = found.fetchone()
@@ -144,10 +146,11 @@ class Journal:
         values = {short: getattr(outcome, name) for name, short in _SHORT.items()}
         body = {name: value for name, value in values.items() if value not in ((), None, "")}
         self._open().execute(
-            "INSERT INTO outcomes (key, label, stamp, walk, place, body) VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO outcomes (key, label, stamp, walk, place, failed, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
                 _stored(outcome.key), outcome.label, outcome.stamp, self._walk, place,
-                json.dumps(body, separators=(",", ":")),
+                outcome.error is not None, json.dumps(body, separators=(",", ":")),
             ),
         )  # fmt: skip
         self.done += 1

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from crossalign.encoders.base import fingerprint
+from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import digest
 from crossalign.evaluation.machine import machine, versions
@@ -86,7 +86,7 @@ def make(
                 "name": encoder.card.name,
                 "revision": encoder.card.revision,
                 "dtype": request.dtype,
-                "ran": repr(encoder),
+                "ran": _ran(encoder),
                 "dim": encoder.card.dim,
                 "licence": encoder.card.licence,
                 "fingerprint": fingerprint(encoder),
@@ -117,6 +117,15 @@ def make(
             for row in results
         ],
         "predictions": {"file": predictions.name, "digest": file_digest(predictions)},
+    }
+
+
+def _ran(encoder: Encoder) -> dict[str, Any]:
+    """The precision that was really computed in, and what computed; None where it is not told."""
+    providers = getattr(encoder, "providers", None)
+    return {
+        "dtype": getattr(encoder, "dtype", None),
+        "providers": None if providers is None else list(providers),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,7 +35,8 @@ class Stability:
 
     Leaving a crop out is exact, as if it had never been cut: the weights of the others add up to 1
     again, in the prototype form the norm is that of the pooled vector without it, and where only
-    the k heaviest crops count, the next one moves up.
+    the k heaviest crops count, the next one moves up. Of adaptive crops, those that were taken are
+    meant.
 
     Args:
         label: The predicted class.
@@ -239,17 +241,22 @@ def _flip(crops: _Ordered, classes: tuple[str, ...], best: int) -> Flip | None:
     count, top = len(crops.terms), crops.top
     lead = crops.terms[:, [best]] - crops.terms
     sizes = np.abs(crops.terms[:, best])
-    for out in range(1, count):
-        if out == 1 or top + out <= count:
-            order, left, behind = _smallest_sums(lead[: top + out], sizes)
-        kept = min(top, count - out)
-        rivals = np.flatnonzero(behind[kept - 1])
-        if len(rivals):
-            rival = rivals[np.argmin(left[kept - 1, rivals])]
-            rest, gone = order[:kept, rival], order[kept:, rival][::-1]
-            becomes = int(_winners(crops.terms[rest].sum(axis=0)[None], best)[0])
-            return Flip(tuple(crops.places[gone].tolist()), classes[becomes])
-    return None
+    # As long as k count, the more crops there are to choose from, the smaller their sum.
+    choices = range(top + 1, count + 1)
+    place = bisect.bisect_left(
+        choices, True, key=lambda seen: bool(_smallest_sums(lead[:seen], sizes)[2][top - 1].any())
+    )
+    found = place < len(choices)
+    order, left, behind = _smallest_sums(lead[: choices[place] if found else count], sizes)
+    rows = np.flatnonzero(behind[: top if found else top - 1].any(axis=1))
+    if not len(rows):
+        return None
+    kept = int(rows[-1]) + 1
+    rivals = np.flatnonzero(behind[kept - 1])
+    rival = rivals[np.argmin(left[kept - 1, rivals])]
+    rest, out = order[:kept, rival], order[kept:, rival][::-1]
+    becomes = int(_winners(crops.terms[rest].sum(axis=0)[None], best)[0])
+    return Flip(tuple(crops.places[out].tolist()), classes[becomes])
 
 
 def _smallest_sums(

@@ -36,6 +36,7 @@ def encoders(make_encoder, monkeypatch):
         revision = "1" if dtype is None else f"1-{dtype}"
         encoder.card = dataclasses.replace(encoder.card, name=f"fake:{rest}", revision=revision)
         encoder.options = (dtype, device, engine)
+        encoder.dtype, encoder.providers = dtype or "fp32", ("NumPy",)
         loaded.append(encoder)
         return encoder
 

@@ -85,7 +85,11 @@ def test_the_receipt_says_how_the_numbers_came_to_be(photos, encoders, tmp_path)
     assert receipt["dataset"]["classes"][0] == ["blue_wall", "blue wall"]
     assert receipt["protocol"]["seeds"] == [0, 1]
     assert receipt["dataset"]["images"] == 12
-    assert all(entry["computed"] == 12 for entry in receipt["passes"])
+    (session,) = receipt["sessions"]
+    assert session["command"] == receipt["command"]
+    assert session["images"] == 36
+    assert session["seconds"] >= max(entry["seconds"] for entry in receipt["passes"]) > 0
+    assert all(entry["sessions"] == {session["id"]: 12} for entry in receipt["passes"])
 
 
 def test_twice_with_one_seed_gives_the_same_predictions(photos, encoders, tmp_path):
@@ -302,11 +306,11 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
     stop = {"after": 7}
 
     class Stopping(Journal):
-        def append(self, outcome: Outcome) -> None:
+        def append(self, outcome: Outcome) -> int:
             stop["after"] -= 1
             if stop["after"] < 0:
                 raise KeyboardInterrupt
-            super().append(outcome)
+            return super().append(outcome)
 
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "Journal", Stopping)
@@ -317,7 +321,9 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
         file.write(b'{"k":"half a li')  # as a killed process leaves it
     assert evaluate(request(photos), tmp_path / "part") == whole
     receipt = json.loads((tmp_path / "part" / "receipt.json").read_text())
-    assert [entry["computed"] for entry in receipt["passes"]] == [5, 12, 12]
+    first, second = receipt["sessions"]
+    assert (first["images"], second["images"]) == (7, 5 + 12 + 12)
+    assert receipt["passes"][0]["sessions"] == {first["id"]: 7, second["id"]: 5}
 
 
 def test_resuming_computes_only_the_rest(photos, encoders, tmp_path):
@@ -326,17 +332,20 @@ def test_resuming_computes_only_the_rest(photos, encoders, tmp_path):
     predictions = (out / "predictions.csv").read_bytes()
     for journal in (out / "journal").iterdir():
         lines = journal.read_bytes().splitlines(keepends=True)
-        journal.write_bytes(b"".join(lines[:8]) + lines[8][:20])
+        whole_lines = 1 + 1 + 7  # what it is of, who began, seven images
+        journal.write_bytes(b"".join(lines[:whole_lines]) + lines[whole_lines][:20])
     seen = []
     again = evaluate(request(photos), out, on_progress=lambda *step: seen.append(step))
     assert again == whole
     assert (out / "predictions.csv").read_bytes() == predictions
     receipt = json.loads((out / "receipt.json").read_text())
-    assert {entry["computed"] for entry in receipt["passes"]} == {5}
+    last = receipt["sessions"][-1]
+    assert [entry["sessions"][last["id"]] for entry in receipt["passes"]] == [5, 5, 5]
     assert len(seen) == 3 * 5
     assert sum(encoders[-1].image_batches) == 0  # the store had the rest
     evaluate(request(photos), out)
     assert encoders[-1].text_calls == []
+    assert json.loads((out / "receipt.json").read_text())["sessions"] == receipt["sessions"]
 
 
 def test_a_journal_of_other_images_is_begun_anew(photos, encoders, tmp_path):

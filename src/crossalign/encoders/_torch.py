@@ -97,6 +97,16 @@ class TorchEncoder:
         """As the model's own files state it."""
         return self._preprocess
 
+    @property
+    def dtype(self) -> str:
+        """The precision in which the network runs, such as ``float32``."""
+        return str(self._dtype).removeprefix("torch.")
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The device that it runs on, such as ``cuda:0``."""
+        return (str(self._device),)
+
     def encode_images(self, pixels: Pixels) -> Embeddings:
         """Embed pictures.
 
@@ -146,10 +156,10 @@ class TorchEncoder:
         raise NotImplementedError
 
     def __repr__(self) -> str:
-        card, dtype = self.card, str(self._dtype).removeprefix("torch.")
+        card = self.card
         return (
             f"{type(self).__name__}({card.name!r}, revision={card.revision!r}, dim={card.dim}, "
-            f"device={str(self._device)!r}, dtype={dtype!r})"
+            f"device={str(self._device)!r}, dtype={self.dtype!r})"
         )
 
     def _example(self) -> Any:

@@ -70,6 +70,16 @@ class BuiltinEncoder:
             size=self.card.image_size, mean=(share[0],) * 3, std=(share[1],) * 3, fit="crop"
         )
 
+    @property
+    def dtype(self) -> str:
+        """The precision in which the graphs compute."""
+        return "fp32"
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """What runs the graphs: ONNX Runtime on the processor."""
+        return tuple(self._image_tower.get_providers())
+
     def encode_images(self, pixels: Pixels) -> Embeddings:
         """Embed pictures.
 

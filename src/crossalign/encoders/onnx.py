@@ -72,9 +72,8 @@ class OnnxEncoder:
         self._text_tower = Tower.open(files.text, "text", pooled, engine)
         self._pixels = self._pixel_input()
         self._levels = _levels(self._preprocess, self._image_tower.inputs[self._pixels].type)
-        self._least = LEAST_PROBE_COSINE.get(
-            engine.precision or files.dtype, LEAST_PROBE_COSINE_QUANTISED
-        )
+        self._dtype = engine.precision or files.dtype
+        self._least = LEAST_PROBE_COSINE.get(self._dtype, LEAST_PROBE_COSINE_QUANTISED)
         self._length = self._fixed_length()
         self._padding = self._choose_padding()
         self._card = ModelCard(
@@ -97,6 +96,11 @@ class OnnxEncoder:
     def preprocess(self) -> Preprocess:
         """As the model's own files say."""
         return self._preprocess
+
+    @property
+    def dtype(self) -> str:
+        """The precision in which the graphs run, such as ``fp32``."""
+        return self._dtype
 
     @property
     def providers(self) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
 from crossalign.evaluation.differences import Difference, compare
+from crossalign.evaluation.host import versions
 from crossalign.evaluation.made import departures, how_made, published_departures, unused
 from crossalign.evaluation.page import write
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
@@ -24,14 +25,13 @@ from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
 from crossalign.evaluation.run import (
     OnProgress,
-    Scoreboard,
     Setup,
     Walk,
     passes,
     prepare,
-    scoreboard,
     walk,
 )
+from crossalign.evaluation.scoreboard import Scoreboard, scoreboard
 from crossalign.methods import METHODS, Method
 from crossalign.store import Store
 
@@ -80,7 +80,13 @@ def evaluate(
     if parquet:
         _pyarrow()
     known = cells() if reported is None else (*read_cells(reported), *cells())
-    started, command = _now(), list(command)
+    command = list(command)
+    session = {
+        "id": secrets.token_hex(4),
+        "started": _now(),
+        "command": command,
+        "versions": versions(),
+    }
     setup = prepare(request)
     for note in (*setup.dataset.notes, *(f"without effect: {text}" for text in unused(request))):
         if on_note is not None:
@@ -95,7 +101,7 @@ def evaluate(
     kept = _opened(store, out)
     try:
         walks = [
-            walk(setup, step, out / "journal", kept, on_progress)
+            walk(setup, step, out / "journal", kept, on_progress, session)
             for step in passes(request, setup.methods)
         ]
     finally:
@@ -116,8 +122,7 @@ def evaluate(
             walks,
             content["results"],
             command=command,
-            started=started,
-            finished=_now(),
+            written=_now(),
             predictions=predictions,
         ),
     )

@@ -15,7 +15,7 @@ from crossalign.evaluation.request import (
     has_chance,
     methods_of,
 )
-from crossalign.evaluation.run import Setup
+from crossalign.evaluation.run import Setup, resamples
 from crossalign.methods import METHODS, Method, get_method
 
 _FIELDS = {
@@ -168,7 +168,9 @@ def unused(request: Request) -> list[str]:
     cut = any(method.crops is not None for method in methods)
     weighed = any(method.crop_scale for method in methods)
     described = any(method.description_scale for method in methods)
-    chance = any(has_chance(method) for method in methods_of(request))  # a grid has none
+    settled = methods_of(request)
+    # A grid has no chance in it, unless its crops are resampled.
+    chance = any(has_chance(method) or resamples(request, method) for method in settled)
     resampled = PROTOCOLS[request.protocol].resamples
     found = [
         f"{name}: none of the methods {what}"

@@ -4,38 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import crossalign
-from crossalign.encoders.base import fingerprint
+from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import digest
-from crossalign.evaluation.request import PROTOCOLS, method_json
+from crossalign.evaluation.host import machine
+from crossalign.evaluation.request import FILES, PROTOCOLS, Request, method_json
 from crossalign.evaluation.run import Setup, Walk
 
 FORMAT = 1
 FILE = "receipt.json"
 PREDICTIONS = "predictions.csv"
 
-_PACKAGES = (
-    "numpy", "pillow", "onnxruntime", "tokenizers", "openvino", "torch", "transformers",
-    "open_clip_torch", "pyarrow",
-)  # fmt: skip
-
 
 def make(
     setup: Setup,
-    walks: list[Walk],
-    results: list[dict[str, Any]],
+    walks: Sequence[Walk],
+    results: Sequence[dict[str, Any]],
     *,
-    command: list[str],
-    started: str,
-    finished: str,
+    command: Sequence[str],
+    written: str,
     predictions: Path,
 ) -> dict[str, Any]:
     """Write a receipt.
@@ -44,9 +37,9 @@ def make(
         setup: What was evaluated.
         walks: Its passes.
         results: Its results, one for each encoder and method.
-        command: The command line, or what stands for it.
-        started: When, in ISO 8601.
-        finished: When.
+        command: The command line that wrote the results, or what stands for it. Who computed them,
+            and when, is known from the journals.
+        written: When, in ISO 8601.
         predictions: The file of per-image predictions.
 
     Returns:
@@ -54,14 +47,17 @@ def make(
     """
     request, dataset = setup.request, setup.dataset
     texts = {walk.step.method.name: walk.texts for walk in reversed(walks)}
+    sessions = _sessions(walks)
     return {
         "format": FORMAT,
-        "command": command,
-        "started": started,
-        "finished": finished,
-        "versions": versions(),
+        "command": list(command),
+        "written": {"at": written, "by": f"crossalign {crossalign.__version__}"},
+        "directory": str(Path.cwd()),
+        "sessions": sessions,
+        "versions": _together(session["versions"] for session in sessions),
         "machine": machine(),
         "request": request.to_json(),
+        "files": _files(request),
         "dataset": {
             "name": dataset.name,
             "split": dataset.split,
@@ -87,7 +83,8 @@ def make(
             model: {
                 "name": encoder.card.name,
                 "revision": encoder.card.revision,
-                "dtype": request.dtype,
+                "asked": {"dtype": request.dtype, "device": request.device},
+                **execution(encoder),
                 "dim": encoder.card.dim,
                 "licence": encoder.card.licence,
                 "fingerprint": fingerprint(encoder),
@@ -106,8 +103,8 @@ def make(
                 "encoder": walk.step.model,
                 "method": walk.step.method.name,
                 "seed": walk.step.seed,
-                "computed": walk.computed,
-                "seconds": round(walk.seconds, 3),
+                "seconds": round(sum(session["seconds"] for session in walk.sessions), 3),
+                "sessions": {session["id"]: session["images"] for session in walk.sessions},
             }
             for walk in walks
         ],
@@ -118,49 +115,53 @@ def make(
             }
             for row in results
         ],
-        "predictions": {"file": predictions.name, "digest": _file_digest(predictions)},
+        "predictions": {"file": predictions.name, "digest": file_digest(predictions)},
     }
 
 
-def versions() -> dict[str, str]:
-    """List the versions of what computes.
+def execution(encoder: Encoder) -> dict[str, Any]:
+    """Say how an encoder really runs, whatever was asked for.
+
+    Args:
+        encoder: The encoder.
 
     Returns:
-        Names to versions.
+        Its ``dtype`` and ``providers``; None for those that it does not tell.
     """
-    found = {"crossalign": crossalign.__version__, "python": platform.python_version()}
-    found.update({name: version for name in _PACKAGES if (version := _version(name))})
-    return found
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def machine() -> dict[str, Any]:
-    """Describe this machine without naming it.
-
-    Returns:
-        System, processor, cores and memory.
-    """
-    processor = platform.processor() or platform.machine()
-    information = Path("/proc/cpuinfo")
-    if information.is_file():
-        lines = information.read_text(encoding="utf-8", errors="replace").splitlines()
-        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        processor = named[0] if named else processor
-    memory = None
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    providers = getattr(encoder, "providers", None)
     return {
-        "system": f"{platform.system()} {platform.release()}",
-        "architecture": platform.machine(),
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "memory_bytes": memory,
+        "dtype": getattr(encoder, "dtype", None),
+        "providers": None if providers is None else list(providers),
+    }
+
+
+def _sessions(walks: Sequence[Walk]) -> list[dict[str, Any]]:
+    """Add up what each session did in all passes."""
+    found: dict[str, dict[str, Any]] = {}
+    for walk in walks:
+        for session in walk.sessions:
+            known = found.setdefault(session["id"], {**session, "images": 0, "seconds": 0.0})
+            known["images"] += session["images"]
+            known["seconds"] = round(known["seconds"] + session["seconds"], 3)
+    return sorted(found.values(), key=lambda session: str(session.get("started")))
+
+
+def _together(versions: Iterable[dict[str, str]]) -> dict[str, str]:
+    """Put versions of several sessions side by side."""
+    found: dict[str, dict[str, None]] = {}
+    for one in versions:
+        for name, version in one.items():
+            found.setdefault(name, {})[version] = None
+    return {name: " and ".join(values) for name, values in found.items()}
+
+
+def _files(request: Request) -> dict[str, dict[str, Any]]:
+    """Name the files that a request takes texts from by what they hold."""
+    paths = {name: getattr(request, name) for name in FILES}
+    return {
+        name: {"path": path, "bytes": Path(path).stat().st_size, "digest": file_digest(Path(path))}
+        for name, path in paths.items()
+        if path is not None and Path(path).is_file()
     }
 
 
@@ -198,7 +199,15 @@ def _content(walk: Walk) -> str:
     return total.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Name a file by what it holds.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its SHA-256, in hexadecimal.
+    """
     total = hashlib.sha256()
     with path.open("rb") as file:
         for part in iter(lambda: file.read(2**20), b""):

@@ -11,11 +11,14 @@ from typing import Any, Literal
 
 from crossalign.adaptive import Adaptive
 from crossalign.crops import PUBLISHED_SIDE, CropSpec, Kind
-from crossalign.errors import EvaluationError
+from crossalign.errors import CrossalignError, EvaluationError
 from crossalign.methods import Method, get_method
 
 TEMPERATURE = 0.01
 """Scores become confidences by ``softmax(scores / temperature)``; CLIP was trained with 0.01."""
+
+FILES = ("names", "descriptions", "descriptors")
+"""Fields of a request that name files with texts."""
 
 DEFAULT_METHODS = ("clip", "cupl", "wca")
 
@@ -227,7 +230,7 @@ class Request:
                 low, high = plain["side"]
                 plain["side"] = (float(low), float(high))
             return cls(**plain)
-        except EvaluationError:
+        except CrossalignError:  # it says what is wrong already
             raise
         except (TypeError, ValueError) as error:
             raise EvaluationError(f"unusable settings of an evaluation ({error}).") from error

@@ -255,7 +255,7 @@ def test_broken_images_are_left_out_and_named(photos, encoders, tmp_path):
     assert {row["image"] for row in broken} == {"red_wall/0.png"}
     for path in photos.rglob("*.png"):
         path.write_bytes(b"not a picture")
-    with pytest.raises(EvaluationError, match="every one failed"):
+    with pytest.raises(EvaluationError, match="every one of 12 failed"):
         evaluate(request(photos), tmp_path / "none")
 
 
@@ -450,7 +450,7 @@ def test_memory_does_not_grow_with_the_data_set(encoders, tmp_path, picture):
 def test_a_receipt_checks_on_an_unchanged_set(photos, encoders, tmp_path):
     evaluate(request(photos), tmp_path / "out")
     before = sum(sum(encoder.image_batches) for encoder in encoders)
-    assert check(tmp_path / "out") == []
+    assert not check(tmp_path / "out")
     again = sum(sum(encoder.image_batches) for encoder in encoders)
     assert again == 2 * before  # it was computed again, and not read from the store
 
@@ -466,7 +466,7 @@ def test_each_cause_is_named(photos, encoders, tmp_path):
     path.write_text(json.dumps(texts))
     out = tmp_path / "out"
     evaluate(request(photos, methods=("clip", "cupl", "wca"), descriptions=str(path)), out)
-    assert check(out) == []
+    assert not check(out)
 
     seed = check(out, changes={"seed": 5})
     assert "seed" in causes(seed)
@@ -486,7 +486,7 @@ def test_each_cause_is_named(photos, encoders, tmp_path):
     original = (photos / "red_wall" / "1.png").read_bytes()
     Image.new("RGB", (40, 30), "blue").save(photos / "red_wall" / "1.png")
     image = check(out)
-    assert causes(image) == {"images", "predictions"}
+    assert {"images", "predictions"} <= causes(image)
     assert "changed: red_wall/1.png" in str(image[0])
     (photos / "red_wall" / "1.png").write_bytes(original)
 
@@ -502,14 +502,14 @@ def test_each_cause_is_named(photos, encoders, tmp_path):
     )
     assert "'blue wall' is now 'azure wall'" in str(listed[0])
     assert listed[0].cause == "class list"
-    assert check(out) == []
+    assert not check(out)
 
 
 def test_images_that_come_and_go_are_named(photos, encoders, tmp_path, picture):
     evaluate(request(photos), tmp_path / "out")
     picture("red", 50).save(photos / "red_wall" / "9.png")
     (photos / "green_wall" / "0.png").unlink()
-    (difference,) = check(tmp_path / "out")
+    difference = check(tmp_path / "out")[0]
     assert difference.cause == "images"
     assert "no longer there: green_wall/0.png" in difference.detail
     assert "new: red_wall/9.png" in difference.detail
@@ -521,12 +521,12 @@ def test_images_that_come_and_go_are_named(photos, encoders, tmp_path, picture):
 def test_files_named_otherwise_are_told_from_other_images(photos, encoders, tmp_path):
     evaluate(request(photos), tmp_path / "one")
     evaluate(request(photos), tmp_path / "two")
-    assert compare(tmp_path / "one", tmp_path / "two" / "receipt.json") == []
+    assert not compare(tmp_path / "one", tmp_path / "two" / "receipt.json")
     receipt = tmp_path / "two" / "receipt.json"
     content = json.loads(receipt.read_text())
     content["versions"]["numpy"] = "0.1"
     receipt.write_text(json.dumps(content))
-    assert compare(tmp_path / "one", tmp_path / "two") == []  # it repeats, in other versions
+    assert not compare(tmp_path / "one", tmp_path / "two")  # it repeats, in other versions
     rows = rows_of(tmp_path / "two")
     rows[0]["predicted"] = "another wall"
     with (tmp_path / "two" / "predictions.csv").open("w", newline="") as file:
@@ -534,9 +534,11 @@ def test_files_named_otherwise_are_told_from_other_images(photos, encoders, tmp_
         writer.writeheader()
         writer.writerows(rows)
     found = compare(tmp_path / "one", tmp_path / "two")
-    assert [difference.cause for difference in found] == ["versions", "predictions"]
-    assert "numpy" in str(found[0])
-    assert "1 of 36 differ, of them: blue_wall/0.png" in str(found[1])
+    causes = [difference.cause for difference in found]
+    assert causes == ["predictions file", "versions", "predictions"]
+    assert "not what its receipt was written for" in str(found[0])
+    assert "numpy" in str(found[1])
+    assert "1 of 36 differ, such as of blue_wall/0.png" in str(found[2])
     receipt.write_text("{}")
     with pytest.raises(EvaluationError, match="expected a receipt"):
         check(receipt)

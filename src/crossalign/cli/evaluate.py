@@ -185,9 +185,19 @@ def _check(receipt: Path, changes: dict[str, Any], out: Path | None, store: Path
     from crossalign.evaluation import check as run
 
     with PassProgress() as shown:
-        differences = run(receipt, changes=changes, out=out, store=store, on_progress=shown)
-    for difference in differences:
+        found = run(
+            receipt,
+            changes=changes,
+            out=out,
+            store=store,
+            command=["crossalign", *sys.argv[1:]],
+            on_progress=shown,
+            on_note=options.note,
+        )
+    for difference in found:
         typer.echo(str(difference))
-    if not differences:
-        typer.echo("the evaluation repeats: same images, texts, encoder and predictions")
-    return SOME_FAILED if differences else OK
+    if not found:
+        what = "predictions" if found.whole else "totals"
+        typer.echo(f"the evaluation repeats: same images, texts, encoder and {what}")
+    say(f"compared: {found.scope}")
+    return SOME_FAILED if found else OK

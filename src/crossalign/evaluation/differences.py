@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
-from crossalign.evaluation.receipt import load
-
-_SHOWN = 3  # names in a message
+from crossalign.evaluation.pairs import Pair, encoder_names, some
+from crossalign.evaluation.receipt import file_digest, load
 
 SCORE_TOLERANCE = 1e-4
 """Scores that differ less are taken for equal: batches of another size round otherwise."""
@@ -32,7 +30,55 @@ class Difference:
         return f"{self.cause}: {self.detail}"
 
 
-def compare(old: Path, new: Path) -> list[Difference]:
+@dataclass(frozen=True)
+class Comparison(Sequence[Difference]):
+    """What differs between two evaluations.
+
+    A sequence of the differences, causes first and their effects last; empty if the second
+    evaluation repeats the first, as far as could be told.
+
+    Args:
+        differences: The differences.
+        scope: What could be compared, in words.
+        whole: Whether predictions could be compared one by one, and not only totals.
+    """
+
+    differences: tuple[Difference, ...]
+    scope: str
+    whole: bool
+
+    @overload
+    def __getitem__(self, place: int) -> Difference: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Difference]: ...
+
+    def __getitem__(self, place: int | slice) -> Difference | Sequence[Difference]:
+        return self.differences[place]
+
+    def __len__(self) -> int:
+        return len(self.differences)
+
+    def __str__(self) -> str:
+        found = [str(difference) for difference in self.differences]
+        return "\n".join([*(found or ["no differences"]), f"compared: {self.scope}"])
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One of two evaluations."""
+
+    receipt: dict[str, Any]
+    predictions: Path
+
+    @classmethod
+    def of(cls, path: Path) -> _Side:
+        receipt = load(path)
+        folder = path if path.is_dir() else path.parent
+        return cls(receipt, folder / receipt["predictions"]["file"])
+
+
+def compare(old: Path, new: Path) -> Comparison:
     """Say what differs between two evaluations, and why.
 
     Args:
@@ -40,25 +86,69 @@ def compare(old: Path, new: Path) -> list[Difference]:
         new: Another.
 
     Returns:
-        Differences, causes first and their effect on predictions last; none if the second repeats
-        the first.
+        The differences. Predictions are compared one by one where both files of them lie beside
+        their receipts; else totals and digests are.
+
+    Raises:
+        EvaluationError: If a receipt or a file of predictions cannot be read.
     """
-    before, after = load(old), load(new)
+    sides = one, two = _Side.of(old), _Side.of(new)
+    before, after = one.receipt, two.receipt
     found = [difference for check in _CHECKS for difference in check(before, after)]
-    folders = [path if path.is_dir() else path.parent for path in (old, new)]
-    files = [
-        folder / receipt["predictions"]["file"]
-        for folder, receipt in zip(folders, (before, after), strict=True)
+    whole = all(side.predictions.is_file() for side in sides)
+    if whole:
+        pair = Pair(before, after, one.predictions, two.predictions)
+        found += [Difference("images", text) for text in pair.images()]
+        changed = pair.predictions(SCORE_TOLERANCE)
+        effects = [Difference(*effect) for effect in changed.effects]
+        scope = (
+            f"{changed.total} predictions one by one, and totals"
+            if changed.total
+            else "images alone, since no encoder and method is in both"
+        )
+    else:
+        effects = []
+        absent = ", ".join(
+            str(side.predictions) for side in sides if not side.predictions.is_file()
+        )
+        scope = f"totals alone, since there is no {absent}"
+        if before["dataset"]["content"] != after["dataset"]["content"]:
+            found.append(
+                Difference("images", "they differ; it takes both prediction files to say which")
+            )
+    effects += _totals(before, after)
+    # Other versions are a cause where there is something to explain, and no fault otherwise.
+    causes = [*_versions(before, after), *_providers(before, after)] if effects else []
+    altered = [
+        Difference(
+            "predictions file", f"{side.predictions} is not what its receipt was written for"
+        )
+        for side in sides
+        if side.predictions.is_file()
+        and file_digest(side.predictions) != side.receipt["predictions"]["digest"]
     ]
-    if all(file.is_file() for file in files):
-        found += _images(*files)
-        effects = list(_predictions(*files))
-        # Other versions are a cause where there is something to explain, and no fault otherwise.
-        found += [*_versions(before, after), *effects] if effects else []
-    elif before["dataset"]["content"] != after["dataset"]["content"]:
-        found.append(Difference("images", "the images differ; without both prediction files it "
-                                "cannot be said which"))  # fmt: skip
-    return found
+    return Comparison((*altered, *found, *causes, *effects), scope, whole)
+
+
+def _totals(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
+    names = encoder_names(before, after)
+    old = {(row["encoder"], row["method"]): row for row in before["results"]}
+    for row in after["results"]:
+        known = old.get((names.get(row["encoder"]), row["method"]))
+        if known is None:
+            continue
+        changed = [
+            f"{title} {known[name]:.6g} is now {row[name]:.6g}"
+            for name, title in _TOTALS.items()
+            if abs(known[name] - row[name]) > _ROUNDED
+        ]
+        if changed:
+            yield Difference(f"results of {row['method']}", ", ".join(changed))
+
+
+_TOTALS = {"images": "images", "failed": "failed", "top1": "top-1", "top5": "top-5",
+           "per_class": "mean over classes"}  # fmt: skip
+_ROUNDED = 1e-9
 
 
 def _data(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
@@ -77,9 +167,9 @@ def _classes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Differen
         f"{old[key]!r} is now {new[key]!r}" for key in old if new.get(key, old[key]) != old[key]
     ]
     parts = [
-        _some("no longer there", [key for key in old if key not in new]),
-        _some("new", [key for key in new if key not in old]),
-        _some("renamed", renamed),
+        some("no longer there", [key for key in old if key not in new]),
+        some("new", [key for key in new if key not in old]),
+        some("renamed", renamed),
     ]
     listed = "; ".join(part for part in parts if part)
     yield Difference("class list", listed or "the same classes in another order")
@@ -100,7 +190,7 @@ def _descriptions(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Dif
         origin = (
             "" if one["origin"] == two["origin"] else f"from {one['origin']} to {two['origin']}; "
         )
-        texts = _some("other texts for", [_class_of(label) for label in changed])
+        texts = some("other texts for", [_class_of(label) for label in changed])
         yield Difference(f"descriptions of {method}", origin + texts)
 
 
@@ -119,9 +209,7 @@ def _encoders(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Differe
             continue
         if one["dtype"] != two["dtype"]:
             yield Difference(
-                "encoder dtype",
-                f"{name} ran in {one['dtype'] or 'its own precision'}, now in "
-                f"{two['dtype'] or 'its own precision'}",
+                "encoder dtype", f"{name} ran in {one['dtype']}, now in {two['dtype']}"
             )
         elif one["preprocess"] != two["preprocess"]:
             yield Difference("preprocessing", f"{one['preprocess']} is now {two['preprocess']}")
@@ -175,6 +263,14 @@ def _versions(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Differe
         yield Difference("versions", "; ".join(changed))
 
 
+def _providers(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
+    pairs = zip(before["encoders"].items(), after["encoders"].values(), strict=False)
+    for (name, one), two in pairs:
+        then, now = (", ".join(side.get("providers") or ["unknown"]) for side in (one, two))
+        if then != now:
+            yield Difference("where it ran", f"{name} on {then}, now on {now}")
+
+
 _CHECKS: tuple[Callable[[dict[str, Any], dict[str, Any]], Iterator[Difference]], ...] = (
     _data,
     _classes,
@@ -183,54 +279,3 @@ _CHECKS: tuple[Callable[[dict[str, Any], dict[str, Any]], Iterator[Difference]],
     _methods,
     _seeds,
 )
-
-
-def _rows(file: Path) -> Iterator[dict[str, str]]:
-    with file.open(encoding="utf-8", newline="") as stream:
-        yield from csv.DictReader(stream)
-
-
-def _images(old: Path, new: Path) -> Iterator[Difference]:
-    one, two = ({row["image"]: row for row in _rows(file)} for file in (old, new))
-    parts = [
-        _some("no longer there", [key for key in one if key not in two]),
-        _some("new", [key for key in two if key not in one]),
-        _some("changed", [k for k in one if k in two and one[k]["content"] != two[k]["content"]]),
-        _some(
-            "labelled otherwise",
-            [key for key in one if key in two and one[key]["class"] != two[key]["class"]],
-        ),
-    ]
-    if any(parts):
-        yield Difference("images", "; ".join(part for part in parts if part))
-
-
-def _predictions(old: Path, new: Path) -> Iterator[Difference]:
-    """Compare what was predicted, run by run of a method, whatever seed each run had."""
-    first = {_row_key(row): (row["predicted"], row["score"]) for row in _rows(old)}
-    total, changed, largest = 0, [], 0.0
-    for row in _rows(new):
-        known = first.get(_row_key(row))
-        if known is None:
-            continue
-        total += 1
-        if known[0] != row["predicted"]:
-            changed.append(row["image"])
-        elif known[1] and row["score"]:
-            largest = max(largest, abs(float(known[1]) - float(row["score"])))
-    if changed:
-        listed = _some("of them", list(dict.fromkeys(changed)))
-        yield Difference("predictions", f"{len(changed)} of {total} differ, {listed}")
-    elif largest > SCORE_TOLERANCE:
-        yield Difference("scores", f"the labels agree, the scores by up to {largest:.1e}")
-
-
-def _row_key(row: dict[str, str]) -> tuple[str, str, str, str]:
-    return row["encoder"], row["method"], row["run"], row["image"]
-
-
-def _some(what: str, names: list[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{what}: {', '.join(names[:_SHOWN])}{more}"

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import json
 import secrets
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from crossalign.adaptive import Adaptive
-from crossalign.errors import EvaluationError, MissingExtraError
+from crossalign.errors import EvaluationError
 from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
-from crossalign.evaluation.differences import Difference, compare
 from crossalign.evaluation.host import versions
 from crossalign.evaluation.made import departures, how_made, published_departures, unused
 from crossalign.evaluation.page import write
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
+from crossalign.evaluation.rows import arrow_and_parquet, write_csv, write_parquet
 from crossalign.evaluation.run import (
     OnProgress,
     Setup,
@@ -34,10 +32,6 @@ from crossalign.evaluation.run import (
 from crossalign.evaluation.scoreboard import Scoreboard, scoreboard
 from crossalign.methods import METHODS, Method
 from crossalign.store import Store
-
-COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
-           "confidence", "margin", "crops", "content", "error")  # fmt: skip
-_ROWS_PER_GROUP = 10_000
 
 
 def evaluate(
@@ -67,18 +61,19 @@ def evaluate(
         command: The command line, for the receipt.
         parquet: Write ``predictions.parquet`` too.
         on_progress: Called as images are done.
-        on_note: Called before the work begins with what one should know about the data set and
-            about settings without effect.
+        on_note: Called before the work begins with what one should know about the data set, about
+            settings without effect and about results in the folder that will be replaced.
 
     Returns:
         What ``results.json`` holds.
 
     Raises:
-        EvaluationError: If the data set, the texts or the folder do not serve.
+        EvaluationError: If the data set, the texts or the folder do not serve, or no image can be
+            read.
         CrossalignError: If an encoder, a method or a file of texts cannot be used.
     """
     if parquet:
-        _pyarrow()
+        arrow_and_parquet()
     known = cells() if reported is None else (*read_cells(reported), *cells())
     command = list(command)
     session = {
@@ -88,7 +83,12 @@ def evaluate(
         "versions": versions(),
     }
     setup = prepare(request)
-    for note in (*setup.dataset.notes, *(f"without effect: {text}" for text in unused(request))):
+    notes = [
+        *setup.dataset.notes,
+        *(f"without effect: {text}" for text in unused(request)),
+        *receipts.replaced(out, request),
+    ]
+    for note in notes:
         if on_note is not None:
             on_note(note)
     try:
@@ -107,12 +107,15 @@ def evaluate(
     finally:
         if kept is not None and kept is not store:
             kept.close()
-    content = _results(setup, walks, known, command)
     predictions = out / receipts.PREDICTIONS
-    _write_whole(predictions, lambda path: _write_csv(setup, walks, path))
+    _write_whole(predictions, lambda path: write_csv(setup, walks, path))
+    target = predictions.with_suffix(".parquet")
     if parquet:
-        target = predictions.with_suffix(".parquet")
-        _write_whole(target, lambda path: _write_parquet(setup, walks, path))
+        _write_whole(target, lambda path: write_parquet(setup, walks, path))
+    else:
+        target.unlink(missing_ok=True)  # of an earlier evaluation
+    _expect_images(walks, predictions)
+    content = _results(setup, walks, known, command)
     write_json(out / "results.json", content)
     write(report.evaluation_page(content), out)
     write_json(
@@ -129,37 +132,17 @@ def evaluate(
     return content
 
 
-def check(
-    receipt: Path,
-    *,
-    changes: dict[str, Any] | None = None,
-    out: Path | None = None,
-    store: Store | Path | Literal[False] | None = None,
-    on_progress: OnProgress | None = None,
-) -> list[Difference]:
-    """Run the evaluation of a receipt again and say what differs.
-
-    Nothing is taken from the first run: without ``store`` every image is encoded again.
-
-    Args:
-        receipt: The receipt, or the folder that holds it.
-        changes: Fields of the request to set otherwise, such as ``{"seed": 1}``.
-        out: Where to put the second evaluation; a folder that is removed at the end by default.
-        store: Where embeddings are kept and found again.
-        on_progress: Called as images are done.
-
-    Returns:
-        Causes first, effects last; none if everything is as it was.
-
-    Raises:
-        EvaluationError: If the receipt cannot be read, or the data set cannot be any more.
-    """
-    old = receipts.load(receipt)
-    request = Request.from_json({**old["request"], **(changes or {})})
-    with tempfile.TemporaryDirectory(prefix="crossalign-check-") as spare:
-        folder = Path(spare) if out is None else out
-        evaluate(request, folder, store=store, command=["check"], on_progress=on_progress)
-        return compare(receipt, folder)
+def _expect_images(walks: Sequence[Walk], predictions: Path) -> None:
+    """Raise if there is a pass in which no image could be used."""
+    for one in walks:
+        if all(outcome.error is not None for outcome in one.journal):
+            first = next(iter(one.journal))
+            why = str(first.error).rstrip(".")
+            raise EvaluationError(
+                "expected at least one image that can be read; every one of "
+                f"{one.journal.done} failed. The first is {first.key} ({why}); {predictions} names "
+                "them all."
+            )
 
 
 def _opened(store: Store | Path | Literal[False] | None, out: Path) -> Store | None:
@@ -264,68 +247,6 @@ def _departures(setup: Setup, row: dict[str, Any], cell: Cell) -> list[str]:
         return published_departures(setup, row["method"], row["texts"])
     method = next(method for method in setup.methods if method.name == row["method"])
     return departures(method, METHODS.get(method.name, method), setup.request)
-
-
-def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
-    """Give the per-image predictions of all passes, a row an image and run."""
-    names = setup.roster.names
-    numbers: dict[tuple[str, str], int] = {}
-    for one in walks:
-        step = one.step
-        fixed = crops_in_run(step.method, setup.request)
-        start = numbers.get((step.model, step.method.name), 0)
-        numbers[step.model, step.method.name] = start + step.runs
-        for outcome in one.journal:
-            for run in range(step.runs):
-                head = (step.model, step.method.name, start + run, step.seed, outcome.key,
-                        names[outcome.label])  # fmt: skip
-                if outcome.error is not None:
-                    yield (*head, *[None] * 6, outcome.content, outcome.error)
-                    continue
-                yield (
-                    *head,
-                    names[outcome.predicted[run]],
-                    outcome.rank[run],
-                    outcome.score[run],
-                    outcome.confidence[run],
-                    outcome.margin[run],
-                    fixed if outcome.crops is None else outcome.crops,
-                    outcome.content,
-                    None,
-                )
-
-
-def _write_csv(setup: Setup, walks: list[Walk], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(_rows(setup, walks))
-
-
-def _write_parquet(setup: Setup, walks: list[Walk], path: Path) -> None:
-    arrow, parquet = _pyarrow()
-    kinds = dict.fromkeys(COLUMNS, arrow.string())
-    kinds.update(dict.fromkeys(("run", "seed", "rank", "crops"), arrow.int64()))
-    kinds.update(dict.fromkeys(("score", "confidence", "margin"), arrow.float64()))
-    schema = arrow.schema(kinds.items())
-    with parquet.ParquetWriter(path, schema) as writer:
-        part: list[dict[str, Any]] = []
-        for row in _rows(setup, walks):
-            part.append(dict(zip(COLUMNS, row, strict=True)))
-            if len(part) == _ROWS_PER_GROUP:
-                writer.write_table(arrow.Table.from_pylist(part, schema))
-                part = []
-        if part:
-            writer.write_table(arrow.Table.from_pylist(part, schema))
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("writing parquet files", "pyarrow", "parquet") from error
-    return pa, parquet
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -20,6 +20,7 @@ from crossalign.evaluation.run import Setup, Walk
 FORMAT = 1
 FILE = "receipt.json"
 PREDICTIONS = "predictions.csv"
+_ASKED = ("dtype", "device", "engine")  # of encoders
 
 
 def make(
@@ -62,7 +63,7 @@ def make(
             "name": dataset.name,
             "split": dataset.split,
             "images": walks[0].journal.done,
-            "content": _content(walks[0]),
+            "content": _content(walks[0], dataset.class_ids),
             "classes": [
                 list(pair) for pair in zip(dataset.class_ids, dataset.class_names, strict=True)
             ],
@@ -83,7 +84,7 @@ def make(
             model: {
                 "name": encoder.card.name,
                 "revision": encoder.card.revision,
-                "asked": {"dtype": request.dtype, "device": request.device},
+                "asked": {name: getattr(request, name) for name in _ASKED},
                 **execution(encoder),
                 "dim": encoder.card.dim,
                 "licence": encoder.card.licence,
@@ -111,12 +112,38 @@ def make(
         "results": [
             {
                 **{name: row[name] for name in ("encoder", "method", "images", "failed")},
+                "runs": row["top1"]["runs"],
                 **{name: row[name]["mean"] for name in ("top1", "top5", "per_class")},
             }
             for row in results
         ],
         "predictions": {"file": predictions.name, "digest": file_digest(predictions)},
     }
+
+
+def replaced(out: Path, request: Request) -> list[str]:
+    """Say what another evaluation, whose results are in a folder, has been.
+
+    Args:
+        out: The folder.
+        request: What is evaluated now.
+
+    Returns:
+        A sentence, or nothing if the folder has none, or one of the same request.
+    """
+    try:
+        old = load(out)
+    except EvaluationError:
+        return []
+    then, now = old["request"], json.loads(json.dumps(request.to_json()))
+    changed = [name for name, value in now.items() if then.get(name) != value]
+    place = request.dataset if request.root is None else request.root
+    if not Path(place).is_absolute() and old.get("directory") not in (None, str(Path.cwd())):
+        changed.append("the folder it ran in")
+    if not changed:
+        return []
+    differs = f"it differs in {', '.join(changed)}"
+    return [f"{out} holds another evaluation ({differs}); its results will be replaced"]
 
 
 def execution(encoder: Encoder) -> dict[str, Any]:
@@ -191,11 +218,12 @@ def load(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _content(walk: Walk) -> str:
+def _content(walk: Walk, class_ids: Sequence[str]) -> str:
     """Name the images of a pass by their keys, classes and pixels."""
     total = hashlib.blake2b(digest_size=16)
     for outcome in walk.journal:
-        total.update(f"{outcome.key}\0{outcome.label}\0{outcome.content}\n".encode())
+        line = f"{outcome.key}\0{class_ids[outcome.label]}\0{outcome.content}\n"
+        total.update(line.encode(errors="surrogatepass"))
     return total.hexdigest()
 
 

@@ -47,8 +47,9 @@ bench: $(DEV) $(TORCH)  ## Run the benchmarks that need no labelled photos, and 
 	$(BIN)/python benchmarks/overhead.py --json $(RESULTS)/overhead.json
 	$(BIN)/python benchmarks/growth.py --json $(RESULTS)/growth.json
 	$(BIN)/python benchmarks/memory.py --json $(RESULTS)/memory.json
+	$(BIN)/python benchmarks/large.py --json $(RESULTS)/large.json
 	$(BIN)/python benchmarks/relabel.py --json $(RESULTS)/relabel.json
-	$(BIN)/python benchmarks/serve.py --requests 32 --rounds 3 --json $(RESULTS)/serve.json
+	$(BIN)/python benchmarks/serve.py --requests 48 --rounds 3 --json $(RESULTS)/serve.json
 	.venv-torch/bin/python benchmarks/encoders.py --rounds 3 --images 32 --json $(RESULTS)/encoders.json
 	.venv-torch/bin/python benchmarks/pipeline.py --images 6 --classes 24 --rounds 2 --only vit --json $(RESULTS)/pipeline.json
 	$(BIN)/python benchmarks/pipeline.py --images 6 --classes 24 --rounds 2 --only builtin --json $(RESULTS)/pipeline_builtin.json

@@ -62,7 +62,8 @@ def main() -> int:
     print("| rule | shown | again | right half |\n|---|--:|--:|--:|")
     for name, rule in rules().items():
         shown, again = replicated(rule, twice)
-        print(f"| {name} | {shown:.2f} | {again:.2f} | {in_right_half(rule, halves):.3f} |")
+        right = in_right_half(rule, halves)
+        print(f"| {name} | {share(shown)} | {share(again)} | {share(right)} |")
     return 0
 
 
@@ -133,25 +134,24 @@ def paired(encoder: Encoder) -> Callable[[Photo, Photo], tuple[int, Explanation]
     return pair
 
 
-def replicated(rule: Rule, twice: Sequence[tuple[Explanation, Explanation]]) -> tuple[float, float]:
-    """Share of regions that get words, and of these what share fresh crops bear out."""
-    shown, again, regions = 0, [], 0
+def replicated(
+    rule: Rule, twice: Sequence[tuple[Explanation, Explanation]]
+) -> tuple[list[bool], list[bool]]:
+    """Say for each region whether it gets words, and of these whether fresh crops bear it out."""
+    shown, again = [], []
     for first, fresh in twice:
         for region in distinct_regions(first):
-            regions += 1
             chosen = rule(first, region.crop)
-            if chosen is None:
-                continue
-            shown += 1
+            shown.append(chosen is not None)
             near = overlaps(np.array(region.box), fresh.boxes) >= NEAR
-            if near.any():
+            if chosen is not None and near.any():
                 column = fresh.similarity[:, chosen]
-                again.append(column[near].mean() > column.mean())
-    return shown / regions, float(np.mean(again))
+                again.append(bool(column[near].mean() > column.mean()))
+    return shown, again
 
 
-def in_right_half(rule: Rule, halves: Sequence[tuple[int, Explanation]]) -> float:
-    """Of the words beside crops that lie in one half, the share that belong there."""
+def in_right_half(rule: Rule, halves: Sequence[tuple[int, Explanation]]) -> list[bool]:
+    """Say of the words beside each crop that lies in one half whether they belong there."""
     right = []
     for count, made in halves:
         for crop, (start, _, stop, _) in enumerate(made.boxes.tolist()):
@@ -159,7 +159,12 @@ def in_right_half(rule: Rule, halves: Sequence[tuple[int, Explanation]]) -> floa
             chosen = rule(made, crop) if not 1 - INSIDE < left < INSIDE else None
             if chosen is not None:
                 right.append((chosen < count) == (left > 0.5))
-    return float(np.mean(right))
+    return right
+
+
+def share(cases: Sequence[bool]) -> str:
+    """Write the share of them that are true; a dash for none."""
+    return f"{np.mean(cases):.3f}" if cases else "-"
 
 
 def overlaps(box: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -77,6 +77,20 @@ def test_the_layout_of_crops_on_a_few_photos(run: Callable[..., tuple[int, str]]
     assert all(re.fullmatch(r"\d+\.\d\d to \d+\.\d\d", row[3]) for row in rows(out, "wca"))
 
 
+def test_the_words_beside_regions_of_a_few_photos(
+    run: Callable[..., tuple[int, str]], shared: Path
+):
+    code, out = run("words", shared, "--photos", 3, "--pairs", 2)
+    assert code == 0
+    assert re.match(r"3 photos, \d+ regions; 2 pairs; builtin\n", out)
+    ways = ["largest term", "mean, 0.5", *(f"standout, {n / 4}" for n in range(4))]
+    shares = {way: rows(out, way)[0][1:] for way in ways}
+    assert float(shares["largest term"][0]) == 1.0
+    shown = [float(shares[way][0]) for way in ways[2:]]
+    assert sorted(shown, reverse=True) == shown, "the stricter, the fewer"
+    assert all(0 <= float(share) <= 1 for row in shares.values() for share in row if share != "-")
+
+
 def test_the_page_of_results_on_a_few_photos(
     run: Callable[..., tuple[int, str]], tmp_path: Path, picture: Callable[..., Image.Image]
 ):

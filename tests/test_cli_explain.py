@@ -12,7 +12,8 @@ from xml.etree import ElementTree as ET
 import pytest
 from PIL import Image
 
-from crossalign import cli
+from crossalign import Classifier, cli
+from crossalign.cli.explain import _looks
 from crossalign.encoders import registry
 
 COLOURS = ["-c", "red", "-c", "green", "-c", "blue", "--no-bank"]
@@ -87,11 +88,43 @@ def test_one_photo_is_shown_in_full(explain: Callable[..., Result]) -> None:
     assert Path("x.html").read_text(encoding="utf-8").count("<details open>") == 1
 
 
-def test_the_page_says_how_many_crops_were_taken(explain: Callable[..., Result]) -> None:
-    assert explain("red.png", *COLOURS, "--out", "x.html", "--crops", "auto").code == 0
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--crops", "5"], "Method wca, 5 random crops a photo, encoder"),
+        (["--crops", "1"], "Method wca, 1 random crop a photo, encoder"),
+        (["--crops", "auto"], "Method wca, up to 60 random crops a photo, 4 taken, encoder"),
+        (["--kind", "grid"], "Method wca, 5 grid crops a photo, encoder"),
+        (["--method", "cupl"], "Method cupl, the whole image, encoder"),
+    ],
+)
+def test_the_page_says_how_many_crops_were_taken(
+    explain: Callable[..., Result], options: list[str], said: str
+) -> None:
+    photos = ["red.png", "green.png", "broken.png", "blue.png"]
+    assert explain(*photos, *COLOURS, "--out", "x.html", *options).code == 1
+    assert said in " ".join(Path("x.html").read_text(encoding="utf-8").split())
+
+
+@pytest.mark.parametrize(
+    ("crops", "taken", "said"),
+    [
+        (60, [60, 60], "60 random crops a photo"),
+        (60, [60, 41, 60], "up to 60 random crops a photo, 41 to 60 taken"),
+        ("auto", [9, 4, 60], "up to 60 random crops a photo, 4 to 60 taken"),
+        ("auto", [60], "60 random crops a photo"),
+    ],
+)
+def test_how_many_crops_of_many_photos(
+    make_encoder: Any, crops: Any, taken: list[int], said: str
+) -> None:
+    assert _looks(Classifier(["red"], encoder=make_encoder(), crops=crops), taken) == said
+
+
+def test_no_crops_were_taken_of_what_cannot_be_read(explain: Callable[..., Result]) -> None:
+    assert explain("broken.png", *COLOURS, "--out", "x.html").code == 1
     page = Path("x.html").read_text(encoding="utf-8")
-    assert "4 to 60 random crops, as many as a photo needs" in page
-    assert "60 random crops a photo" not in page
+    assert "up to 5 random crops a photo, 0 taken" in page
 
 
 def test_pictures(explain: Callable[..., Result]) -> None:

@@ -26,7 +26,8 @@ from crossalign.crops import (
     shown,
     whole,
 )
-from crossalign.errors import CropError, CrossalignError
+from crossalign.encoders import Preprocess
+from crossalign.errors import CropError, CrossalignError, EncoderError
 
 DRAWN = ["random", "even", "refined", "nested"]
 KINDS = [*DRAWN, "grid"]
@@ -758,3 +759,52 @@ def test_nested_crops_grow_around_one_place(spec, size, digest):
     low, high = spec.side
     assert set(sides[::3]) == {max(1, int(low * short))}
     assert set(sides[2::3]) <= {max(1, int(high * short))}
+
+
+# ------------------------------------------------------------------- a crop after a larger resize
+
+
+@pytest.mark.parametrize("fit", ["crop", "squash"])
+@pytest.mark.parametrize("centre", ["round", "floor"])
+@pytest.mark.parametrize(("size", "resize"), [(32, 32), (28, 32), (29, 32), (31, 34)])
+def test_the_rim_of_every_picture_is_cut_off(fit, centre, size, resize):
+    noise = np.random.default_rng(5).integers(0, 256, (41, 60, 3), np.uint8)
+    image = Image.fromarray(noise)
+    whole = crops.whole(image, size, fit, resize=resize, centre=centre)
+    large = crops.whole(image, resize, fit, centre=centre)
+    before = (resize - size) // 2 if centre == "floor" else round((resize - size) / 2)
+    if fit == "squash":
+        np.testing.assert_array_equal(whole, large[before : before + size, before : before + size])
+    boxes = [(0, 0, 41, 41), (30, 5, 60, 35)]
+    seen = crops.cut(image, boxes, size, resize=resize, centre=centre)
+    large = crops.cut(image, boxes, resize)
+    np.testing.assert_array_equal(seen, large[:, before : before + size, before : before + size])
+    reduced = crops.cut_reduced(image, image.size, boxes, size, resize=resize, centre=centre)
+    np.testing.assert_array_equal(reduced, seen)
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.integers(1, 60), st.integers(0, 60))
+def test_what_is_visible_lies_in_the_middle_of_the_box(wide, high, size, more):
+    box = np.array([[3, 7, 3 + wide, 7 + high]])
+    ((left, top, right, bottom),) = crops.visible(box, size, size + more).tolist()
+    assert 3 <= left < right <= max(3 + wide, left + 1)
+    assert 7 <= top < bottom <= max(7 + high, top + 1)
+    share = size / (size + more)
+    assert abs((right - left) - share * wide) <= 1 + (share * wide < 1)
+    assert abs((left + right) / 2 - (3 + wide / 2)) <= 1
+    assert crops.visible(box, size).tolist() == box.tolist()
+    shown = crops.shown((wide, high), "squash", share)
+    assert shown[2] - shown[0] == pytest.approx(share * wide)
+    assert shown[0] + shown[2] == pytest.approx(wide)
+
+
+def test_sizes_and_centres_are_checked():
+    image = Image.new("RGB", (8, 8))
+    with pytest.raises(CropError, match="expected resize as a whole number from 8"):
+        crops.whole(image, 8, resize=7)
+    with pytest.raises(CropError, match="unknown centre 'middle'; choose one of round, floor"):
+        crops.cut(image, [(0, 0, 4, 4)], 8, centre="middle")
+    with pytest.raises(EncoderError, match="resize must be at least size, 8, got 7"):
+        Preprocess(8, resize=7)
+    with pytest.raises(EncoderError, match="centre must be one of round, floor"):
+        Preprocess(8, centre="middle")

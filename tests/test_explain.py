@@ -28,7 +28,8 @@ from crossalign import (
 )
 from crossalign.alignment import FORMS
 from crossalign.demo import everyday_classes, photo_folder
-from crossalign.predictions import CropScores
+from crossalign.predictions import CropScores, Reserve
+from crossalign.weighting import WEIGHTINGS
 
 CLASSES = {
     "red": ["something red", "a red thing", "round and red"],
@@ -390,7 +391,7 @@ def with_similarity(similarity: Any, whole: Any) -> Explanation:
     """An explanation of these cosines, all crops and descriptions weighed alike."""
     matrix = np.array(similarity, np.float32)
     count, texts = matrix.shape
-    made = explanation_of(np.tile([[0, 0, 9, 9]], (count, 1)), (9, 9), 0, "abcdefgh"[:texts])
+    made = explanation_of(np.tile([[0, 0, 8, 9]], (count, 1)), (9, 9), 0, "abcdefgh"[:texts])
     return dataclasses.replace(
         made,
         similarity=matrix,
@@ -461,6 +462,7 @@ def test_nothing_stands_out_in_the_whole_image(encoder: Any, mixed: Image.Image)
         Classifier(CLASSES, encoder=encoder, method="cupl")(mixed).explain()
     )
     assert region.words is None
+    assert (region.whole, region.text) == (True, explain.WHOLE_PHOTO)
     same = with_similarity(np.tile([0.3, 0.1], (4, 1)), whole=[0.3, 0.1])
     assert explain.standout(same, 2) is None
 
@@ -567,23 +569,29 @@ def test_an_image_that_failed_has_no_why(encoder: Any, tmp_path: Path) -> None:
 
 def scores_of(found: CropScores, rows: Sequence[int]) -> np.ndarray:
     """The scores of these crops alone, worked out anew."""
-    weights = found.weights[rows].astype(np.float64)
-    weights /= weights.sum()
-    vector = weights @ found.embeddings[rows].astype(np.float64)
+    held = found.reserve
+    weights = (found.weights if held is None else held.weights).astype(np.float64)
+    terms = found.terms if held is None else held.terms
+    counted = found.weights if held is None else np.where(found.weights > 0, weights, 0.0)
+    norm = 1.0
+    if found.form == "prototype":
+        norm = float(np.linalg.norm(counted.astype(np.float64) @ found.embeddings))
     # Terms are linear in the embeddings, so they give back what each crop alone would score.
-    all_weights = found.weights.astype(np.float64)
-    whole = all_weights @ found.embeddings
-    norm = {"sum": 1.0, "prototype": np.linalg.norm(whole)}[found.form]
-    alone = found.terms[rows] / all_weights[rows, None] * norm
-    scores = weights @ alone
+    alone = terms / weights[:, None] * norm
+    if held is not None:
+        rows = sorted(rows, key=lambda row: -weights[row])[: held.top]
+    weights = weights[rows] / weights[rows].sum()
+    scores = weights @ alone[rows]
+    vector = weights @ found.embeddings[rows].astype(np.float64)
     return scores / np.linalg.norm(vector) if found.form == "prototype" else scores
 
 
 @pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
 def test_leaving_a_crop_out_is_as_if_it_had_never_been_cut(
-    make_encoder: Any, mixed: Image.Image, form: Any
+    make_encoder: Any, mixed: Image.Image, form: Any, weighting: Any
 ) -> None:
-    method = dataclasses.replace(METHODS["wca"], form=form)
+    method = dataclasses.replace(METHODS["wca"], form=form, crop_weighting=weighting, top=5)
     fourteen = Classifier(CLASSES, encoder=make_encoder(), method=method, crops=14)(mixed)
     # The first crops of a larger count are those of a smaller one.
     fifteen = Classifier(CLASSES, encoder=make_encoder(), method=method, crops=15)(mixed)
@@ -595,6 +603,31 @@ def test_leaving_a_crop_out_is_as_if_it_had_never_been_cut(
     assert found.labels_without[14] == fourteen.label
 
 
+@pytest.mark.parametrize("name", [name for name, method in METHODS.items() if method.crops])
+@pytest.mark.parametrize("form", FORMS)
+def test_leaving_each_crop_out_with_the_builtin_model(builtin: Any, name: str, form: Any) -> None:
+    """Against the classifier's own weighing and scoring of the crops that are left."""
+    everyday = everyday_classes()
+    classes = {name: everyday[name] for name in ("cat", "rabbit", "fox")}
+    method = dataclasses.replace(METHODS[name], form=form, top=6)
+    made = Classifier(classes, encoder=builtin, method=method, crops=16)
+    prediction = made(photo_folder() / "chelsea.png")
+    found, sure = prediction.crop_scores(), explain.stability(prediction)
+    assert (found.reserve is None) == (method.crop_weighting == "softmax")
+    assert prediction.evidence is not None
+    whole, *parts = prediction.evidence.views
+    for index in range(len(parts)):
+        rest = np.array(parts[:index] + parts[index + 1 :])
+        pooled = made.crop_weights(whole, rest) @ rest
+        if form == "prototype":
+            pooled /= np.linalg.norm(pooled)
+        scores = made.prepare().vectors @ pooled
+        first, second = (found.classes.index(label) for label in (sure.label, sure.rival))
+        margin = scores[first] - scores[second]
+        assert sure.margins_without[index] == pytest.approx(margin, abs=1e-6)
+        assert sure.labels_without[index] == found.classes[scores.argmax()]
+
+
 @st.composite
 def crop_scores(draw: st.DrawFn) -> CropScores:
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -604,9 +637,17 @@ def crop_scores(draw: st.DrawFn) -> CropScores:
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     vectors = rng.normal(size=(classes, 6)) + 0.5
     weights = rng.dirichlet(np.ones(count)).astype(np.float32)
-    terms = weights.astype(np.float64)[:, None] * (embeddings @ vectors.T)
+    top = draw(st.none() | st.integers(1, count))
+    all_weights = weights.astype(np.float64)
+    if top is not None and top < count:
+        weights[np.argsort(-weights)[top:]] = 0.0
+        weights /= weights.sum()
+        all_weights *= 1.0 / all_weights[weights > 0].sum()
+    all_terms = all_weights[:, None] * (embeddings @ vectors.T)
     if form == "prototype":
-        terms /= np.linalg.norm(weights.astype(np.float64) @ embeddings)
+        all_terms /= np.linalg.norm(np.where(weights > 0, all_weights, 0.0) @ embeddings)
+    terms = np.where(weights[:, None] > 0, all_terms, 0.0)
+    reserve = Reserve(top, all_weights, all_terms) if top is not None and top < count else None
     return CropScores(
         image="x.png",
         classes=tuple("abcd"[:classes]),
@@ -618,6 +659,7 @@ def crop_scores(draw: st.DrawFn) -> CropScores:
         form=form,
         terms=terms,
         whole_scores=terms[0].astype(np.float32),
+        reserve=reserve,
     )
 
 

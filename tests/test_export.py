@@ -139,6 +139,30 @@ def test_smaller_files(clip, whole, dtype, tmp_path):
     assert sizes[dtype] < {"fp16": 0.6, "int8": 0.5}[dtype] * sizes["fp32"]
 
 
+def test_variants_share_a_folder(clip, whole, checkpoint, tmp_path, quick):
+    folder = tmp_path / "x"
+    shutil.copytree(whole, folder)
+    before = load_encoder(f"onnx:{folder}").card
+    export.export(clip, folder, dtype="int8", accept=True)
+    assert load_encoder(f"onnx:{folder}").card == before, "what was there stays as it was"
+    made = load_encoder(f"onnx:{folder}", dtype="int8")
+    assert made.card.revision.endswith("-int8")
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert readme.count("Made by crossalign") == 2
+    assert readme.count("```python") == 1
+    assert "in int8. Compared" in readme
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+    with pytest.raises(EncoderError, match="holds int8 already"):
+        export.export(clip, folder, dtype="int8", accept=True)
+    with pytest.raises(EncoderError, match="does not say that its files were made from"):
+        export.export(f"hf:{checkpoint('clip-pad-last')}", folder, dtype="fp16")
+    (folder / "tokenizer_config.json").write_text("{}")
+    files = sorted(path.name for path in folder.rglob("*"))
+    with pytest.raises(EncoderError, match=r"its tokenizer_config\.json is not that of"):
+        export.export(clip, folder, dtype="fp16")
+    assert sorted(path.name for path in folder.rglob("*")) == files
+
+
 def weights(graph: Path) -> int:
     return sum(len(tensor.raw_data) for tensor in onnx.load(graph).graph.initializer)
 
@@ -288,7 +312,7 @@ def test_command(clip, tmp_path, capsys, quick):
     assert "error" not in err
     assert "decisions among 48 classes changed" in out
     assert f"--model onnx:{target}" in out
-    code, out, err = run(capsys, "export", clip, target)
+    code, out, err = run(capsys, "export", clip, target, "--dtype", "fp16")
     assert (code, out) == (2, "")
     assert "is in the way" in err
 

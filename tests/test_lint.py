@@ -62,11 +62,13 @@ FAULTS = [
     ("encoding", with_texts(f"{NAMED}cafÃ©-brown wings."), ("owl", 3)),
     ("encoding", with_texts(f"{NAMED}caf\ufffd-brown wings."), ("owl", 3)),
     ("script", with_texts("Большие глаза owl совы ночью."), ("owl", 3)),
+    ("language", with_texts("Les grands yeux ronds de l'owl et des plumes."), ("owl", 3)),
     ("markup", with_texts(f"{NAMED}<b>wings</b>."), ("owl", 3)),
     ("markup", with_texts(f"1. {NAMED}wings."), ("owl", 3)),
     ("refusal", with_texts("I'm sorry, I know no owl."), ("owl", 3)),
     ("naming", with_texts("Large round eyes."), ("owl", 3)),
     ("repeated", with_texts("an owl on a BRANCH"), ("owl", 3)),
+    ("repeated", with_texts("An owl, on a branch!"), ("owl", 3)),
     ("too-few", {**GOOD, "hen": ["A hen.", "The comb of a hen."]}, ("hen", None)),
     ("empty", {**GOOD, "hen": []}, ("hen", None)),
     ("empty", with_texts(" \n"), ("owl", 3)),
@@ -123,6 +125,8 @@ def test_options(write: Any) -> None:
     assert {x.check for x in lint(path, LintOptions(max_words=4))} == {"too-long"}
     assert {x.check for x in lint(path, LintOptions(naming="never"))} == {"naming"}
     assert {x.check for x in lint(path, LintOptions(script="GREEK"))} == {"script"}
+    german = {x.check for x in lint(path, LintOptions(language="german"))}
+    assert german == {"language"}
     bare = {"owl": ["large eyes", "a round face", "feathers"]}
     assert lint(write(bare)) == [], "descriptors that never name their class are a form too"
     assert {x.check for x in lint(write(bare), LintOptions(naming="always"))} == {"naming"}
@@ -130,7 +134,14 @@ def test_options(write: Any) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"min_texts": -1}, {"max_words": 0}, {"naming": "no"}, {"near": 1.5}, {"script": "latin"}],
+    [
+        {"min_texts": -1},
+        {"max_words": 0},
+        {"naming": "no"},
+        {"near": 1.5},
+        {"script": "latin"},
+        {"language": "klingon"},
+    ],
 )
 def test_options_that_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(DescriptionError, match="Expected"):
@@ -154,9 +165,17 @@ def test_provenance_is_no_class(write: Any) -> None:
 def test_near_duplicates(write: Any) -> None:
     more = with_texts("The large, round eyes of an owl.", "The large and round eyes of an owl.")
     hits = [x for x in lint(write(more), encoder="builtin") if x.check == "near-duplicate"]
-    assert [(x.class_name, x.position) for x in hits] == [("owl", 4)]
-    assert "The large, round eyes" in hits[0].message
+    assert [(x.class_name, x.position) for x in hits] == [("owl", 3), ("owl", 4)]
+    assert "The large eyes" in hits[0].message
+    assert "The large, round eyes" in hits[1].message
     assert not lint(write(more), LintOptions(near=1.0), encoder="builtin")
+
+
+def test_rewordings_are_near_duplicates_to_the_built_in_model(write: Any) -> None:
+    more = with_texts("The mottled brown back of an owl.", "An owl with a mottled brown back.")
+    hits = [x for x in lint(write(more), encoder="builtin") if x.check == "near-duplicate"]
+    assert [(x.class_name, x.position) for x in hits] == [("owl", 4)]
+    assert not lint(write(more), LintOptions(near=0.99), encoder="builtin")
 
 
 def test_texts_closer_to_another_class(write: Any) -> None:
@@ -358,4 +377,4 @@ def test_the_bank_is_clean() -> None:
 
 def test_every_check_is_known_by_name() -> None:
     names = [check.name for check in (*CHECKS, *ENCODED_CHECKS)]
-    assert len(names) == len(set(names)) == 14
+    assert len(names) == len(set(names)) == 15

@@ -79,6 +79,22 @@ def test_preprocessing_is_read(config, expected):
 
 
 @pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({**CLIP_PIXELS, "size": {"shortest_edge": 256}, "crop_size": 224},
+         (224, 256, "crop", "floor")),
+        ({**ALIGN, "do_center_crop": True, "size": {"height": 346, "width": 346}},
+         (289, 346, "squash", "floor")),
+        (CLIP_PIXELS, (SIDE, None, "crop", "floor")),
+        (ALIGN, (289, None, "squash", "round")),
+    ],
+)  # fmt: skip
+def test_a_crop_after_a_larger_resize_is_read(config, expected):
+    made = read_preprocess(config, "x.json")
+    assert (made.size, made.resize, made.fit, made.centre) == expected
+
+
+@pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"size": "drop"}, "'size' cannot be used: it is missing"),
@@ -87,7 +103,7 @@ def test_preprocessing_is_read(config, expected):
         ({"size": {"shortest_edge": 0}}, "from 1 up"),
         ({"size": {"shortest_edge": True}}, "from 1 up"),
         ({"size": "16"}, "'size' cannot be used: it is '16'"),
-        ({"size": {"shortest_edge": 20}}, "'crop_size'.*the same side as size"),
+        ({"size": {"shortest_edge": 15}}, "'crop_size'.*at most the side of size"),
         ({"crop_size": "drop"}, "'crop_size' cannot be used: it is missing"),
         ({"crop_size": {"height": 16, "width": 8}}, "'crop_size'.*square"),
         ({"do_center_crop": False}, "'do_center_crop'.*true, since size"),

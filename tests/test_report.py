@@ -287,6 +287,9 @@ def test_whole_image_methods(report: Any, encoder: Any, picture: Any, tmp_path: 
     assert "±" not in page.text
     assert "resampled" not in page.text
     assert "paler" not in page.text
+    assert "the whole photo" in page.text
+    assert "like the whole photo" not in page.text
+    assert page.count("figure") == 1, "no map of places where none was looked at"
 
 
 def test_one_class(report: Any, encoder: Any, picture: Any, tmp_path: Path) -> None:

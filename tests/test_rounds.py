@@ -132,6 +132,8 @@ def test_another_number_of_crops_keeps_or_drops_the_rule(make_encoder: Any) -> N
     assert auto.with_crops(seed=5).adaptive == Adaptive()
     assert auto.with_crops(seed=5).method.crops == CropSpec(60, seed=5)
     assert auto.with_crops(7).adaptive is None
-    assert auto.with_crops(7).with_crops("auto").method.crops == CropSpec(60)
+    few = auto.with_crops(7).with_crops("auto")  # up to as many as there were
+    assert few.method.crops == CropSpec(7)
+    assert few.adaptive == Adaptive.of(7)
     rule = Adaptive(maximum=20)
     assert auto.with_crops(rule).method.crops == CropSpec(20)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import gc
 import itertools
 import math
+import subprocess
+import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,8 +19,8 @@ import pytest
 from PIL import Image
 
 from crossalign import Classifier, CropError, ImageError, load_image
-from crossalign._stream import Encoded, all_views, encode_stream
-from crossalign._views import Opened, Views
+from crossalign._stream import ROOM_PER_WORKER, Encoded, all_views, encode_stream
+from crossalign._views import Opened, Seen, Views
 from crossalign.encoders import ModelCard, Preprocess
 
 Cut = Callable[[int, int], np.ndarray]
@@ -83,8 +86,11 @@ class Maker:
         self._make = make
         self._size = size
 
-    def __call__(self, source: Any) -> tuple[Opened, Any]:
-        views, cut = self._make(source)
+    def look(self, source: Any) -> Seen:
+        return Seen(source, None, self._size)
+
+    def __call__(self, seen: Seen) -> tuple[Opened, Any]:
+        views, cut = self._make(seen.source)
         return Opened(views, np.empty(0, np.int64), None), Pixels(cut, self._size)
 
 
@@ -199,6 +205,25 @@ def test_reads_a_few_images_ahead_and_no_more(workers: int, batch_size: int, vie
     for given, _ in enumerate(stream):
         assert read - given <= bound
     assert read == 200
+
+
+@pytest.mark.parametrize(
+    ("options", "most"),
+    [
+        ({"crops": 60}, 6), ({"crops": 12}, 9), ({"crops": 2}, 26), ({"crops": "auto"}, 17),
+        ({"method": "clip"}, 40), ({"crops": 2, "batch_size": 1, "workers": 1}, 3),
+    ],
+)  # fmt: skip
+def test_images_read_before_the_first_result(
+    encoder: Any, picture: Any, options: dict[str, Any], most: int
+) -> None:
+    """As docs/speed.md says."""
+    read = itertools.count(1)
+    pictures = [picture(number=number) for number in range(50)]
+    classifier = Classifier(["red", "blue"], encoder=encoder, **{"workers": 2, **options})
+    stream = classifier.predict(image for image in pictures if next(read))
+    next(iter(stream))
+    assert next(read) - 1 == most
 
 
 def test_an_endless_source_gives_results_at_once() -> None:
@@ -512,4 +537,115 @@ def test_few_large_pictures_are_open_at_a_time() -> None:
 
     Pixels.made.clear()
     assert len(list(run(range(40), Ramp(), batch_size=1000, make=make, size=2**30))) == 40
-    assert most <= 4 + 1
+    assert most <= 1, "the one before, whose last view may just have been cut"
+
+
+class Sized(Maker):
+    """Opens pictures of different sizes, watches how much is open, and takes its time."""
+
+    def __init__(self, encoder: Ramp, seed: int, delay: float) -> None:
+        super().__init__(encoder, prepare, 0)
+        self._rng, self._delay = np.random.default_rng(seed), delay
+        self._sizes = np.random.default_rng(seed).integers(0, 300, 60).tolist()
+        self._lock, self.open, self.most = threading.Lock(), 0, 0
+
+    def _wait(self) -> None:
+        with self._lock:
+            seconds = self._delay * self._rng.random()
+        time.sleep(seconds)
+
+    def look(self, source: Any) -> Seen:
+        self._wait()
+        if source % 11 == 3:
+            raise ImageError("no file")
+        return Seen(source, None, self._sizes[source])
+
+    def __call__(self, seen: Seen) -> tuple[Opened, Any]:
+        with self._lock:
+            self.open += 1
+            alone = self.open == 1
+        size = self._sizes[seen.source]
+        self._wait()
+        try:
+            if seen.source % 7 == 2:
+                raise ImageError("broken")
+            views, cut = self._make(seen.source)
+
+            def slow(start: int, stop: int) -> np.ndarray:
+                self._wait()
+                if seen.source % 13 == 5 and start == 3:
+                    raise CropError("broken later")
+                return cut(start, stop)
+
+            assert alone or size <= 2 * 100, "what is larger than the room is opened alone"
+            return Opened(views, np.empty(0, np.int64), None), Pixels(slow, size)
+        finally:
+            with self._lock:
+                self.open -= 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_room_is_never_waited_for_in_vain(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    monkeypatch.setattr("crossalign._stream.ROOM_PER_WORKER", 100)
+    plan = all_views if seed % 2 else rounds([0], [1, 3], [2], [4])
+    seen = []
+    for delay in (0.0, 0.003):
+        encoder, batches = Ramp(), []
+        embed = encoder.encode_images
+        encoder.encode_images = (
+            lambda pixels, embed=embed, into=batches: (  # type: ignore[method-assign]
+                into.append(pixels[:, 0, 0, :2].tolist()) or embed(pixels)
+            )
+        )
+        opener: Any = Sized(encoder, seed, delay)
+        results = list(encode_stream(range(60), opener, plan, batch_size=7, workers=2))
+        assert [encoded.source for encoded in results] == list(range(60))
+        for encoded in results:
+            number = encoded.source
+            broken = number % 11 == 3 or number % 7 == 2 or number % 13 == 5
+            assert (encoded.error is not None) is broken
+            if not broken:
+                assert_embedded(encoded, number, 5)
+        seen.append(batches)
+    assert seen[0] == seen[1], "which views share a batch does not depend on timing"
+
+
+MEMORY = """
+import os, sys
+import numpy as np
+from PIL import Image
+from crossalign import Classifier, ModelCard, Preprocess
+
+class Blank:
+    card, preprocess = ModelCard("blank", "1", 8, 32, 77, "MIT", 0), Preprocess(32)
+    def encode_images(self, pixels):
+        return np.full((len(pixels), 8), 8**-0.5, np.float32)
+    def encode_texts(self, texts):
+        return np.full((len(texts), 8), 8**-0.5, np.float32)
+
+def status(name):
+    with open("/proc/self/status") as file:
+        return 1024 * int(file.read().split(name + ":")[1].split()[0])
+
+options = {"encoder": Blank(), "crops": 4, "workers": 2, "bank": False}
+classifier = Classifier(["a", "b"], **options)
+list(classifier.predict([Image.new("RGB", (64, 48))] * 4))
+before = status("VmRSS")
+assert all(found.error is None for found in classifier.predict([sys.argv[1]] * int(sys.argv[2])))
+print(status("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is asked of Linux")
+def test_memory_of_large_pictures_stays_within_its_bound(tmp_path: Path) -> None:
+    """Six pictures of 36 megapixels, 144 MB each as Pillow keeps them: all would be 864 MB."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 3), np.uint8)
+    path = tmp_path / "large.png"
+    Image.fromarray(noise).resize((6000, 6000), Image.Resampling.NEAREST).save(
+        path, compress_level=1
+    )
+    command = [sys.executable, "-c", MEMORY, str(path), "6"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    # The room of two threads; and what cutting takes for a moment, most of a picture.
+    assert int(done.stdout) <= 2 * ROOM_PER_WORKER + 144_000_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,9 +13,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from crossalign import Classifier
-from crossalign.encoders import Encoder, load_encoder
+from crossalign.encoders import Encoder, fingerprint, load_encoder
+from crossalign.encoders._config import read_preprocess
 from crossalign.encoders._torch import IMAGE_BATCH, TEXT_BATCH
 from crossalign.errors import EncoderError
 from crossalign.parity import compare
@@ -180,6 +183,71 @@ def test_pixels_are_bit_equal_to_those_of_transformers(checkpoint, name, monkeyp
         values = expected["pixel_values"]
         np.testing.assert_array_equal(calls.pop()["pixel_values"].numpy(), values)
         assert least_cosine(rows, home.images(values)) >= 0.99999
+
+
+PUBLISHED_ALIGN = {
+    "image_processor_type": "EfficientNetImageProcessor", "do_resize": True, "resample": 2,
+    "size": {"height": 346, "width": 346}, "do_center_crop": True,
+    "crop_size": {"height": 289, "width": 289}, "do_rescale": True,
+    "rescale_factor": 2 / 255, "rescale_offset": True, "do_normalize": False, "include_top": False,
+}  # fmt: skip
+CLIP_OF_256 = CROP | {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}}
+
+
+@pytest.mark.parametrize(
+    ("module", "config"),
+    [
+        ("clip", CLIP_OF_256),
+        ("clip", CROP | {"size": {"shortest_edge": 37}}),  # an odd number of pixels too many
+        ("clip", CROP),
+        ("efficientnet", PUBLISHED_ALIGN),
+        ("efficientnet", PUBLISHED_ALIGN | {"size": 40, "crop_size": 31, "resample": 3}),
+    ],
+)
+def test_a_crop_after_a_larger_resize_is_bit_equal(module, config):
+    """Levels as the model's own processor has them, of whole images and of crops."""
+    made = pytest.importorskip(
+        f"transformers.models.{module}.image_processing_pil_{module}",
+        reason="needs Transformers 5, whose image processors do without torchvision",
+    )
+    kind = {"clip": "CLIPImageProcessorPil", "efficientnet": "EfficientNetImageProcessorPil"}
+    processor = getattr(made, kind[module])(**config)
+    steps = read_preprocess(config, "preprocessor_config.json")
+    mean, std = np.array(steps.mean), np.array(steps.std)
+    sizes = [(640, 480), (227, 224), (225, 300), (301, 200), (256, 256), (9, 7), (1, 1), (31, 3)]
+    rng = np.random.default_rng(3)
+    for wide, high in sizes:
+        photo = Image.fromarray(rng.integers(0, 256, (high, wide, 3), dtype=np.uint8))
+        side = max(1, int(0.7 * min(wide, high)))
+        box = (wide - side, 0, wide, side)
+        pixels = steps.views(photo, [box])
+        for ours, image in zip(pixels, (photo, photo.crop(box)), strict=True):
+            found = processor(image, return_tensors="np", input_data_format="channels_last")
+            values = found["pixel_values"][0].transpose(1, 2, 0)
+            levels = np.rint((values.astype(np.float64) * std + mean) * 255)
+            np.testing.assert_array_equal(ours, levels)
+
+
+def test_published_align_loads_and_labels(checkpoint, tmp_path):
+    """With the image processor of the published checkpoint, a random network behind it."""
+    folder = tmp_path / "align"
+    shutil.copytree(checkpoint("align"), folder)
+    write(folder / "preprocessor_config.json", PUBLISHED_ALIGN)
+    encoder = load_encoder(f"hf:{folder}")
+    assert (encoder.preprocess.size, encoder.preprocess.resize) == (289, 346)
+    assert "resize=346 centre=floor" in fingerprint(encoder)
+    photo = photos()[0].resize((400, 300))
+    rows = encoder.encode_images(encoder.preprocess.views(photo))
+    made = pytest.importorskip(
+        "transformers.models.efficientnet.image_processing_pil_efficientnet",
+        reason="needs Transformers 5, whose image processors do without torchvision",
+    )
+    values = made.EfficientNetImageProcessorPil(**PUBLISHED_ALIGN)(photo, return_tensors="np")
+    expected = Home(folder).images(values["pixel_values"])
+    assert least_cosine(rows, expected) >= 0.99999
+    explanation = Classifier(["cat", "dog"], encoder=encoder, crops=5, bank=False)(photo).explain()
+    sides = explanation.boxes[:, 2:] - explanation.boxes[:, :2]
+    assert np.all(sides <= np.ceil(0.9 * 300 * 289 / 346) + 1), "what the encoder saw of each crop"
 
 
 # --------------------------------------------------------------------------- batches and threads

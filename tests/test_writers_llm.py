@@ -25,10 +25,11 @@ import pytest
 from crossalign import DescriptionSet, WriterError
 from crossalign._text_checks import text_id
 from crossalign.lint import lint
+from crossalign.writers.answers import read_answer
 from crossalign.writers.endpoint import MAX_BYTES, Client, Endpoint, key_for, retry_after
 from crossalign.writers.journal import Journal, Record, digest, journal_path
 from crossalign.writers.llm import Outcome, Patience, compose, estimate, still_open, write
-from crossalign.writers.prompts import PROMPT_SETS, Question, Wishes, make_questions
+from crossalign.writers.prompts import PROMPT_SETS, PromptSet, Question, Wishes, make_questions
 
 KEY = "sk-quite-secret-0123456789"
 CLASSES = ("pug", "red panda", "owl")
@@ -646,7 +647,30 @@ def test_wishes_reach_the_prompt() -> None:
     assert "in German" in question.prompt
     assert "at most 9 words" in question.prompt
     assert "contain" not in question.prompt
-    assert question.rules.script == "LATIN"
+    assert (question.rules.script, question.rules.language) == ("LATIN", "german")
+
+
+@pytest.mark.parametrize(
+    ("answer", "texts", "problem"),
+    [
+        (["Die langen Hörner des ibex.", "Ein brauner ibex auf einem Felsen."], 2, ""),
+        (["The long horns of an ibex.", "An ibex on a rock."], 0, "in English, not in German"),
+        (
+            ["Ein ibex mit dem langen Fell und Bart.", "The long horns of the ibex in winter."],
+            1,
+            "(1 in English)",
+        ),
+        (["I'm sorry, I cannot help with that."], 0, "a refusal"),
+    ],
+)
+def test_answers_in_another_language_are_bad(answer: list[str], texts: int, problem: str) -> None:
+    (question,) = make_questions(
+        ["ibex"], PromptSet("one", ("What is {a class}?",)), Wishes(number=2, language="German")
+    )
+    found = read_answer(json.dumps(answer), question.rules)
+    assert len(found.texts) == texts
+    assert problem in found.problem
+    assert bool(problem) == bool(found.problem)
 
 
 def test_still_open(serve: Any, ask: Callable[..., Outcome], tmp_path: Path) -> None:

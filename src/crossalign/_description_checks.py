@@ -186,9 +186,10 @@ def parse_json(text: str) -> Any:
             f"{error.msg}. Mend it there."
         ) from None
     except (ValueError, RecursionError) as error:
+        deep = isinstance(error, RecursionError)
+        got = "lists or objects that are nested too deeply" if deep else f"something else ({error})"
         raise DescriptionError(
-            f"Expected JSON of class names and texts, got something else ({error}). "
-            "Write {class: [text, ...]}."
+            f"Expected JSON of class names and texts, got {got}. Write {{class: [text, ...]}}."
         ) from None
 
 

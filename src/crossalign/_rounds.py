@@ -6,21 +6,20 @@ from collections.abc import Generator
 
 import numpy as np
 
-from crossalign import adaptive, crops
+from crossalign import adaptive
 from crossalign._packing import Places
 from crossalign._stream import Planner, all_views
 from crossalign._views import Views
 from crossalign.adaptive import Contest
-from crossalign.crops import Fit
-from crossalign.encoders.base import Embeddings
+from crossalign.encoders.base import Embeddings, Preprocess
 
 
-def in_rounds(contest: Contest, fit: Fit) -> Planner:
+def in_rounds(contest: Contest, preprocess: Preprocess) -> Planner:
     """Plan images one after the other, each with no more crops than its decision needs.
 
     Args:
         contest: The classes, and the rule that says when to stop.
-        fit: What the encoder sees of the whole image.
+        preprocess: What the encoder sees of an image and of its crops.
 
     Returns:
         What makes the plan of an image.
@@ -30,8 +29,8 @@ def in_rounds(contest: Contest, fit: Fit) -> Planner:
         if not len(views.boxes):
             yield from all_views(views)
             return
-        seen = crops.shown(views.size, fit)
-        order = adaptive.plan(views.boxes, seen, contest.scale)
+        seen = preprocess.shown(views.size)
+        order = adaptive.plan(preprocess.visible(views.boxes), seen, contest.scale)
         # The first crops do not depend on the whole image, so they come in the same round.
         first = order.order[: contest.rule.minimum]
         rows = yield np.concatenate([[0], first + 1])

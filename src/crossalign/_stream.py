@@ -9,6 +9,7 @@ Which views share a batch follows from the images and their plans alone, never f
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -20,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from crossalign._packing import Packed, Places, pack, unpack
-from crossalign._views import Opened, Opener, Picture, Views
+from crossalign._room import Claim, Room
+from crossalign._views import Opened, Opener, Picture, Seen, Views
 from crossalign.crops import Pixels
 from crossalign.encoders.base import Embeddings
 from crossalign.errors import CropError, ImageError
@@ -35,9 +37,10 @@ Planner: TypeAlias = Callable[[Views], Plan]
 # image, large enough that handing them over costs nothing.
 _VIEWS_PER_PART = 16
 
-# Decoded pixels of the images in work, in bytes. Beyond this no further image is begun: with small
-# images it is never reached, with large ones it keeps the memory down.
-_MOST_PIXELS = 256 * 2**20
+# Room for the decoded pixels of the images in work, in bytes for each thread that decodes them.
+# With small images it is never filled; with large ones it keeps the memory down. Each thread can
+# decode a photo of 12 megapixels, and no two of 60 are decoded at a time.
+ROOM_PER_WORKER = 128 * 2**20
 
 
 _Error: TypeAlias = ImageError | CropError | MemoryError
@@ -79,6 +82,7 @@ class _Image:
     """An image in work."""
 
     source: Any
+    release: Callable[[], None]  # gives back the room for its pixels
     views: Views | None = None
     opened: Opened | None = None
     picture: Picture | None = None  # dropped as soon as nothing more can be cut from it
@@ -95,15 +99,37 @@ class _Image:
 
 _ERRORS = (ImageError, CropError, MemoryError)
 _Part: TypeAlias = tuple[_Image, Places, "Future[Pixels]"]
-_Ahead: TypeAlias = deque[tuple[Any, "Future[tuple[Opened, Picture]]"]]
+
+
+@dataclass(slots=True, eq=False)
+class _Ahead:
+    """An image that is being opened.
+
+    Args:
+        source: What was given.
+        claim: Its place in the room for pixels.
+        looking: Gives the room that it needs, as far as that can be told before it is decoded.
+        opening: Gives the image.
+    """
+
+    source: Any
+    claim: Claim
+    opening: Future[tuple[Opened, Picture]] = field(default_factory=Future)
+    looking: Future[int] = field(default_factory=Future)
 
 
 class _Engine:
     """Everything that is under way at one time."""
 
     def __init__(
-        self, opener: Opener, planner: Planner, batch_size: int, pool: ThreadPoolExecutor
+        self,
+        opener: Opener,
+        planner: Planner,
+        batch_size: int,
+        pool: ThreadPoolExecutor,
+        room: Room,
     ) -> None:
+        self._room = room
         self._opener = opener
         self._planner = planner
         self._size = batch_size
@@ -115,13 +141,15 @@ class _Engine:
         self._filled = 0
         self.waiting: deque[_Image] = deque()  # begun and not given out, in order
 
-    def has_room(self, most: int) -> bool:
+    def has_room(self, most: int, size: int) -> bool:
         """Tell whether another image should be begun.
 
         Two batches of views are kept in work, so that one is cut while the other is encoded.
 
         Args:
             most: Images in work, those included that are done and wait for their turn.
+            size: Room that it needs for its pixels, in bytes. Where this says that there is some,
+                there is, or will be without anything done in this thread.
 
         Returns:
             True if so.
@@ -129,18 +157,19 @@ class _Engine:
         queued = self._filled + sum(len(places) for _, places, _ in self._queue)
         if queued >= 2 * self._size or len(self.waiting) >= most:
             return False
-        pictures = [image.picture.bytes for image in self.waiting if image.picture is not None]
-        return sum(pictures) < _MOST_PIXELS
+        held = sum(image.picture.bytes for image in self.waiting if image.picture is not None)
+        return not held or held + size <= self._room.size
 
-    def begin(self, source: Any, opening: Future[tuple[Opened, Picture]]) -> None:
+    def begin(self, ahead: _Ahead) -> None:
         """Take up an image and have its first views cut."""
-        image = _Image(source)
+        image = _Image(ahead.source, functools.partial(self._room.free, ahead.claim))
         self.waiting.append(image)
         try:
-            image.opened, image.picture = opening.result()
+            image.opened, image.picture = ahead.opening.result()
         except _ERRORS as error:
             self._finish(image, error)
             return
+        image.picture.when_dropped = image.release
         opened = image.opened
         image.views = opened.views
         image.rows = np.empty((opened.views.count, self._dim), np.float32)
@@ -165,13 +194,16 @@ class _Engine:
             return False
         image, places, cutting = self._queue.popleft()
         image.cutting -= 1
-        if image.cutting == 0 and sum(map(len, image.asked)) == len(image.rows):
-            image.picture = None
         if not image.done:
             try:
-                self._add(image, places, cutting.result())
+                pixels = cutting.result()
             except _ERRORS as error:
                 self._finish(image, error)
+                return True
+            if image.cutting == 0 and sum(map(len, image.asked)) == len(image.rows):
+                image.picture = None
+                image.release()
+            self._add(image, places, pixels)
         return True
 
     def completed(self) -> Iterator[Encoded]:
@@ -241,18 +273,20 @@ class _Engine:
         picture, views = image.picture, image.views
         if picture is None or views is None:  # everything was asked for before
             return
-        for start in range(0, len(missing), _VIEWS_PER_PART):
+        starts = range(0, len(missing), _VIEWS_PER_PART)
+        image.cutting += len(starts)
+        if sum(map(len, image.asked)) == len(image.rows):
+            picture.last(image.cutting)
+        for start in starts:
             places = missing[start : start + _VIEWS_PER_PART]
             cutting = self._pool.submit(picture.cut, places, views.boxes, self._preprocess)
             self._queue.append((image, places, cutting))
-            image.cutting += 1
-        if sum(map(len, image.asked)) == len(image.rows):
-            picture.last(image.cutting)
 
     def _finish(self, image: _Image, error: _Error | None = None) -> None:
         image.error, image.done = error, True
         image.opened = image.picture = image.plan = None
         image.fresh.clear()
+        image.release()
 
 
 def encode_stream(
@@ -265,9 +299,11 @@ def encode_stream(
 ) -> Iterator[Encoded]:
     """Encode images one after the other, in order, with memory that does not grow.
 
-    Images are opened and cut by ``workers`` threads, at most twice as many images ahead, and the
-    encoder starts as soon as enough views for a batch are cut. An image that cannot be used comes
-    back with its error, in its place. Stopping early leaves no thread and no work behind.
+    Images are opened and cut by ``workers`` threads, at most twice as many images ahead, and
+    decoded as far as there is room for their pixels, which is asked for by what their files say of
+    their size. The encoder starts as soon as enough views for a batch are cut. An image that cannot
+    be used comes back with its error, in its place. Stopping early leaves no thread and no work
+    behind.
 
     Args:
         sources: Images; read only as far ahead as needed.
@@ -280,27 +316,47 @@ def encode_stream(
         One result for each source.
     """
     iterator = iter(sources)
-    ahead: _Ahead = deque()
+    ahead: deque[_Ahead] = deque()
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="crossalign")
-    engine = _Engine(opener, planner, batch_size, pool)
+    room = Room(workers * ROOM_PER_WORKER)
+    engine = _Engine(opener, planner, batch_size, pool, room)
     try:
         while True:
-            for source in itertools.islice(iterator, _more(ahead, 2 * workers)):
-                ahead.append((source, pool.submit(opener, source)))
-            if ahead and engine.has_room(batch_size + 2 * workers):
-                engine.begin(*ahead.popleft())
+            for source in itertools.islice(iterator, 2 * workers - len(ahead)):
+                image = _Ahead(source, room.claim())
+                ahead.append(image)
+                image.looking = pool.submit(_look, image, opener, pool, room)
+            if ahead and engine.has_room(batch_size + 2 * workers, ahead[0].looking.result()):
+                engine.begin(ahead.popleft())
             elif not engine.step() and not ahead:
                 break
             yield from engine.completed()
         yield from engine.completed()
     finally:
+        room.close()
         pool.shutdown(wait=True, cancel_futures=True)
         if opener.store is not None:
             opener.store.flush()
 
 
-def _more(ahead: _Ahead, most: int) -> int:
-    """How many images to open beyond those that are: fewer if these are large."""
-    opened = [opening for _, opening in ahead if opening.done() and opening.exception() is None]
-    heavy = sum(opening.result()[1].bytes for opening in opened) >= _MOST_PIXELS
-    return 0 if heavy else most - len(ahead)
+def _look(image: _Ahead, opener: Opener, pool: ThreadPoolExecutor, room: Room) -> int:
+    """See how large an image is, and have it opened as soon as there is room for it."""
+    try:
+        seen = opener.look(image.source)
+    except BaseException as error:
+        room.free(image.claim)
+        image.opening.set_exception(error)
+        return 0
+    room.ask(image.claim, seen.bytes, lambda: pool.submit(_open, image, seen, opener, room))
+    return seen.bytes
+
+
+def _open(image: _Ahead, seen: Seen, opener: Opener, room: Room) -> None:
+    try:
+        opened, picture = opener(seen)
+    except BaseException as error:
+        room.free(image.claim)
+        image.opening.set_exception(error)
+        return
+    room.change(image.claim, picture.bytes)
+    image.opening.set_result((opened, picture))

@@ -18,12 +18,24 @@ from crossalign import crops
 from crossalign._packing import Packed, Places
 from crossalign.crops import Boxes, CropSpec, Pixels
 from crossalign.encoders.base import Encoder, Preprocess, fingerprint
-from crossalign.images import content_digest, load_image, load_reduced, read_file, source_name
+from crossalign.images import (
+    content_digest,
+    load_image,
+    load_reduced,
+    read_file,
+    source_name,
+    stored_pixels,
+)
 from crossalign.store import Store
 
 # A crop of a reduced picture still has this many times the encoder's side, so that the last
 # resize goes on shrinking and what the reduction blurred is out of sight.
 _DRAFT_MARGIN = 2
+
+BYTES_PER_PIXEL = 4
+"""What Pillow keeps of an RGB picture in memory."""
+DECODING = 2 * BYTES_PER_PIXEL
+"""And while it is decoded, what it is decoded from or to included."""
 
 _NO_BOXES: Boxes = np.empty((0, 4), np.int64)
 
@@ -68,8 +80,9 @@ class Picture:
         self._image = image
         self._lock = threading.Lock()
         self._cuts_left: int | None = None
+        self.when_dropped: Callable[[], None] = _nothing
         width, height = size if image is None else image.size
-        self.bytes = 3 * width * height
+        self.bytes = BYTES_PER_PIXEL * width * height
 
     def last(self, cuts: int) -> None:
         """Say that the picture can be dropped when it has been cut a few times more.
@@ -98,19 +111,32 @@ class Picture:
         out = np.empty((len(places), preprocess.size, preprocess.size, 3), np.uint8)
         first = int(places[0] == 0)
         if first:
-            out[0] = crops.whole(image, preprocess.size, preprocess.fit, preprocess.resample)
+            out[0] = preprocess.whole(image)
         if len(places) > first:
-            rows, size = boxes[places[first:] - 1], preprocess.size
-            if image.size == self._size:
-                crops.cut(image, rows, size, preprocess.resample, out=out[first:])
-            else:
-                out[first:] = crops.cut_reduced(image, self._size, rows, size, preprocess.resample)
+            preprocess.cut(image, boxes[places[first:] - 1], out[first:], self._size)
         with self._lock:
             if self._cuts_left is not None:
                 self._cuts_left -= 1
                 if self._cuts_left == 0:
                     self._image = None
+                    del image
+                    self.when_dropped()
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An image that was looked at and not decoded.
+
+    Args:
+        source: What was given.
+        data: Its file's bytes, where they had to be read already.
+        bytes: Room that its pixels take while they are decoded; 0 where its file does not say.
+    """
+
+    source: Any
+    data: bytes | None
+    bytes: int
 
 
 @dataclass(slots=True)
@@ -153,14 +179,31 @@ class Opener:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_fingerprint", fingerprint(self.encoder))
         share = 1.0 if self.spec is None else self.spec.side[0]
-        least = math.ceil(_DRAFT_MARGIN * self.encoder.preprocess.size / share)
+        steps = self.encoder.preprocess
+        least = math.ceil(_DRAFT_MARGIN * (steps.resize or steps.size) / share)
         object.__setattr__(self, "_least_side", least if self.draft else None)
 
-    def __call__(self, source: Any) -> tuple[Opened, Picture]:
+    def look(self, source: Any) -> Seen:
+        """See how large an image is, without decoding it.
+
+        Args:
+            source: Anything that :func:`crossalign.load_image` takes. An open file is read.
+
+        Returns:
+            What :meth:`__call__` takes.
+
+        Raises:
+            ImageError: If it cannot be read.
+        """
+        wanted = self.store is not None or self.draft or hasattr(source, "read")
+        data = read_file(source) if wanted else None
+        return Seen(source, data, DECODING * stored_pixels(source if data is None else data))
+
+    def __call__(self, seen: Seen) -> tuple[Opened, Picture]:
         """Open one image.
 
         Args:
-            source: Anything that :func:`crossalign.load_image` takes.
+            seen: What :meth:`look` gave.
 
         Returns:
             What is known of it, and its pixels, which are not decoded yet if the store knows the
@@ -169,7 +212,7 @@ class Opener:
         Raises:
             ImageError: If it cannot be used.
         """
-        data = read_file(source) if self.store is not None or self.draft else None
+        source, data = seen.source, seen.data
         if data is None:
             image = load_image(source, max_pixels=self.max_pixels)
             opened = self._laid_out(image.size, content_digest(image), None)
@@ -224,6 +267,10 @@ class Opener:
         digest = hashlib.blake2b(data, digest_size=16)
         digest.update(f"{PIL.__version__} {self._least_side}".encode())
         return digest.digest()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _decoded_picture(image: Image.Image, size: tuple[int, int]) -> Picture:

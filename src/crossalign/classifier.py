@@ -29,9 +29,16 @@ from crossalign.errors import CropError, ImageError, MethodError
 from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Method, class_texts, get_method
 from crossalign.pipeline import Pipeline
-from crossalign.predictions import CropScores, Evidence, Explanation, Prediction, Scores
+from crossalign.predictions import (
+    CropScores,
+    Evidence,
+    Explanation,
+    Prediction,
+    Reserve,
+    Scores,
+)
 from crossalign.store import Store
-from crossalign.weighting import weigh
+from crossalign.weighting import counted, weigh
 
 Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
 """What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
@@ -218,7 +225,7 @@ class Classifier:
         """Make a classifier that differs in its crops alone and shares the encoded classes.
 
         Args:
-            crops: As in the constructor; as now by default.
+            crops: As in the constructor, ``"auto"`` for at most as many as now; as now by default.
             seed: For random crops; as now by default. Random words stay as they are.
 
         Returns:
@@ -351,7 +358,7 @@ class Classifier:
         planner: Planner = all_views
         if self._adaptive is not None:
             contest = Contest(vectors, self._method.crop_scale, self._adaptive)
-            planner = in_rounds(contest, self._encoder.preprocess.fit)
+            planner = in_rounds(contest, self._encoder.preprocess)
         return encode_stream(
             images, self._opener, planner, batch_size=self._batch_size, workers=self._workers
         )
@@ -385,6 +392,12 @@ class Classifier:
             _explainer=self,
         )
 
+    def _regions(self, evidence: Evidence) -> Boxes:
+        """What the encoder saw of the image, crop by crop."""
+        if len(evidence.boxes):
+            return self._encoder.preprocess.visible(evidence.boxes)
+        return np.array([(0, 0, *evidence.size)], dtype=np.int64)
+
     def _explain(self, prediction: Prediction, label: str) -> Explanation:
         evidence, scores = _usable(prediction)
         image, parts = _sides(self._views_again(prediction.image, evidence))
@@ -406,7 +419,7 @@ class Classifier:
             label=label,
             score=float(scores[index]),
             size=evidence.size,
-            boxes=_regions(evidence),
+            boxes=self._regions(evidence),
             crop_weights=weights,
             descriptions=side.texts[index],
             description_weights=text_weights,
@@ -432,13 +445,31 @@ class Classifier:
             classes=self.classes,
             scores=scores,
             size=evidence.size,
-            boxes=_regions(evidence),
+            boxes=self._regions(evidence),
             weights=weights,
             embeddings=parts,
             form=self._method.form,
             terms=terms,
             whole_scores=alignment.scores(image, vectors),
+            reserve=self._reserve(image, parts, weights),
         )
+
+    def _reserve(self, image: Embeddings, parts: Embeddings, weights: Any) -> Reserve | None:
+        """Say what crops would bring that a weighting by the k heaviest leaves out."""
+        method = self._method
+        top = counted(method.crop_weighting, method.top)
+        if top is None or top >= len(parts):
+            return None
+        crops = np.asarray(parts, np.float64)
+        all_weights = alignment.crop_weights(
+            np.asarray(image, np.float64), crops, method.crop_scale
+        )
+        all_weights = np.where(weights > 0, weights, all_weights / all_weights[weights > 0].sum())
+        vectors = np.asarray(self.prepare().vectors, np.float64)
+        terms = alignment.crop_contributions(crops, all_weights, vectors, "sum")
+        pooled = np.asarray(weights, np.float64) @ crops
+        norm = float(np.linalg.norm(pooled)) if method.form == "prototype" else 1.0
+        return Reserve(top, all_weights, terms / (norm or 1.0))
 
     def _with_evidence(self, prediction: Prediction) -> Prediction:
         evidence, _ = _usable(prediction)
@@ -476,12 +507,6 @@ def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
     if prediction._evidence is None or prediction.scores is None:
         raise ImageError(f"there is nothing to explain: {prediction.error}")
     return prediction._evidence, prediction.scores
-
-
-def _regions(evidence: Evidence) -> Boxes:
-    if len(evidence.boxes):
-        return evidence.boxes
-    return np.array([(0, 0, *evidence.size)], dtype=np.int64)
 
 
 def _with_crops(

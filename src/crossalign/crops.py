@@ -28,6 +28,9 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 Kind: TypeAlias = Literal["random", "grid", "even", "refined", "nested"]
 Resample: TypeAlias = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Fit: TypeAlias = Literal["crop", "squash"]
+Centre: TypeAlias = Literal["round", "floor"]
+"""Where a central square begins that has an odd number of pixels around it: half to even, as
+torchvision has it, or one pixel less before than behind, as Transformers has it."""
 
 PAPER_SIDE = (0.5, 0.9)
 """Range of the crop side, as a share of the short side, that the paper and its settings state."""
@@ -150,12 +153,13 @@ def is_prefix(spec: CropSpec) -> bool:
     return spec.kind != "grid"
 
 
-def shown(size: tuple[int, int], fit: Fit = "crop") -> npt.NDArray[np.float64]:
+def shown(size: tuple[int, int], fit: Fit = "crop", share: float = 1.0) -> npt.NDArray[np.float64]:
     """Tell which part of an image :func:`whole` shows to the encoder.
 
     Args:
         size: Width and height of the upright image in pixels.
         fit: How a picture that is not square becomes one.
+        share: What is kept of that, a share of the side: ``size / resize`` of :func:`whole`.
 
     Returns:
         ``(left, top, right, bottom)`` in pixels, which may be halves; shape (4,).
@@ -171,9 +175,36 @@ def shown(size: tuple[int, int], fit: Fit = "crop") -> npt.NDArray[np.float64]:
     if fit not in get_args(Fit):
         raise CropError(f"unknown fit {fit!r}; choose one of {', '.join(get_args(Fit))}.")
     short = min(width, height) if fit == "crop" else None
-    across, down = short or width, short or height
+    across, down = share * (short or width), share * (short or height)
     left, top = (width - across) / 2.0, (height - down) / 2.0
     return np.array([left, top, left + across, top + down])
+
+
+def visible(boxes: npt.ArrayLike, size: int, resize: int | None = None) -> Boxes:
+    """Tell which part of each box :func:`cut` shows to the encoder.
+
+    Args:
+        boxes: Shape (N, 4), ``(left, top, right, bottom)`` in pixels.
+        size: Side S of the encoder's input in pixels.
+        resize: Side to which a crop is resized before its central square is kept.
+
+    Returns:
+        Shape (N, 4), to the nearest pixel, at least one wide and high; the boxes themselves where
+        nothing is cut off.
+
+    Example:
+        >>> visible([(10, 0, 42, 32)], size=224, resize=256).tolist()
+        [[12, 2, 40, 30]]
+    """
+    rows = np.asarray(boxes, dtype=np.int64).reshape(-1, 4)
+    if resize is None or resize == size:
+        return rows
+    low, high = rows[:, :2], rows[:, 2:]
+    margin = (high - low) * ((resize - size) / (2 * resize))
+    first = np.rint(low + margin).astype(np.int64)
+    return np.concatenate(
+        [first, np.maximum(np.rint(high - margin).astype(np.int64), first + 1)], 1
+    )
 
 
 def layout(spec: CropSpec) -> str:
@@ -243,6 +274,9 @@ def cut(
     size: int,
     resample: Resample = "bicubic",
     out: Pixels | None = None,
+    *,
+    resize: int | None = None,
+    centre: Centre = "round",
 ) -> Pixels:
     """Cut boxes out of an image and resize each to the encoder's square input.
 
@@ -255,6 +289,9 @@ def cut(
         size: Side S of the encoder's input in pixels.
         resample: Interpolation.
         out: Where to write, uint8 of shape (N, S, S, 3); a new array by default.
+        resize: Side to which a crop is resized before its central square is kept, as models ask for
+            that do so with every picture; at least S, which is the default.
+        centre: Where that square begins.
 
     Returns:
         uint8, shape (N, S, S, 3).
@@ -268,7 +305,7 @@ def cut(
         >>> cut(image, [(0, 0, 10, 10), (20, 8, 60, 48)], size=32).shape
         (2, 32, 32, 3)
     """
-    _check_image(image, size)
+    kept = _kept(image, size, resize, centre)
     rows = _check_boxes(boxes, image.size)
     filter_ = _filter(resample)
     if out is None:
@@ -279,7 +316,7 @@ def cut(
             f"{getattr(out, 'dtype', type(out).__name__)} of shape {np.shape(out)}."
         )
     for index, box in enumerate(rows):
-        out[index] = np.asarray(image.crop(box).resize((size, size), filter_))
+        out[index] = np.asarray(kept(image.crop(box).resize((resize or size,) * 2, filter_)))
     return out
 
 
@@ -289,6 +326,9 @@ def cut_reduced(
     boxes: npt.ArrayLike,
     size: int,
     resample: Resample = "bicubic",
+    *,
+    resize: int | None = None,
+    centre: Centre = "round",
 ) -> Pixels:
     """Cut boxes, given in pixels of a picture, out of a smaller copy of it.
 
@@ -300,6 +340,8 @@ def cut_reduced(
         boxes: Shape (N, 4), ``(left, top, right, bottom)`` in pixels of the picture, inside it.
         size: Side S of the encoder's input in pixels.
         resample: Interpolation.
+        resize: As for :func:`cut`.
+        centre: As for :func:`cut`.
 
     Returns:
         uint8, shape (N, S, S, 3); close to what :func:`cut` gives for the picture, not equal.
@@ -307,7 +349,7 @@ def cut_reduced(
     Raises:
         CropError: As :func:`cut`.
     """
-    _check_image(image, size)
+    kept = _kept(image, size, resize, centre)
     rows = _check_boxes(boxes, full_size)
     filter_ = _filter(resample)
     x, y = image.width / full_size[0], image.height / full_size[1]
@@ -318,51 +360,83 @@ def cut_reduced(
         west, north = math.floor(left), math.floor(top)
         region = image.crop((west, north, math.ceil(right), math.ceil(bottom)))
         inner = (left - west, top - north, right - west, bottom - north)
-        out[index] = np.asarray(region.resize((size, size), filter_, box=inner))
+        out[index] = np.asarray(kept(region.resize((resize or size,) * 2, filter_, box=inner)))
     return out
 
 
 def whole(
-    image: Image.Image, size: int, fit: Fit = "crop", resample: Resample = "bicubic"
+    image: Image.Image,
+    size: int,
+    fit: Fit = "crop",
+    resample: Resample = "bicubic",
+    *,
+    resize: int | None = None,
+    centre: Centre = "round",
 ) -> Pixels:
     """Show the whole image to the encoder.
 
     ``"crop"`` resizes the short side to ``size`` and keeps the central square, as CLIP does and bit
     for bit as torchvision's Resize and CenterCrop do on Pillow images. ``"squash"`` resizes both
-    sides at once, as SigLIP does.
+    sides at once, as SigLIP does. With ``resize``, either comes to that side first, and the central
+    square of side ``size`` is kept.
 
     Args:
         image: Upright RGB image of any size and shape.
         size: Side S of the encoder's input in pixels.
         fit: How a picture that is not square becomes one.
         resample: Interpolation.
+        resize: Side to which the picture, or its short side, is resized before its central square
+            is kept; at least S, which is the default.
+        centre: Where that square begins.
 
     Returns:
         uint8, shape (S, S, 3).
 
     Raises:
-        CropError: If ``fit`` or ``resample`` is unknown, the size out of range or the image not
-            RGB.
+        CropError: If ``fit``, ``resample`` or ``centre`` is unknown, a size out of range or the
+            image not RGB.
     """
-    _check_image(image, size)
-    filter_ = _filter(resample)
+    kept = _kept(image, size, resize, centre)
+    filter_, side = _filter(resample), resize or size
     if fit == "squash":
-        return np.array(image.resize((size, size), filter_))
+        return np.array(kept(image.resize((side, side), filter_)))
     if fit != "crop":
         raise CropError(f"unknown fit {fit!r}; choose one of {', '.join(get_args(Fit))}.")
     width, height = image.size
     short = min(width, height)
-    wide, high = (int(size * length / short) for length in (width, height))
-    # Python's round(), half to even, is what torchvision uses here.
-    left, top = round((wide - size) / 2.0), round((high - size) / 2.0)
+    wide, high = (int(side * length / short) for length in (width, height))
     if wide * high > _MAX_RESIZED_AREA * size * size:
         # The same resize, evaluated only where it is kept. Pillow may order its two passes
         # differently then, so on such strips pixels need not be those of the long way round.
+        left, top = _middle(wide, size, centre), _middle(high, size, centre)
         x, y = width / wide, height / high
         region = (left * x, top * y, (left + size) * x, (top + size) * y)
         return np.array(image.resize((size, size), filter_, box=region))
-    resized = image.resize((wide, high), filter_)
-    return np.array(resized.crop((left, top, left + size, top + size)))
+    return np.array(kept(image.resize((wide, high), filter_)))
+
+
+def _kept(
+    image: Image.Image, size: int, resize: int | None, centre: Centre
+) -> Callable[[Image.Image], Image.Image]:
+    """Check an image and sizes; give what keeps the central square of a resized picture."""
+    _check_image(image, size)
+    if resize is not None:
+        _integer("resize", resize, size, 2**15)
+    if centre not in get_args(Centre):
+        raise CropError(f"unknown centre {centre!r}; choose one of {', '.join(get_args(Centre))}.")
+
+    def keep(resized: Image.Image) -> Image.Image:
+        left, top = (_middle(side, size, centre) for side in resized.size)
+        if left == top == 0 and resized.size == (size, size):
+            return resized
+        return resized.crop((left, top, left + size, top + size))
+
+    return keep
+
+
+def _middle(side: int, size: int, centre: Centre) -> int:
+    # Python's round(), half to even, is what torchvision uses here.
+    return (side - size) // 2 if centre == "floor" else round((side - size) / 2.0)
 
 
 def _check_boxes(boxes: npt.ArrayLike, size: tuple[int, int]) -> list[tuple[int, int, int, int]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import crossalign
+from crossalign._onnx_folder import check_same, check_target, join
 from crossalign._onnx_precision import PRECISIONS, save
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders import Encoder, load_encoder
@@ -34,7 +35,16 @@ tags:
 ---
 # {source} in ONNX files
 
-Made by crossalign {version} from {source}, revision {revision}, in {dtype}. Compared with it:
+{paragraph}
+```python
+from crossalign import load_encoder
+
+encoder = load_encoder("onnx:<this folder>")
+```
+"""
+
+PARAGRAPH = """Made by crossalign {version} from {source},
+revision {revision}, in {dtype}. Compared with it:
 
 | | compared | least cosine | median cosine |
 |---|--:|--:|--:|
@@ -42,12 +52,6 @@ Made by crossalign {version} from {source}, revision {revision}, in {dtype}. Com
 | texts | {texts.count} | {texts.min_cosine:.6f} | {texts.median_cosine:.6f} |
 
 {changed} of {decisions} decisions changed.
-
-```python
-from crossalign import load_encoder
-
-encoder = load_encoder("onnx:<this folder>")
-```
 """
 
 
@@ -68,7 +72,8 @@ def export(
 
     Args:
         name: ``"hf:..."`` or ``"open_clip:..."``.
-        folder: The folder to make; it may be there if it is empty.
+        folder: The folder to make; it may be there if it is empty, or if it holds other variants
+            of the same model, which this one then joins.
         dtype: ``"fp32"``; ``"fp16"``: weights stored in half precision, computed in single, half
             the size at the same speed; ``"int8"``: weights of matrices in 8 bits a channel,
             activations in 8 bits a tensor, found anew for each batch.
@@ -88,8 +93,7 @@ def export(
     target = Path(folder)
     if dtype not in PRECISIONS:
         raise EncoderError(f"expected dtype as {', '.join(PRECISIONS)}; got {dtype!r}.")
-    if target.is_symlink() or (target.exists() and not _is_empty(target)):
-        raise EncoderError(f"{target} is in the way; name a folder that is not there yet.")
+    joins = check_target(target, dtype)
     try:
         import onnx  # noqa: F401
     except ModuleNotFoundError as error:
@@ -99,6 +103,8 @@ def export(
         raise EncoderError(
             f"expected a model of PyTorch, hf:... or open_clip:...; got {name!r}, which is not."
         )
+    if joins:
+        check_same(target, encoder.card.revision)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as scratch:
         made = Path(scratch) / "model"
@@ -109,15 +115,15 @@ def export(
         if report is not None:
             report(found)
         _check(found, name, dtype, accept)
-        (made / "README.md").write_text(_readme(encoder, name, dtype, found), encoding="utf-8")
+        paragraph = _paragraph(encoder, name, dtype, found)
+        if joins:
+            join(made, target, paragraph)
+            return found
+        (made / "README.md").write_text(_readme(encoder, name, paragraph), encoding="utf-8")
         if target.exists():
             target.rmdir()
         shutil.move(made, target)
     return found
-
-
-def _is_empty(folder: Path) -> bool:
-    return folder.is_dir() and next(folder.iterdir(), None) is None
 
 
 def _check(found: Parity, name: str, dtype: str, accept: bool) -> None:
@@ -209,12 +215,20 @@ def _plain_attention() -> Iterator[None]:
             setattr(functional, name, packed)
 
 
-def _readme(encoder: Encoder, name: str, dtype: str, found: Parity) -> str:
-    scheme, _, rest = name.partition(":")
-    # A path on this machine says nothing elsewhere, but its last part does.
-    source = f"{scheme}:{Path(rest).name}" if Path(rest).exists() else name
-    return README.format(
-        licence=encoder.card.licence, source=source, version=crossalign.__version__,
-        revision=encoder.card.revision, dtype=dtype, images=found.images, texts=found.texts,
-        changed=found.changed, decisions=found.decisions,
+def _readme(encoder: Encoder, name: str, paragraph: str) -> str:
+    licence = encoder.card.licence
+    return README.format(licence=licence, source=_source(name), paragraph=paragraph)
+
+
+def _paragraph(encoder: Encoder, name: str, dtype: str, found: Parity) -> str:
+    return PARAGRAPH.format(
+        source=_source(name), version=crossalign.__version__, revision=encoder.card.revision,
+        dtype=dtype, images=found.images, texts=found.texts, changed=found.changed,
+        decisions=found.decisions,
     )  # fmt: skip
+
+
+def _source(name: str) -> str:
+    """A path on this machine says nothing elsewhere, but its last part does."""
+    scheme, _, rest = name.partition(":")
+    return f"{scheme}:{Path(rest).name}" if Path(rest).exists() else name

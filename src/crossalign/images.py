@@ -7,6 +7,7 @@ image can be broken into an :class:`~crossalign.errors.ImageError` that names it
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import io
@@ -83,6 +84,7 @@ _URL = re.compile(r"(https?|ftps?|s3|gs|hf|file):/|data:[\w/+.-]*[;,]", re.IGNOR
 
 _SNIFFED_BYTES = 1024
 _MOST_READ = 256 * 2**20
+_DIGESTED_PIXELS = 2**20
 
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -195,14 +197,14 @@ def read_file(source: Any) -> bytes | None:
     return None
 
 
-def stored_pixels(data: bytes) -> int:
-    """Count the pixels that an image file says it holds, without decoding it.
+def stored_pixels(source: Any) -> int:
+    """Count the pixels that an image says it holds, without decoding it.
 
     Args:
-        data: The bytes of the file.
+        source: A path, the bytes of an image file, a PIL image or an array.
 
     Returns:
-        Width times height; 0 where the file does not say, so that :func:`load_image` will.
+        Width times height; 0 where it does not say, so that :func:`load_image` will.
 
     Example:
         >>> file = io.BytesIO()
@@ -211,7 +213,17 @@ def stored_pixels(data: bytes) -> int:
         (1200, 0)
     """
     try:
-        with Image.open(io.BytesIO(data), formats=_formats()) as image:
+        if isinstance(source, Image.Image):
+            return int(source.width * source.height)
+        if hasattr(source, "__array__"):
+            return int(source.shape[0] * source.shape[1])
+        with contextlib.ExitStack() as opened:
+            stream: IO[bytes]
+            if isinstance(source, str | os.PathLike):
+                stream = opened.enter_context(_open_path(os.fsdecode(source)))
+            else:
+                stream = io.BytesIO(source)
+            image = opened.enter_context(Image.open(stream, formats=_formats()))
             return int(image.width * image.height)
     except Exception:  # decoders raise nearly anything; here it means that they do not know
         return 0
@@ -294,7 +306,10 @@ def content_digest(image: Image.Image) -> bytes:
     digest = hashlib.blake2b(digest_size=16)
     for side in image.size:
         digest.update(side.to_bytes(8, "little"))
-    digest.update(image.tobytes())
+    width, height = image.size
+    rows = max(1, _DIGESTED_PIXELS // width)  # bytes of a large picture at once would be as large
+    for top in range(0, height, rows):
+        digest.update(image.crop((0, top, width, min(top + rows, height))).tobytes())
     return digest.digest()
 
 
@@ -390,7 +405,7 @@ def _from_stream(
         if least_side is not None and image.format in ("JPEG", "MPO"):
             _draft(image, least_side)
         stored = image.size
-        upright = _upright_rgb(image, max_pixels)
+        upright = _upright_rgb(image, max_pixels, own=True)
         if stored == (width, height):
             return upright, upright.size
         turned = _orientation(image) in _QUARTER_TURNS
@@ -476,11 +491,12 @@ def _printable(name: str) -> str:
 # --------------------------------------------------------------------------- pixels of every kind
 
 
-def _upright_rgb(image: Image.Image, max_pixels: int) -> Image.Image:
+def _upright_rgb(image: Image.Image, max_pixels: int, *, own: bool = False) -> Image.Image:
+    """Make any picture upright and RGB; if it is nobody else's (``own``), perhaps it itself."""
     image.load()
     _check_size(image.size, max_pixels)  # again: an ICO may hold a picture larger than it declares
     colours, alpha = _split_alpha(image)
-    rgb = _to_srgb(colours, image.info.get("icc_profile"))
+    rgb = _to_srgb(colours, image.info.get("icc_profile"), own=own or colours is not image)
     if alpha is not None and alpha.getextrema() != (255, 255):
         page = Image.new("RGB", rgb.size, "white")
         page.paste(rgb, mask=alpha)
@@ -533,11 +549,14 @@ def _split_deep(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     return Image.fromarray(_to_uint8(values)), alpha
 
 
-def _to_srgb(colours: Image.Image, profile: object) -> Image.Image:
+def _to_srgb(colours: Image.Image, profile: object, *, own: bool) -> Image.Image:
     if isinstance(profile, bytes) and profile:
         transform = _srgb_transform(profile, colours.mode)
         if transform is not None:
             return transform.apply(colours)
+    if own and colours.mode == "RGB":
+        # What convert() does, without the copy: a plain picture of the same pixels.
+        return colours._new(colours.im)
     return colours.convert("RGB")
 
 

@@ -131,6 +131,22 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Reserve:
+    """Where only the k heaviest of N crops count: what each would bring if it were one of them.
+
+    Args:
+        top: k, below N.
+        weights: What each crop weighs beside those that count, float64, shape (N,); of these k the
+            crop weights themselves, adding up to 1.
+        terms: What each would add to the scores as they are scaled now, float64, shape (N, C).
+    """
+
+    top: int
+    weights: npt.NDArray[np.float64]
+    terms: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class CropScores:
     """The scores of all classes, taken apart by crop.
 
@@ -148,6 +164,8 @@ class CropScores:
         terms: float64, shape (N, C).
         whole_scores: What the scores would be with the whole image as the only crop, float32, shape
             (C,).
+        reserve: What crops that do not count would bring in the place of some that do; None where
+            all count.
     """
 
     image: str
@@ -160,6 +178,7 @@ class CropScores:
     form: Form
     terms: npt.NDArray[np.float64]
     whole_scores: Scores
+    reserve: Reserve | None = None
 
 
 class Explainer(Protocol):

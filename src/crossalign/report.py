@@ -10,7 +10,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from crossalign.figures.maps import Map, maps
 from crossalign.figures.pictures import data_uri, matrix_picture
 from crossalign.figures.summary import Bar, Chart, Summary, region_note, summarise
 from crossalign.figures.svg import clean
+from crossalign.figures.texts import rounded
 from crossalign.images import load_image
 from crossalign.predictions import Explanation, Prediction
 
@@ -48,8 +49,8 @@ summary {{ cursor: pointer; color: var(--quiet); font-size: .875rem; }}
 .more {{ display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1rem 1.5rem;
   padding-top: .75rem; }}
 @media (max-width: 44rem) {{ article, .more {{ grid-template-columns: minmax(0, 1fr); }} }}
-figure {{ margin: 0; }} figure svg {{ width: 100%; height: auto; display: block;
-  border-radius: 4px; }}
+figure {{ margin: 0; }} figure svg {{ max-width: 100%; height: auto; max-height: 36rem;
+  display: block; border-radius: 4px; }}
 figcaption {{ margin-top: .4rem; color: var(--quiet); font-size: .875rem; }}
 table {{ border-collapse: collapse; width: 100%; font-size: .9rem; }}
 td {{ padding: .15rem .6rem .15rem 0; vertical-align: top; }}
@@ -111,7 +112,7 @@ def write_report(
     entries: Iterable[Entry],
     *,
     title: str,
-    introduction: str = "",
+    introduction: str | Callable[[], str] = "",
     details: bool = False,
 ) -> int:
     """Write the page, photo by photo; a page of that name is replaced whole or not at all.
@@ -121,7 +122,7 @@ def write_report(
         entries: The photos. Their predictions are explained, so they had better hold their
             evidence.
         title: Heading of the page.
-        introduction: A paragraph under the heading.
+        introduction: A paragraph under the heading, or what gives it after the last photo.
         details: Whether heat maps, comparison with whole-image matching and similarity matrix are
             unfolded from the start.
 
@@ -149,7 +150,8 @@ def write_report(
             articles.write(article)
         articles.seek(0)
         with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as page:
-            page.write(_head(title, introduction))
+            said = introduction() if callable(introduction) else introduction
+            page.write(_head(title, said))
             page.write(_overview(lines, failed))
             shutil.copyfileobj(articles, page)
             page.write("</body>\n</html>\n")
@@ -233,7 +235,7 @@ def _article(entry: Entry, number: int, *, details: bool) -> tuple[str, str]:
         number,
         regions_svg(small, small.size, [], found.name),
         clean(explanation.label),
-        f"{explanation.score:.3f} &middot; {name}",
+        f"{rounded(explanation.score)} &middot; {name}",
     )
     article = f"""<article id="photo-{number}">
 <div>
@@ -275,7 +277,7 @@ def _regions(found: Summary) -> str:
         f'<tr><td class="key-cell"><span class="key" style="background:{colour}">{rank}</span></td>'
         f'<td><span class="words">{clean(region.text)}</span>'
         f'<span class="quiet">{clean(region_note(region))}</span></td>'
-        f'<td class="number">{region.adds:.3f}</td></tr>'
+        f'<td class="number">{rounded(region.adds)}</td></tr>'
         for rank, (region, colour) in enumerate(
             zip(found.regions, REGION_COLOURS, strict=False), start=1
         )
@@ -311,7 +313,7 @@ def _chart(chart: Chart) -> str:
 
 def _row(chart: Chart, bar: Bar) -> str:
     low, scale = chart.reach[0], 100.0 / chart.span
-    values = "<br>".join(f"{value:.3f}" for value, _ in _lengths(bar))
+    values = "<br>".join(rounded(value) for value, _ in _lengths(bar))
     tracks = "".join(_bar(bar, *length, low, scale) for length in _lengths(bar))
     return (
         f'<tr><td>{clean(bar.text)}</td><td class="number">{values}</td>'

@@ -65,6 +65,23 @@ def weigh(
     return _WAYS[weighting](anchor, members, scale, top, classes)
 
 
+def counted(weighting: str, top: int) -> int | None:
+    """Say how many members can count at most.
+
+    Args:
+        weighting: One of ``WEIGHTINGS``.
+        top: For ``top-k``.
+
+    Returns:
+        The number; None where all count.
+
+    Example:
+        >>> counted("top-k", 5), counted("max", 5), counted("softmax", 5)
+        (5, 1, None)
+    """
+    return {"top-k": top, "max": 1}.get(weighting)
+
+
 def _softmax(anchor: Array, members: Array, scale: float, _top: int, _classes: Any) -> Array:
     return alignment.crop_weights(anchor, members, scale)
 

@@ -35,8 +35,8 @@ def encoders(make_encoder, monkeypatch):
         encoder = make_encoder()
         revision = "1" if dtype is None else f"1-{dtype}"
         encoder.card = dataclasses.replace(encoder.card, name=f"fake:{rest}", revision=revision)
+        encoder.dtype, encoder.providers = "fp64", ("paper",)
         encoder.options = (dtype, device, engine)
-        encoder.dtype, encoder.providers = dtype or "fp32", ("NumPy",)
         loaded.append(encoder)
         return encoder
 

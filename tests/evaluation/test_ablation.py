@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
 import time
 
+import numpy as np
 import pytest
 
 from crossalign import METHODS, CrossalignError, EvaluationError
@@ -22,6 +24,7 @@ from crossalign.evaluation.plots import (
     ticks,
 )
 from crossalign.evaluation.run import prepare
+from crossalign.weighting import WEIGHTINGS, weigh
 
 
 def request(photos, **changes) -> Request:
@@ -41,6 +44,23 @@ def test_every_factor_varies_one_thing():
     assert len(parts) == 6  # without crops there are no crop weights
     assert parts[-1].method.crops == base.crops
     assert parts[-1].method.crop_scale == base.crop_scale
+
+
+@pytest.mark.parametrize("way", WEIGHTINGS)
+def test_weights_that_are_off_are_equal_whatever_they_were(way):
+    base = dataclasses.replace(METHODS["wca"], crop_weighting=way, description_weighting=way, top=2)
+    variants = {one.method.name: one.method for one in FACTORS["parts"].variants(base)}
+    off, on = variants["crops"], variants["crops + w + v"]
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(6, 8))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    for name, scale in (("crop_weighting", "crop_scale"),
+                        ("description_weighting", "description_scale")):  # fmt: skip
+        weights = weigh(
+            getattr(off, name), rows[0], rows[1:], getattr(off, scale), top=off.top, classes=rows
+        )
+        assert np.allclose(weights, 0.2)
+        assert (getattr(on, name), getattr(on, scale)) == (way, getattr(base, scale))
 
 
 def _fields(method):
@@ -69,7 +89,7 @@ def test_ablation_reports_and_can_be_checked(photos, encoders, tmp_path):
         assert (tmp_path / "out" / "plots" / f"{name}.svg").read_text().startswith("<svg")
     assert page.count("significant") >= 4
     assert json.loads((tmp_path / "out" / "ablation.json").read_text()) == result
-    assert not check(tmp_path / "out" / "parts")
+    assert check(tmp_path / "out" / "parts") == []
 
 
 def test_variants_share_the_crops_they_have_in_common(photos, encoders, tmp_path):

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
+import hashlib
+import io
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import tarfile
 import time
 import tracemalloc
 from pathlib import Path
@@ -18,9 +24,19 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from crossalign import METHODS, Adaptive, Classifier, CropError, CropSpec, EvaluationError
+from crossalign import (
+    METHODS,
+    Adaptive,
+    Classifier,
+    CropError,
+    CropSpec,
+    EvaluationError,
+    ImageError,
+)
+from crossalign._views import Opener
 from crossalign.evaluation import Request, check, compare, evaluate
 from crossalign.evaluation import run as run_module
+from crossalign.evaluation.differences import Table
 from crossalign.evaluation.journal import Journal
 from crossalign.evaluation.reported import architecture, cells, matching, read_cells
 from crossalign.evaluation.runs import Outcome
@@ -85,11 +101,12 @@ def test_the_receipt_says_how_the_numbers_came_to_be(photos, encoders, tmp_path)
     assert receipt["dataset"]["classes"][0] == ["blue_wall", "blue wall"]
     assert receipt["protocol"]["seeds"] == [0, 1]
     assert receipt["dataset"]["images"] == 12
-    (session,) = receipt["sessions"]
-    assert session["command"] == receipt["command"]
-    assert session["images"] == 36
-    assert session["seconds"] >= max(entry["seconds"] for entry in receipt["passes"]) > 0
-    assert all(entry["sessions"] == {session["id"]: 12} for entry in receipt["passes"])
+    for entry in receipt["passes"]:
+        (session,) = entry["sessions"]
+        assert session["images"] == 12
+        assert session["command"] == ["crossalign", "evaluate", "x"]
+        assert receipt["started"] <= session["started"] <= receipt["finished"]
+    assert receipt["encoders"]["fake:a"]["ran"] == {"dtype": "fp64", "providers": ["paper"]}
 
 
 def test_twice_with_one_seed_gives_the_same_predictions(photos, encoders, tmp_path):
@@ -204,6 +221,16 @@ def test_crops_are_laid_out_as_asked(photos, encoders, tmp_path):
         evaluate(request(photos, kind="odd"), tmp_path / "odd")
 
 
+def test_a_grid_is_resampled_where_the_protocol_resamples(photos, encoders, tmp_path):
+    asked = request(
+        photos, methods=("wca",), protocol="published", pool=9, crops=4, runs=3, kind="grid"
+    )
+    (row,) = evaluate(asked, tmp_path / "out")["results"]
+    assert (row["crops"], row["top1"]["runs"]) == (4, 3)
+    scores = {r["score"] for r in rows_of(tmp_path / "out") if r["image"] == "red_wall/0.png"}
+    assert len(scores) == 3
+
+
 def test_a_grid_has_no_chance_in_it(photos, encoders, tmp_path):
     notes: list[str] = []
     asked = request(photos, methods=("wca",), kind="grid", runs=3)
@@ -255,7 +282,9 @@ def test_broken_images_are_left_out_and_named(photos, encoders, tmp_path):
     assert {row["image"] for row in broken} == {"red_wall/0.png"}
     for path in photos.rglob("*.png"):
         path.write_bytes(b"not a picture")
-    with pytest.raises(EvaluationError, match="every one of 12 failed"):
+    with pytest.raises(
+        EvaluationError, match=r"all 12 failed. The\s+first: .*0.png: expected an image"
+    ):
         evaluate(request(photos), tmp_path / "none")
 
 
@@ -306,55 +335,153 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(
     stop = {"after": 7}
 
     class Stopping(Journal):
-        def append(self, outcome: Outcome) -> int:
+        def append(self, place: int, outcome: Outcome) -> None:
             stop["after"] -= 1
             if stop["after"] < 0:
                 raise KeyboardInterrupt
-            return super().append(outcome)
+            super().append(place, outcome)
 
     with monkeypatch.context() as patch:
         patch.setattr(run_module, "Journal", Stopping)
         with pytest.raises(KeyboardInterrupt):
             evaluate(request(photos), tmp_path / "part")
-    journals = list((tmp_path / "part" / "journal").iterdir())
-    with max(journals, key=lambda path: path.stat().st_mtime_ns).open("ab") as file:
-        file.write(b'{"k":"half a li')  # as a killed process leaves it
     assert evaluate(request(photos), tmp_path / "part") == whole
-    receipt = json.loads((tmp_path / "part" / "receipt.json").read_text())
-    first, second = receipt["sessions"]
-    assert (first["images"], second["images"]) == (7, 5 + 12 + 12)
-    assert receipt["passes"][0]["sessions"] == {first["id"]: 7, second["id"]: 5}
+    assert computed(tmp_path / "part") == [[7, 5], [12], [12]]
+
+
+def computed(out: Path) -> list[list[int]]:
+    """How many images each session of each pass computed."""
+    receipt = json.loads((out / "receipt.json").read_text())
+    return [[one["images"] for one in entry["sessions"]] for entry in receipt["passes"]]
+
+
+def forget(out: Path, count: int) -> None:
+    """Take so many images out of every journal, as if they had not been done."""
+    for journal in (out / "journal").iterdir():
+        with contextlib.closing(sqlite3.connect(journal)) as rows, rows:
+            rows.execute("DELETE FROM outcomes WHERE place IN (3, 4, 7, 8, 11)")
+            assert rows.execute("SELECT count(*) FROM outcomes").fetchone() == (12 - count,)
 
 
 def test_resuming_computes_only_the_rest(photos, encoders, tmp_path):
     out = tmp_path / "out"
-    whole = evaluate(request(photos), out)
+    whole = evaluate(request(photos), out, command=["the first"])
     predictions = (out / "predictions.csv").read_bytes()
-    for journal in (out / "journal").iterdir():
-        lines = journal.read_bytes().splitlines(keepends=True)
-        whole_lines = 1 + 1 + 7  # what it is of, who began, seven images
-        journal.write_bytes(b"".join(lines[:whole_lines]) + lines[whole_lines][:20])
-    seen = []
-    again = evaluate(request(photos), out, on_progress=lambda *step: seen.append(step))
-    assert again == whole
+    first = json.loads((out / "receipt.json").read_text())
+    forget(out, 5)
+    again = evaluate(request(photos), out, command=["the second"])
+    assert {**again, "made": whole["made"]} == whole
     assert (out / "predictions.csv").read_bytes() == predictions
-    receipt = json.loads((out / "receipt.json").read_text())
-    last = receipt["sessions"][-1]
-    assert [entry["sessions"][last["id"]] for entry in receipt["passes"]] == [5, 5, 5]
-    assert len(seen) == 3 * 5
+    assert computed(out) == [[12, 5]] * 3
     assert sum(encoders[-1].image_batches) == 0  # the store had the rest
-    evaluate(request(photos), out)
+    evaluate(request(photos), out, command=["the third"])
     assert encoders[-1].text_calls == []
-    assert json.loads((out / "receipt.json").read_text())["sessions"] == receipt["sessions"]
+    assert computed(out) == [[12, 5]] * 3, "what computed nothing is no session"
+    last = json.loads((out / "receipt.json").read_text())
+    assert last["started"] == first["started"]
+    commands = [one["command"] for one in last["passes"][0]["sessions"]]
+    assert commands == [["the first"], ["the second"]]
 
 
-def test_a_journal_of_other_images_is_begun_anew(photos, encoders, tmp_path):
-    evaluate(request(photos), tmp_path / "out")
+def test_images_that_come_and_go_leave_the_others_as_they_are(photos, encoders, tmp_path, picture):
+    asked = request(photos, methods=("clip",))
+    evaluate(asked, tmp_path / "out")
     (photos / "blue_wall" / "0.png").rename(photos / "blue_wall" / "00.png")
-    evaluate(request(photos), tmp_path / "out")
-    images = [row["image"] for row in rows_of(tmp_path / "out") if row["method"] == "clip"]
-    assert len(images) == 12
-    assert "blue_wall/00.png" in images
+    picture("green", 90).save(photos / "green_wall" / "05.png")
+    (photos / "red_wall" / "2.png").unlink()
+    evaluate(asked, tmp_path / "out")
+    evaluate(asked, tmp_path / "fresh")
+    files = [(tmp_path / name / "predictions.csv").read_bytes() for name in ("out", "fresh")]
+    assert files[0] == files[1]
+    assert b"blue_wall/00.png" in files[0]
+    assert computed(tmp_path / "out") == [[12, 2]]
+
+
+def test_images_that_failed_are_tried_again(photos, encoders, tmp_path, monkeypatch):
+    asked = request(photos, methods=("clip",))
+    look = Opener.look
+
+    def unplugged(self: Opener, source):
+        if Path(source).name == "1.png":
+            raise ImageError(f"{source}: the disk is not there")
+        return look(self, source)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Opener, "look", unplugged)
+        assert evaluate(asked, tmp_path / "out")["results"][0]["failed"] == 3
+    assert evaluate(asked, tmp_path / "out")["results"][0]["failed"] == 0
+    assert computed(tmp_path / "out") == [[12, 3]]
+
+
+@pytest.mark.parametrize("stranger", ["text", "sqlite", "half"])
+def test_a_journal_that_is_none_is_begun_anew(photos, encoders, tmp_path, stranger):
+    asked = request(photos, methods=("clip",))
+    whole = evaluate(asked, tmp_path / "out")
+    (journal,) = (tmp_path / "out" / "journal").iterdir()
+    if stranger == "sqlite":
+        journal.unlink()
+        with contextlib.closing(sqlite3.connect(journal)) as rows, rows:
+            rows.execute("CREATE TABLE notes (text)")
+    else:
+        content = journal.read_bytes()
+        journal.write_bytes(
+            b"a diary" * 900 if stranger == "text" else content[: len(content) // 2]
+        )
+    assert evaluate(asked, tmp_path / "out") == whole
+    assert computed(tmp_path / "out") == [[12]]
+
+
+def test_two_evaluations_in_one_folder_refuse_each_other(photos, encoders, tmp_path):
+    asked = request(photos, methods=("clip",))
+    evaluate(asked, tmp_path / "out")
+    (journal,) = (tmp_path / "out" / "journal").iterdir()
+    with contextlib.closing(sqlite3.connect(journal, isolation_level=None)) as rows:
+        rows.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(EvaluationError, match="another evaluation is running there"):
+            evaluate(asked, tmp_path / "out")
+    evaluate(asked, tmp_path / "out")
+
+
+def test_another_version_computes_anew(photos, encoders, tmp_path, monkeypatch):
+    asked = request(photos, methods=("clip",))
+    evaluate(asked, tmp_path / "out")
+    monkeypatch.setattr("crossalign.__version__", "99.0")
+    evaluate(asked, tmp_path / "out")
+    receipt = json.loads((tmp_path / "out" / "receipt.json").read_text())
+    assert receipt["versions"]["crossalign"] == "99.0"
+    assert computed(tmp_path / "out") == [[12]]
+
+
+def shard(path: Path, pictures: dict[str, Image.Image]) -> None:
+    """Write a WebDataset shard of two classes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as archive:
+        for name, picture in pictures.items():
+            stream = io.BytesIO()
+            picture.save(stream, "PNG")
+            for ending, data in (("png", stream.getvalue()), ("cls", name[0].encode())):
+                entry = tarfile.TarInfo(f"{name}.{ending}")
+                entry.size = len(data)
+                archive.addfile(entry, io.BytesIO(data))
+
+
+def test_archives_with_the_same_names_and_other_pictures_are_told_apart(
+    encoders, tmp_path, picture
+):
+    right = {"0a": picture("red", 1), "1a": picture("green", 2)}
+    wrong = {"0a": picture("green", 1), "1a": picture("red", 2)}
+    for name, pictures in (("one", right), ("two", wrong)):
+        shard(tmp_path / name / "photos" / "000.tar", pictures)
+        (tmp_path / name / "photos" / "classnames.txt").write_text("red wall\ngreen wall\n")
+    top = []
+    for name in ("one", "two"):
+        asked = request(tmp_path / name / "photos", methods=("clip",))
+        top.append(evaluate(asked, tmp_path / "out")["results"][0]["top1"]["mean"])
+    assert top == [1.0, 0.0]
+    shard(tmp_path / "two" / "photos" / "000.tar", {"0a": right["0a"], "1a": wrong["1a"]})
+    asked = request(tmp_path / "two" / "photos", methods=("clip",))
+    assert evaluate(asked, tmp_path / "out")["results"][0]["top1"]["mean"] == 0.5
+    assert computed(tmp_path / "out") == [[2, 1]]
 
 
 def test_an_image_that_changed_is_computed_again(photos, encoders, tmp_path, picture):
@@ -409,9 +536,9 @@ def test_killed_at_random_moments_it_ends_with_the_same_predictions(photos, tmp_
     kills = int(os.environ.get("CROSSALIGN_KILLS", "3"))
     for _ in range(kills):
         run(str(tmp_path / "killed"), float(rng.uniform(0.3, 0.8)) * whole_time)
-        for journal in (tmp_path / "killed" / "journal").glob("*.jsonl"):
-            lines = journal.read_bytes().split(b"\n")[:-1]
-            assert all(isinstance(json.loads(line), dict) for line in lines)
+        for journal in (tmp_path / "killed" / "journal").glob("*.sqlite"):
+            with contextlib.closing(sqlite3.connect(journal)) as rows:
+                assert rows.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert run(str(tmp_path / "killed"), 60)
     names = ("encoder", "method", "run", "image", "predicted", "rank", "content")
     whole, killed = (
@@ -450,7 +577,7 @@ def test_memory_does_not_grow_with_the_data_set(encoders, tmp_path, picture):
 def test_a_receipt_checks_on_an_unchanged_set(photos, encoders, tmp_path):
     evaluate(request(photos), tmp_path / "out")
     before = sum(sum(encoder.image_batches) for encoder in encoders)
-    assert not check(tmp_path / "out")
+    assert check(tmp_path / "out") == []
     again = sum(sum(encoder.image_batches) for encoder in encoders)
     assert again == 2 * before  # it was computed again, and not read from the store
 
@@ -466,7 +593,7 @@ def test_each_cause_is_named(photos, encoders, tmp_path):
     path.write_text(json.dumps(texts))
     out = tmp_path / "out"
     evaluate(request(photos, methods=("clip", "cupl", "wca"), descriptions=str(path)), out)
-    assert not check(out)
+    assert check(out) == []
 
     seed = check(out, changes={"seed": 5})
     assert "seed" in causes(seed)
@@ -486,7 +613,7 @@ def test_each_cause_is_named(photos, encoders, tmp_path):
     original = (photos / "red_wall" / "1.png").read_bytes()
     Image.new("RGB", (40, 30), "blue").save(photos / "red_wall" / "1.png")
     image = check(out)
-    assert {"images", "predictions"} <= causes(image)
+    assert causes(image) == {"images", "predictions"}
     assert "changed: red_wall/1.png" in str(image[0])
     (photos / "red_wall" / "1.png").write_bytes(original)
 
@@ -502,14 +629,14 @@ def test_each_cause_is_named(photos, encoders, tmp_path):
     )
     assert "'blue wall' is now 'azure wall'" in str(listed[0])
     assert listed[0].cause == "class list"
-    assert not check(out)
+    assert check(out) == []
 
 
 def test_images_that_come_and_go_are_named(photos, encoders, tmp_path, picture):
     evaluate(request(photos), tmp_path / "out")
     picture("red", 50).save(photos / "red_wall" / "9.png")
     (photos / "green_wall" / "0.png").unlink()
-    difference = check(tmp_path / "out")[0]
+    (difference,) = check(tmp_path / "out")
     assert difference.cause == "images"
     assert "no longer there: green_wall/0.png" in difference.detail
     assert "new: red_wall/9.png" in difference.detail
@@ -521,12 +648,12 @@ def test_images_that_come_and_go_are_named(photos, encoders, tmp_path, picture):
 def test_files_named_otherwise_are_told_from_other_images(photos, encoders, tmp_path):
     evaluate(request(photos), tmp_path / "one")
     evaluate(request(photos), tmp_path / "two")
-    assert not compare(tmp_path / "one", tmp_path / "two" / "receipt.json")
+    assert compare(tmp_path / "one", tmp_path / "two" / "receipt.json") == []
     receipt = tmp_path / "two" / "receipt.json"
     content = json.loads(receipt.read_text())
     content["versions"]["numpy"] = "0.1"
     receipt.write_text(json.dumps(content))
-    assert not compare(tmp_path / "one", tmp_path / "two")  # it repeats, in other versions
+    assert compare(tmp_path / "one", tmp_path / "two") == []  # it repeats, in other versions
     rows = rows_of(tmp_path / "two")
     rows[0]["predicted"] = "another wall"
     with (tmp_path / "two" / "predictions.csv").open("w", newline="") as file:
@@ -534,16 +661,141 @@ def test_files_named_otherwise_are_told_from_other_images(photos, encoders, tmp_
         writer.writeheader()
         writer.writerows(rows)
     found = compare(tmp_path / "one", tmp_path / "two")
-    causes = [difference.cause for difference in found]
-    assert causes == ["predictions file", "versions", "predictions"]
-    assert "not what its receipt was written for" in str(found[0])
-    assert "numpy" in str(found[1])
-    assert "1 of 36 differ, such as of blue_wall/0.png" in str(found[2])
+    assert [difference.cause for difference in found] == ["versions", "predictions"]
+    assert "numpy" in str(found[0])
+    assert "1 of 36 differ, of them: blue_wall/0.png" in str(found[1])
     receipt.write_text("{}")
     with pytest.raises(EvaluationError, match="expected a receipt"):
         check(receipt)
     with pytest.raises(EvaluationError, match="expected a receipt"):
         check(tmp_path / "nowhere")
+
+
+def test_a_receipt_alone_still_checks_the_totals(photos, encoders, tmp_path):
+    evaluate(request(photos), tmp_path / "out")
+    (tmp_path / "out" / "predictions.csv").unlink()
+    assert check(tmp_path / "out") == []
+    receipt = tmp_path / "out" / "receipt.json"
+    content = json.loads(receipt.read_text())
+    content["results"][0]["top1"] += 0.01
+    receipt.write_text(json.dumps(content))
+    (difference,) = check(receipt)
+    assert difference.cause == "totals"
+    assert "clip: top1 76.00 % is now 75.00 %" in difference.detail
+
+
+def test_predictions_that_were_edited_are_told(photos, encoders, tmp_path):
+    evaluate(request(photos), tmp_path / "out")
+    receipt = tmp_path / "out" / "receipt.json"
+    content = json.loads(receipt.read_text())
+    content["results"][0]["top1"] += 0.01
+    receipt.write_text(json.dumps(content))
+    assert causes(check(tmp_path / "out")) == {"totals"}
+    with (tmp_path / "out" / "predictions.csv").open("a") as file:
+        file.write("\n")
+    assert causes(check(tmp_path / "out")) == {"predictions file"}
+
+
+def test_a_check_takes_nothing_from_an_evaluation_and_overwrites_none(photos, encoders, tmp_path):
+    evaluate(request(photos), tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}
+    (tmp_path / "begun" / "journal").mkdir(parents=True)
+    for place in ("out", "begun"):
+        with pytest.raises(EvaluationError, match="a folder without an evaluation"):
+            check(tmp_path / "out", out=tmp_path / place)
+    assert {path: path.read_bytes() for path in before} == before
+    assert check(tmp_path / "out", out=tmp_path / "again") == []
+    assert (tmp_path / "again" / "receipt.json").is_file()
+
+
+def test_a_receipt_finds_its_files_from_anywhere(photos, encoders, tmp_path, monkeypatch):
+    away = tmp_path / "away"
+    away.mkdir()
+    texts = tmp_path / "texts.json"
+    texts.write_text(
+        json.dumps({f"{colour} wall": [colour] for colour in ("red", "green", "blue")})
+    )
+    monkeypatch.chdir(tmp_path)
+    asked = request(Path("photos"), methods=("clip", "cupl"), descriptions="texts.json")
+    evaluate(asked, Path("out"))
+    files = json.loads(Path("out/receipt.json").read_text())["files"]
+    assert files["dataset"] == {"place": "../photos"}
+    assert files["descriptions"]["place"] == "../texts.json"
+    assert files["descriptions"]["digest"] == hashlib.sha256(texts.read_bytes()).hexdigest()
+
+    decoy = away / "photos" / "red_wall"
+    decoy.mkdir(parents=True)
+    Image.new("RGB", (9, 9)).save(decoy / "0.png")
+    monkeypatch.chdir(away)
+    assert check(tmp_path / "out") == []  # not the folder of that name that happens to be here
+
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    for name in ("out", "photos", "texts.json"):
+        (tmp_path / name).rename(moved / name)
+    assert check(moved / "out" / "receipt.json") == []  # all of it, together
+
+    (moved / "photos").rename(moved / "pictures")
+    shutil.rmtree(away / "photos")
+    with pytest.raises(EvaluationError, match="crossalign evaluate NEW --check"):
+        check(moved / "out")
+    assert check(moved / "out", changes={"dataset": str(moved / "pictures")}) == []
+    texts = moved / "texts.json"
+    texts.rename(moved / "words.json")
+    changes = {"dataset": str(moved / "pictures")}
+    with pytest.raises(EvaluationError, match="--descriptions NEW"):
+        check(moved / "out", changes=changes)
+
+
+def test_a_class_that_was_renamed_has_its_images_still(photos, encoders, tmp_path):
+    names = tmp_path / "names.csv"
+    names.write_text(
+        "folder,class_name\nred_wall,red wall\ngreen_wall,green wall\nblue_wall,blue-green wall\n"
+    )
+    evaluate(request(photos, methods=("clip",)), tmp_path / "out")
+    found = check(tmp_path / "out", changes={"names": str(names)})
+    assert "class list" in causes(found)
+    assert "images" not in causes(found)
+
+
+def test_another_evaluation_in_the_folder_is_announced(photos, encoders, tmp_path):
+    notes: list[str] = []
+    plain = {"methods": ("clip",), "crops": None, "runs": 1}
+    out = tmp_path / "out"
+    evaluate(request(photos, **plain), out, parquet=True, on_note=notes.append)
+    evaluate(request(photos, **plain), out, parquet=True, on_note=notes.append)
+    assert notes == []
+    evaluate(request(photos, **{**plain, "methods": ("cupl",)}), out, on_note=notes.append)
+    assert "holds another evaluation (clip on folders" in notes[0]
+    assert not (out / "predictions.parquet").exists(), "those of the first are not mixed in"
+
+
+def test_checking_needs_little_memory(tmp_path):
+    def folder(name: str, count: int) -> Path:
+        made = tmp_path / f"{name}{count}"
+        made.mkdir()
+        with (made / "predictions.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(
+                ["encoder", "method", "run", "image", "class", "predicted", "score", "content"]
+            )
+            for image in range(count):
+                writer.writerow(("a", "clip", 0, f"x/{image:07d}.png", "red", "red", 0.5, "c" * 32))
+        return made / "predictions.csv"
+
+    receipt = {"dataset": {"classes": [["0", "red"]]}}
+
+    def peak(count: int) -> int:
+        one, two = folder("one", count), folder("two", count)
+        tracemalloc.start()
+        with Table(one, receipt) as table:
+            assert table.compare(two, receipt) == ([], [])
+        top = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return top
+
+    peak(10)
+    assert peak(6_000) - peak(600) < 300_000
 
 
 # --------------------------------------------------------------------------------- published cells

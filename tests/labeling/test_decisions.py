@@ -204,6 +204,11 @@ def test_a_classifier_without_the_background_is_refused(make_encoder):
     Decisions().check(Classifier(["red"], encoder=make_encoder(), background=wanted))
 
 
+def test_a_calibration_of_other_scores_is_refused(make_encoder, calibration):
+    with pytest.raises(CalibrationError, match=r"other settings \(encoder\)"):
+        Decisions(calibration=calibration).check(Classifier(["a", "b"], encoder=make_encoder()))
+
+
 def test_background_texts_from_a_file(tmp_path):
     path = tmp_path / "background.txt"
     path.write_text("# else\na sofa\n\na bowl of soup\n")

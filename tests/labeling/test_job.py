@@ -31,6 +31,8 @@ from crossalign import Classifier
 from crossalign.calibration import calibrate
 from crossalign.errors import LabelingError
 from crossalign.labeling import COLUMNS, Decisions, JobFile, job_path, open_source, run_job
+from crossalign.labeling.jobfile import Result
+from crossalign.labeling.scored import Scored
 from pictures import CUT, NOT_IMAGES
 
 CLASSES = ["red", "green", "blue"]
@@ -602,6 +604,31 @@ def test_memory_does_not_grow_with_the_number_of_images(tmp_path, make):
     early, late = held.values()
     # Some hundred rows wait to be written at either moment; kept rows would be 700 bytes each.
     assert late < early + 1.2e6, held
+
+
+def test_memory_does_not_grow_while_decisions_are_made_anew(tmp_path):
+    names, count = [f"class {number}" for number in range(40)], 6000
+    rng = np.random.default_rng(0)
+
+    def scored(number: int) -> Result:
+        scores = rng.normal(0.2, 0.05, len(names)).astype("<f4").tobytes()
+        known = Scored(f"{number}.jpg", rng.bytes(16).hex(), (4, 3), scores, rng.bytes(64))
+        return Result(f"{number}.jpg", known)
+
+    with JobFile(tmp_path / "l.job") as job:
+        job.begin({"threshold": "None"})
+        job.list((f"{number}.jpg", f"{number}.jpg", "s") for number in range(count))
+        plain, strict = Decisions(), Decisions(threshold=0.3)
+        for start in range(0, count, 500):
+            results = [scored(number) for number in range(start, start + 500)]
+            job.keep(results, lambda one: plain.decide(one, names))
+        tracemalloc.start()
+        done = job.decide_again({"threshold": "0.3"}, lambda one: strict.decide(one, names))
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert done == count
+        assert most < 1.5e6, "all rows together would take several times as much"
+        assert {row.decision == "undecided" for row in job.rows()} == {True, False}
 
 
 def test_a_job_in_a_thread_of_its_own(photos, make):

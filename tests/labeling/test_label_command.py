@@ -229,3 +229,94 @@ def test_ray_that_is_not_installed_is_named(run, folder, monkeypatch):
     code, _, err = run("label", "photos", "--out", "labels.csv", *WORDS, "--engine", "ray")
     assert code == 2
     assert "pip install 'crossalign[ray]'" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--address", "auto"], "--address: only with --engine ray"),
+        (["--workers", "2", "--shards", "s"], "--workers, --shards: only with --engine ray"),
+        (["--worker-gpus", "0"], "--worker-gpus: only with --engine ray"),
+        (["--shard-size", "256"], "--shard-size: only with --engine ray"),
+        (["--column", "image"], "is for tables"),
+        (["--report", "photos/report"], "inside the source"),
+        (["--report", "."], "where the source is"),
+        (["--report", "mine"], "left as they are"),
+        (["--report", "mine/notes.txt/report"], "mine/notes.txt/report"),
+        (["--report", "r", "--export", "copy=r"], "places of their own"),
+        (["--export", "coco=photos/c.json"], "inside the source"),
+        (["--export", "move=m", "--multi-label", "--threshold", "0.1"], "cannot be moved"),
+        (["--runtime", "openvino"], "--runtime goes with encoders of onnx:; builtin"),
+        (["--dtype", "fp16"], "--dtype goes with encoders of onnx:, hf:, open_clip:; builtin"),
+        (["--kind", "even"], "--kind go with crops; method clip takes none"),
+    ],
+)
+def test_what_cannot_be_is_told_before_the_work(run, folder, monkeypatch, words, message):
+    monkeypatch.setattr("crossalign.labeling.job.run_job", None)
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("mine")
+    classes = [*WORDS[:6], "--method", "clip"]
+    code, _, err = run("label", "photos", "--out", "labels.csv", *classes, *words)
+    assert code == 2
+    assert message in " ".join(err.replace("│", " ").split())
+    assert {path.name for path in Path().iterdir()} == {"mine", "photos"}
+    assert [path.name for path in Path("mine").iterdir()] == ["notes.txt"]
+
+
+def test_a_source_that_cannot_be_opened_leaves_no_job_file(run, folder):
+    Path("t.csv").write_text("photo;label\nphotos/red/0.png;x\n")
+    code, _, err = run("label", "t.csv", "--out", "labels.csv", *WORDS)
+    assert code == 2
+    assert "it has 'photo', 'label'" in err
+    assert not Path("labels.csv.job").exists()
+    code, _, err = run("label", "t.csv", "--out", "labels.csv", *WORDS, "--column", "photo")
+    assert code == 0, err
+    assert [row["path"] for row in table()] == ["photos/red/0.png"]
+
+
+def test_crops_may_be_laid_out_otherwise(run, folder):
+    words = [*WORDS[:-1], "wca", "--crops", "4"]
+    run("label", "photos/red", "--out", "labels.csv", *words)
+    code, _, err = run(
+        *("label", "photos/red", "--out", "labels.csv", *words, "--kind", "even"),
+        *("--side", "0.4", "0.6"),
+    )
+    assert code == 2
+    assert "crops:" in err
+    assert '"even"' in err
+    assert "0.4, 0.6" in err
+
+
+def test_a_report_and_exports_follow_a_move_and_can_be_made_again(run, folder):
+    words = ["--report", "report", "--export", "coco=c.json", "--export", "move=moved"]
+    for _ in range(2):
+        code, out, err = run("label", "photos", "--out", "labels.csv", *WORDS, *words)
+        assert code == 0, err
+        assert "coco: 30 images" in out
+        for row in table():
+            assert Path(row["path"]).parts[0] == "moved"
+            assert Path(row["path"]).is_file()
+        text = "".join(page.read_text() for page in Path("report").glob("*.html"))
+        assert f"{Path('moved').resolve().as_uri()}/" in text
+        assert "no preview" not in text
+
+
+def test_a_move_that_is_stopped_is_seen_in_the_table(run, folder):
+    Path("moved/red/red").mkdir(parents=True)
+    Path("moved/red/red/0.png").write_text("mine")
+    code, _, err = run("label", "photos", "--out", "labels.csv", *WORDS, "--export", "move=moved")
+    assert code == 2
+    assert "is in the way" in err
+    assert Path("moved/red/red/0.png").read_text() == "mine"
+    assert all(Path(row["path"]).is_file() for row in table())
+    assert {Path(row["path"]).parts[0] for row in table()} == {"photos", "moved"}
+
+
+def test_the_help_has_its_options_in_sections(run):
+    code, out, _ = run("label", "--help")
+    assert code == 0
+    heads = [line[:-1] for line in out.splitlines() if line.endswith(":") and line[0] != " "]
+    assert heads == [
+        *("Arguments", "Options", "Classes", "Encoder", "Method", "Speed", "Job", "Decisions"),
+        *("Review and export", "Ray"),
+    ]

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,8 +55,6 @@ class Fragile:
 
 class FragileRecipe:
     """Makes classifiers whose process dies once, or at each magenta picture."""
-
-    decisions = Decisions()
 
     def __init__(self, flag: Path, poison: bool) -> None:
         self._flag, self._poison = str(flag), poison
@@ -128,6 +128,27 @@ def test_results_are_the_local_engines_row_for_row(cluster, photos, tmp_path, ar
     assert (outcome.images, outcome.failed) == (41, 1)
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
     assert not (tmp_path / "shards").exists()
+
+
+def test_other_decisions_are_the_local_engines_and_need_no_worker_again(cluster, photos, tmp_path):
+    none = Decisions(none_of_these=True, background=("a grey wall",), top=2)
+    recipe = Recipe(CLASSES_SET, none, method="clip")
+    source, out = open_source(photos), tmp_path / "ray.jsonl"
+    engine = RayEngine(recipe, tmp_path / "shards", workers=2, shard_size=7)
+    run_job(source, out, recipe.build(), none, engine=engine)
+    outcomes = set()
+    for decisions in (none, replace(none, threshold=0.1, multi_label=True, top=0)):
+        outcome = run_job(source, out, recipe.build(), decisions, engine=_no_engine)
+        assert outcome.labelled == 0
+        reference = tmp_path / "local.jsonl"
+        run_job(source, reference, recipe.build(), decisions, restart=True)
+        assert out.read_bytes() == reference.read_bytes()
+        outcomes |= {str(json.loads(line)["decision"]) for line in out.read_text().splitlines()}
+    assert len(outcomes) > 3
+
+
+def _no_engine(work):
+    raise AssertionError("nothing is left to be labelled")
 
 
 def test_a_worker_that_is_killed_mid_shard_is_replaced(cluster, photos, tmp_path):

@@ -253,7 +253,7 @@ def test_lists_that_were_cut_say_so(finished):
         whole, cut = review(job, count=50), review(job, count=1)
         assert whole.duplicate_groups > 1
         assert whole.groups_in_words == f"{whole.duplicate_groups} groups"
-        assert cut.groups_in_words == f"{whole.duplicate_groups} groups, of which the 1 largest"
+        assert cut.groups_in_words == f"{whole.duplicate_groups} groups, the largest is shown"
 
 
 def test_a_report_never_lands_in_its_source(finished, photos):
@@ -309,7 +309,7 @@ def test_a_move_never_overwrites(finished, photos, tmp_path):
 
 
 def test_names_that_folders_cannot_have(finished, photos, tmp_path):
-    from crossalign.labeling.exports import _safe
+    from crossalign.labeling.folders import _safe
 
     names = ["a/b", "a_b", "..", ".", "", "a.", "a%2Fb", "con?", "a\0b"]
     made = [_safe(name) for name in names]
@@ -328,10 +328,11 @@ def test_archives_can_be_copied_into_class_folders_and_not_linked(finished, pict
         assert export("copy", tmp_path / "sorted", the_job(job, archive)) == 3
         with Image.open(tmp_path / "sorted/green/a.zip/in/1.png") as image:
             assert image.size == picture("green", 1).size
-        with pytest.raises(LabelingError, match="cannot be linked"):
+        with pytest.raises(LabelingError, match="link needs images that are files"):
             export("link", tmp_path / "s", the_job(job, archive))
-        with pytest.raises(LabelingError, match="needs images that are files"):
-            export("fiftyone", tmp_path / "s", the_job(job, archive))
+        for kind in ("fiftyone", "label-studio", "coco", "move"):
+            with pytest.raises(LabelingError, match=f"{kind} needs images that are files"):
+                export(kind, tmp_path / "s", the_job(job, archive))
 
 
 @pytest.mark.parametrize("several", [False, True])
@@ -359,7 +360,10 @@ def test_label_formats(finished, photos, tmp_path, several):
         (made,) = task["predictions"]
         assert made["result"][0]["value"]["choices"] == labels
         assert made["score"] == row.score
-        assert task["data"]["image"].endswith(row.path.lstrip("/"))
+        address = urllib.parse.urlsplit(task["data"]["image"])
+        assert address.path == "/data/local-files/"
+        assert urllib.parse.parse_qs(address.query) == {"d": [row.path.lstrip("/")]}
+        assert not set(address.query) & set(' <>"&')
 
     labels = json.loads((tmp_path / "f" / "labels.json").read_text())
     places = json.loads((tmp_path / "f" / "data.json").read_text())

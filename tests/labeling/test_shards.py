@@ -10,6 +10,7 @@ from crossalign import Classifier
 from crossalign.errors import LabelingError
 from crossalign.labeling import open_source
 from crossalign.labeling.job import score_entries
+from crossalign.labeling.places import OwnFolder
 from crossalign.labeling.ray_engine import fit_pool
 from crossalign.labeling.shards import MOST_ATTEMPTS, Shard, read_results, score_shard, write_shards
 
@@ -33,17 +34,19 @@ def classifier(make_encoder):
     return Classifier(["red", "green", "blue"], encoder=make_encoder(), method="clip")
 
 
+def fresh(tmp_path):
+    own = OwnFolder(tmp_path / "shards", "shards")
+    own.clear()
+    return own
+
+
 def shards_of(source, tmp_path, size=100):
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    return list(write_shards(folder, source.entries(), size, files=source.files))
+    return list(write_shards(fresh(tmp_path), source.entries(), size, files=source.files))
 
 
 @pytest.mark.parametrize("files", [True, False])
 def test_shards_give_what_the_local_engine_gives(photos, classifier, tmp_path, files):
     expected = list(score_entries(photos.entries(), classifier))
-    folder = tmp_path / "shards"
-    folder.mkdir()
     if not files:
         import tarfile
 
@@ -51,7 +54,7 @@ def test_shards_give_what_the_local_engine_gives(photos, classifier, tmp_path, f
             archive.add("photos")
         photos = open_source("photos.tar")
         expected = list(score_entries(photos.entries(), classifier))
-    shards = list(write_shards(folder, photos.entries(), 3, files=files))
+    shards = list(write_shards(fresh(tmp_path), photos.entries(), 3, files=files))
     assert [shard.name for shard in shards] == ["000000", "000001", "000002"]
     found = []
     for shard in shards:

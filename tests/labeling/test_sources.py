@@ -188,3 +188,72 @@ def test_zip_archives(tmp_path):
     path.write_bytes(broken)
     with pytest.raises(ImageError, match=r"photos\.zip/a/1\.png: cannot be read from the archive"):
         next(open_source(path).entries()).load()
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "parquet"])
+def test_lists_in_several_folders_keep_pictures_apart_that_are_called_alike(
+    tmp_path, monkeypatch, kind
+):
+    monkeypatch.chdir(tmp_path)
+    for number, name in enumerate("ab"):
+        Path("lists", name).mkdir(parents=True)
+        Path("lists", name, "1.png").write_bytes(image(number))
+        Path("lists", name, "2.png").write_bytes(image(number + 4))
+        rows = ["1.png", "2.png", str(Path("lists/a/1.png").resolve())]
+        if kind == "parquet":
+            parquet.write_table(pa.table({"path": rows}), f"lists/{name}/l.parquet")
+        else:
+            lines = ["path", *rows] if kind == "csv" else rows
+            Path("lists", name, f"l.{kind}").write_text("\n".join(lines) + "\n")
+    found = widths(open_source(f"lists/*/l.{kind}"))
+    own = {"lists/a/1.png": 8, "lists/a/2.png": 12, "lists/b/1.png": 9, "lists/b/2.png": 13}
+    assert found == {**own, str(Path("lists/a/1.png").resolve()): 8}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_what_stands_between_columns_is_found_out(folder, delimiter):
+    table = folder / "t.csv"
+    lines = [("note, or none" if delimiter != "," else "note", "image"), ("x", "a.PNG")]
+    table.write_text("".join(delimiter.join(line) + "\n" for line in lines))
+    assert widths(open_source(table)) == {"a.PNG": 9}
+    lines[0] = (lines[0][0], "picture")
+    table.write_text("".join(delimiter.join(line) + "\n" for line in lines))
+    assert widths(open_source(table, column="picture")) == {"a.PNG": 9}
+    table.write_text(delimiter.join(("note", "picture")) + "\n")
+    with pytest.raises(LabelingError, match="it has 'note', 'picture'"):
+        open_source(table)
+
+
+def test_a_table_without_names_of_columns_loses_no_image(folder):
+    (folder / "t.csv").write_text("a.PNG\nb/1.png\n")
+    with pytest.raises(LabelingError, match=r"it has the image 'a\.PNG'"):
+        open_source(folder / "t.csv")
+    (folder / "t.csv").write_text("photo\na.PNG\n")
+    assert widths(open_source(folder / "t.csv")) == {"a.PNG": 9}
+
+
+def test_files_of_other_kinds_are_refused_and_images_with_odd_names_are_not(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    for name in ("l.jsonl", "notes"):
+        Path(name).write_text('{"path": "a.PNG"}\n')
+        with pytest.raises(LabelingError, match="is neither"):
+            open_source(name)
+    with pytest.raises(LabelingError, match=r"l\.jsonl is neither"):
+        open_source("*.json*")
+    Path("photo").write_bytes(image(3))
+    assert widths(open_source("photo")) == {"photo": 11}
+
+
+@pytest.mark.parametrize("name", ["", "notes.txt", "a.PNG", "*.PNG", "t.tar"])
+def test_a_column_is_for_tables(folder, name):
+    make_tar(folder / "t.tar")
+    with pytest.raises(LabelingError, match="is for tables"):
+        open_source(str(folder / name) if name else folder, column="image")
+
+
+def test_a_pattern_of_photos_everywhere_grows(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    assert open_source("photos/**/*.png").folder == Path("photos")
+    assert open_source("photos/*.PNG").folder is None
+    assert open_source("photos/**/*.txt").folder is None
+    assert open_source("photos/*.PNG").parts == (Path("photos/a.PNG"),)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import struct
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -144,7 +145,10 @@ def test_what_the_service_says_of_itself(client: TestClient, photo: bytes) -> No
     assert lines[classify % 422] == "1.0"
     assert lines['crossalign_requests_total{method="GET",route="other",status="404"}'] == "1.0"
     assert lines["crossalign_batch_views_sum"] == "5.0"
-    assert lines["crossalign_in_flight"] == "0.0"
+    for gauge in ("in_flight", "waiting", "working"):
+        assert lines[f"crossalign_{gauge}"] == "0.0"
+    if sys.platform == "linux":
+        assert float(lines["process_resident_memory_bytes"]) > 1e6
 
 
 # --------------------------------------------------------------------------------------- refusals
@@ -161,25 +165,48 @@ def test_what_the_service_says_of_itself(client: TestClient, photo: bytes) -> No
         (
             {"descriptions": {"red": ["a"], "blue": []}},
             "fields",
-            "blue: List should have at least 1 item",
+            "descriptions.blue: expected at least 1 of them; got 0.",
         ),
         ({"descriptions": "{"}, "json", "broken JSON"),
         ({"descriptions": "[1]"}, "json", "expected a JSON object"),
         ({"descriptions": '{"a": ["x"], "a": ["y"]}'}, "json", "more than once"),
-        ({"descriptions": "[" * 100_000}, "json", "Expected JSON"),
-        ({"classes": COLOURS, "crops": "many"}, "fields", "Input should be 'auto'"),
-        ({"classes": COLOURS, "crops": "0"}, "fields", "greater than or equal to 1"),
+        ({"descriptions": "[" * 100_000}, "json", "nested too deeply"),
+        (
+            {"classes": COLOURS, "crops": "many"},
+            "fields",
+            "from 1 up, or auto; got 'many'.",
+        ),
+        (
+            {"classes": COLOURS, "crops": "0"},
+            "fields",
+            "from 1 up, or auto; got 0.",
+        ),
         ({"classes": COLOURS, "crops": "201"}, "too_many_crops", "at most 200 crops; got 201"),
         ({"classes": COLOURS, "crops": ["1", "2"]}, "fields", "'crops': expected it once"),
-        ({"classes": COLOURS, "seed": "-1"}, "fields", "seed"),
+        (
+            {"classes": COLOURS, "seed": "-1"},
+            "fields",
+            "seed: expected a number from 0 up; got",
+        ),
+        ({"classes": COLOURS, "seed": "one"}, "fields", "seed: expected a whole number; got 'one'"),
+        ({"descriptions": {"path": [7]}}, "fields", "descriptions.path.0: expected text; got 7."),
         ({"classes": COLOURS, "seed": "9" * 5000}, "fields", "seed"),
         ({"classes": COLOURS, "method": "magic"}, "method", "unknown method 'magic'"),
         ({"classes": COLOURS, "method": "clip-d"}, "classes", "needs short descriptors"),
-        ({"classes": COLOURS, "colour": "red"}, "fields", "colour: Extra inputs"),
-        ({"class_set": "x" * 65}, "fields", "class_set"),
+        (
+            {"classes": COLOURS, "colour": "red"},
+            "fields",
+            "colour: there is no such field; there",
+        ),
+        ({"class_set": "x" * 65}, "fields", "class_set: expected text of the pattern ^[A-Za-z0-9]"),
         ({"classes": ["a"] * 1001}, "too_many_classes", "at most 1000 classes; got 1001"),
         ({"descriptions": {"a": ["b"] * 5001}}, "too_many_texts", "at most 5000 descriptions"),
         ({"classes": ["a" * 1001]}, "too_many_text_characters", "at most 1000 characters"),
+        (
+            {"descriptions": {"a": ["b" * 1000] * 500}},
+            "too_many_characters",
+            "expected at most 500000 characters in all texts together; got 500001.",
+        ),
     ],
 )
 def test_a_question_that_cannot_be_answered(
@@ -198,12 +225,12 @@ def test_an_unknown_class_set(client: TestClient, photo: bytes) -> None:
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        ("", "image: String should have at least 1 character"),
+        ("", "image: expected text; got nothing."),
         ("http://localhost/cat.jpg", "a URL is never fetched"),
         ("data:image/png;base64,AAAA", "Leave out any data: prefix"),
         ("AAA", "plain base64"),
         ("\ud800", "image"),
-        (7, "image: Input should be a valid string"),
+        (7, "image: expected text; got 7."),
         (None, "'image' is null; leave it out"),
     ],
 )
@@ -235,6 +262,25 @@ def test_a_body_that_is_none(
 ) -> None:
     reply = client.post("/v1/classify", content=body, headers={"Content-Type": kind})
     assert error_of(reply, status)["code"] == code
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            '{"classes": ["a"], "classes": ["b"]}',
+            "expected every name once in a JSON object; got 'classes' more than once, and only",
+        ),
+        ('{"a":' * 50_000, "expected JSON; got lists or objects that are nested too deeply."),
+        ('"a"', "expected a JSON object; got a single value."),
+        ("{]", "expected JSON; got broken JSON in line 1, column 2: Expecting property name "),
+        ('{"classes": ["a"], "seed": 1.5, "image": "AAAA"}', "seed: expected a whole number; got"),
+        ('{"classes": ["a"]}', "image: expected this field; it is missing."),
+    ],
+)
+def test_json_that_is_wrong_is_told_what_is(client: TestClient, body: str, message: str) -> None:
+    reply = client.post("/v1/classify", content=body, headers={"Content-Type": "application/json"})
+    assert error_of(reply, 422)["message"].startswith(message)
 
 
 def test_an_image_must_be_a_file(client: TestClient, photo: bytes) -> None:
@@ -410,12 +456,33 @@ def test_other_names_for_this_host(make_client: Callable[..., TestClient]) -> No
         assert error_of(client.get("/healthz", headers={"Host": host}), 421)["code"] == "host"
 
 
-def test_pages_of_other_sites_may_not_post(client: TestClient, photo: bytes) -> None:
-    headers = {"Sec-Fetch-Site": "cross-site"}
-    error = error_of(form(client, "/v1/classify", photo, headers, classes=COLOURS), 403)
-    assert error["code"] == "cross_site"
-    own = {"Sec-Fetch-Site": "same-origin"}
-    assert form(client, "/v1/classify", photo, own, classes=COLOURS).status_code == 200
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site", "Origin": "http://testserver:81"}, False),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "http://testserver"}, True),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.a.proxy"}, True),
+        ({"Sec-Fetch-Site": "none"}, True),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Origin": "http://testserver:81"}, False),
+        ({"Origin": "http://testserver"}, True),
+        ({"Origin": "http://TestServer:80"}, True),
+        ({"Origin": "https://labels.example", "Host": "labels.example:443"}, True),
+        ({"Origin": "http://[::1]:8000", "Host": "[::1]:8000"}, True),
+        ({"Origin": "http://[::1]:8001", "Host": "[::1]:8000"}, False),
+        ({}, True),
+    ],
+)
+def test_pages_of_other_sites_may_not_post(
+    client: TestClient, photo: bytes, headers: dict[str, str], allowed: bool
+) -> None:
+    reply = form(client, "/v1/classify", photo, headers, classes=COLOURS)
+    if allowed:
+        assert reply.status_code == 200
+    else:
+        assert error_of(reply, 403)["code"] == "cross_site"
     assert client.get("/", headers=headers).status_code == 200  # a link to the page is fine
     assert "access-control-allow-origin" not in client.get("/v1/models").headers
 
@@ -459,3 +526,25 @@ def test_a_grey_picture_sixteen_bits_deep(client: TestClient) -> None:
     stream = io.BytesIO()
     Image.fromarray(np.full((20, 20), 40_000, np.uint16)).save(stream, "PNG")
     assert form(client, "/v1/classify", stream.getvalue(), classes=COLOURS).status_code == 200
+
+
+def test_the_head_of_whatever_can_be_got(client: TestClient) -> None:
+    for path in ("/", "/healthz", "/static/page.js", "/v1/models", "/v1/class-sets"):
+        got, head = client.get(path), client.head(path)
+        assert head.status_code == 200
+        assert head.content == b""
+        assert head.headers["content-length"] == str(len(got.content))
+        assert head.headers["content-type"] == got.headers["content-type"]
+    assert client.head("/nothing").status_code == 404
+    assert client.head("/v1/classify").headers["allow"] == "POST"
+    assert client.put("/v1/models").headers["allow"] == "GET, HEAD"
+    assert 'method="HEAD",route="/healthz",status="200"' in client.get("/metrics").text
+
+
+def test_the_page_is_kept_and_asked_about(client: TestClient) -> None:
+    for path in ("/", "/static/page.js", "/static/page.css"):
+        first = client.get(path)
+        assert first.headers["cache-control"] == "no-cache"
+        again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+        assert again.status_code == 304
+    assert client.get("/v1/models").headers["cache-control"] == "no-store"

@@ -80,12 +80,15 @@ def test_the_limits_shown_are_those_of_the_settings() -> None:
     for shown in (
         f"{settings.max_body_bytes // 1_000_000} MB, `--max-body-mb`",
         f"{settings.max_pixels // 1_000_000} million, `--max-megapixels`",
-        f"{settings.max_classes:,}, {settings.max_texts:,}, {settings.max_text_characters:,}",
+        f"{settings.max_classes:,}, `--max-classes`; {settings.max_texts:,}, `--max-texts`",
+        f"{settings.max_text_characters:,}, `--max-text-characters`",
+        f"{settings.max_characters:,}, `--max-characters`",
         f"{settings.max_crops}, `--max-crops`",
         f"({settings.workers}, `--workers`)",
         f"({settings.queue}, `--queue`)",
-        f"| {settings.body_seconds:g} s |",
-        f"within {settings.shutdown_seconds:g} seconds",
+        f"{settings.body_seconds:g} s, `--body-seconds`",
+        f"{settings.work_seconds:g} s each, `--work-seconds`",
+        f"within {settings.shutdown_seconds:g} seconds (`--shutdown-seconds`)",
         f"{settings.pixels_at_once // 1_000_000} million pixels",
     ):
         assert shown in GUIDE, shown

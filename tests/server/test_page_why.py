@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from _browser import CAT, Page, hover, photo
@@ -65,6 +66,27 @@ def test_a_description_lights_its_region_and_a_region_its_words(page: Page) -> N
     assert page.complaints() == []
 
 
+def test_a_finger_leaves_what_it_touched(page: Page) -> None:
+    page.write(CAT)
+    page.give("drop", photo())
+    page.labels()
+    for selector, hint in (("#regions button", "Region 1, "), ("#stage", "This place: ")):
+        page.run("arguments[0].scrollIntoView({ block: 'center' })", page.all(selector)[0])
+        place = page.run("return arguments[0].getBoundingClientRect()", page.all(selector)[0])
+        at = {
+            axis: place[axis] + place[side] / 2 for axis, side in (("x", "width"), ("y", "height"))
+        }
+        for kind, points in (("touchStart", [at]), ("touchEnd", [])):
+            event = {"type": kind, "touchPoints": points}
+            page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", event)
+        page.until(lambda hint=hint: page.text("#hint").startswith(hint))
+        page.browser.execute_async_script("setTimeout(arguments[0], 300)")
+        assert page.text("#hint").startswith(hint)
+    assert page.all("#regions [aria-pressed=true]") == []
+    page.one("body").send_keys(Keys.ESCAPE)
+    page.until(lambda: "lights up" in page.text("#hint"))
+
+
 def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     Select(page.one("#class-set")).select_by_value("everyday")
     page.give("drop", photo("coffee.png"))
@@ -74,10 +96,10 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     assert page.text("#more-ranked-title") == "43 more classes"
     assert len(page.all("#ranked li")) == 5
     assert "cup of coffee leads" in page.text("#lead")
-    assert page.text("#columns section:first-child h3") == "What cup of coffee says"
+    assert page.all("#columns h3 span")[0].text == "What cup of coffee says"
     hover(page, page.one("#difference"))
     page.until(lambda: page.light().max() > 0)
-    assert "cup of coffee gains most" in page.text("#hint")
+    assert "Blue everywhere: all crops are nearer to cup of coffee" in page.text("#hint")
 
     ninth = names[8]  # not among those that came explained: it is asked for
     Select(page.one("#second")).select_by_value(ninth)
@@ -89,9 +111,11 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     page.until(lambda: len(page.costs()) == 2)
     page.settled()
     assert page.one("#second").get_attribute("value") == ninth  # the comparison stays
-    assert page.text("#crops-shown") == "3"
+    assert page.text("#crops-shown") == "3 (wca by itself takes 12)"
     assert page.costs()[0].startswith("wca 3 ")
 
+    Select(page.one("#first")).select_by_value(ninth)
+    page.until(lambda: f"{ninth} trails cup of coffee by 0." in page.text("#lead"))
     Select(page.one("#second")).select_by_value("")
     page.until(lambda: len(page.all("#columns section")) == 1)
     assert not page.one("#difference").is_displayed()
@@ -100,6 +124,91 @@ def test_two_classes_are_compared_and_more_crops_cost_more(page: Page) -> None:
     assert not page.one("#crops").is_enabled()
     assert 4 <= int(page.costs()[0].split()[1]) <= 12
     assert page.complaints() == []
+
+
+def number(text: str) -> float:
+    return float(text.replace("\N{MINUS SIGN}", "-"))
+
+
+def test_what_is_shown_adds_up_to_what_is_said(page: Page) -> None:
+    page.write("cat\n- pointed ears\n- grey fur\nfox\n- pointed ears\n- a long bushy red tail")
+    page.give("drop", photo())
+    page.labels()
+    for second in ("fox", ""):
+        Select(page.one("#second")).select_by_value(second)
+        page.settled()
+        said = page.text("#lead").split(" by " if second else " score of ")[1]
+        difference = number(said.replace("\u00a0", " ").split()[0].rstrip("."))
+        last = [one.text.split()[-1] for one in page.all("#columns .total")]
+        sides = [number(text) for text in last]
+        shown = [number(one.text) for one in page.all("#columns .words .number")]
+        regions = [number(one.text) for one in page.all("#regions .number")]
+        assert sum(sides) == pytest.approx(difference, abs=0.0016)
+        assert sum(shown) == pytest.approx(difference, abs=0.0005 * (len(shown) + 1))
+        assert sum(regions) == pytest.approx(difference, abs=0.0005 * (len(regions) + 1))
+        assert page.text("#regions li:last-child").startswith(f"{12 - len(regions) + 1} other crop")
+
+
+def test_a_small_lead_is_told_in_more_places(page: Page) -> None:
+    page.write("cat\n- the head of a cat\nkitty\n- the head of a kitty cat")
+    page.give("drop", photo())
+    page.labels()
+    lead = number(page.text("#lead").split(" by ")[1].replace("\u00a0", " ").split()[0])
+    assert 0.0001 < lead < 0.05
+    assert all(len(one.text) == len("+0.0123") for one in page.all("#columns .total .number"))
+    assert page.text("#status").split(" by ")[1].startswith(f"{lead:.4f}.")
+
+
+def test_classes_without_descriptions_are_named(page: Page) -> None:
+    page.write("tabby cat\npug\nkitchen sponge of mine\n\u0642\u0637\u0629\nqqq\nzzz\nxyzzy")
+    page.give("drop", photo())
+    assert page.labels()[0] == "tabby cat"
+    said = page.text("#undescribed")
+    assert said.startswith(
+        "Nothing is known of how kitchen sponge of mine, \u0642\u0637\u0629, qqq and 2 more"
+    )
+    page.write(CAT)
+    page.run("document.querySelector('#classes-part').open = true")
+    page.one("#go").click()
+    page.until(lambda: len(page.costs()) == 2)
+    page.settled()
+    assert not page.one("#undescribed").is_displayed()
+
+
+def test_an_arrow_key_held_down_asks_once(page: Page) -> None:
+    page.write(CAT)
+    page.slide(4)
+    page.give("drop", photo())
+    page.labels()
+    page.one("#crops").send_keys(Keys.ARROW_RIGHT * 5)
+    page.until(lambda: len(page.costs()) == 2)
+    assert page.costs()[0].startswith("wca 9 ")
+    assert page.text("#crops-shown") == "9 (wca by itself takes 12)"
+    page.one("#crops").send_keys(Keys.ARROW_RIGHT)
+    page.run("document.querySelector('#classes-part summary').click()")
+    page.one("#go").click()  # at once: what the slider would ask is asked already
+    page.until(lambda: len(page.costs()) == 3)
+    page.browser.execute_async_script("setTimeout(arguments[0], 400)")
+    assert len(page.costs()) == 3
+
+
+def test_a_single_crop_is_not_called_steady(page: Page) -> None:
+    page.write(CAT)
+    page.slide(1)
+    page.give("drop", photo())
+    page.labels()
+    assert page.text("#sure") == "A single crop does not tell how sure this is."
+    assert page.all("#verdict .tag") == []
+    assert page.text("#lead").endswith("1 of 1 crop is for cat.")
+
+
+def test_crops_without_weight_are_not_counted_as_votes(page: Page) -> None:
+    page.write(CAT)
+    Select(page.one("#method")).select_by_value("lgca")
+    page.slide(30)
+    page.give("drop", photo())
+    page.labels()
+    assert "20 of 20 crops are for cat; the other 10 weigh nothing." in page.text("#lead")
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

@@ -91,7 +91,7 @@ def test_classes_that_cannot_be_explained_are_refused_before_the_work(
     reply = ask(make_client(encoder), photo, labels=["red", "pink"])
     assert reply.status_code == 422
     assert "got 'pink'" in reply.json()["error"]["message"]
-    assert encoder.image_batches == []
+    assert encoder.image_batches == encoder.text_calls == []
 
 
 def test_every_method_takes_its_own_number_of_crops(

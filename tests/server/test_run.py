@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
+import inspect
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -12,9 +14,12 @@ from typing import Any
 import pytest
 
 from crossalign import cli
+from crossalign.cli.serve import serve as command
 from crossalign.encoders import registry
 from crossalign.server import run as runner
 from crossalign.server.settings import Settings
+
+CHECK_ADDRESS = runner.check_address
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +59,8 @@ def serve(
     monkeypatch.setitem(registry._SCHEMES, "fake", fake)
     monkeypatch.delenv("CROSSALIGN_TOKEN", raising=False)
 
+    monkeypatch.setattr(runner, "check_address", lambda host, port: None)  # it may be in use here
+
     def run(*words: object, started: bool = True) -> tuple[int, str, list[dict[str, Any]]]:
         recorded = Recorded(started)
         monkeypatch.setattr(runner, "make_server", recorded.make)
@@ -90,7 +97,11 @@ def test_elsewhere_it_warns_unless_there_is_a_token(
 def test_options_reach_the_settings(serve: Callable[..., Any], tmp_path: Path) -> None:
     words = "--method cupl --crops 7 --workers 3 --queue 5 --batch-views 9 --batch-ms 2"
     limits = "--max-body-mb 1.5 --max-megapixels 2 --max-crops 8 --port 8080"
-    _, _, (call,) = serve(*words.split(), *limits.split(), "--class-sets", tmp_path)
+    texts = "--max-classes 20 --max-texts 30 --max-text-characters 40 --max-characters 50"
+    kept = "--max-class-sets 6 --kept-texts 60 --no-bank --store-size 5M"
+    times = "--body-seconds 1 --work-seconds 2 --shutdown-seconds 3.5"
+    more = " ".join((words, limits, texts, kept, times)).split()
+    _, _, (call,) = serve(*more, "--class-sets", tmp_path, "--store", tmp_path / "store")
     assert call["port"] == 8080
     assert call["settings"] == Settings(
         method="cupl",
@@ -102,9 +113,49 @@ def test_options_reach_the_settings(serve: Callable[..., Any], tmp_path: Path) -
         max_body_bytes=1_500_000,
         max_pixels=2_000_000,
         max_crops=8,
+        max_classes=20,
+        max_texts=30,
+        max_text_characters=40,
+        max_characters=50,
+        max_class_sets=6,
+        kept_texts=60,
+        bank=False,
+        store=tmp_path / "store",
+        store_bytes=5_000_000,
+        body_seconds=1.0,
+        work_seconds=2.0,
+        shutdown_seconds=3.5,
         class_sets=tmp_path,
         allowed_hosts=("localhost", "127.0.0.1", "[::1]"),
     )
+
+
+def test_every_setting_can_be_given(serve: Callable[..., Any]) -> None:
+    """No limit is for those alone who write Python."""
+    serve()
+    without = {field.name for field in dataclasses.fields(Settings)} - set(
+        inspect.signature(command).parameters
+    )
+    otherwise = {
+        *("max_body_bytes", "max_pixels", "batch_seconds", "store_bytes", "token"),  # other units
+        *("allowed_hosts", "pixels_at_once"),  # --allowed-host; follows from the memory there is
+    }
+    assert without == otherwise
+
+
+def test_options_reach_the_encoder(
+    serve: Callable[..., Any], make_encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, str]] = []
+
+    def load(_: str, **options: str) -> Any:
+        given.append(options)
+        return make_encoder()
+
+    monkeypatch.setitem(registry._SCHEMES, "fake", registry.Scheme(usage="fake", loader=load))
+    code, _, _ = serve("--dtype", "bf16", "--device", "here", "--engine", "openvino")
+    assert code == 0
+    assert given == [{"dtype": "bf16", "device": "here", "engine": "openvino"}]
 
 
 @pytest.mark.parametrize(
@@ -114,6 +165,9 @@ def test_options_reach_the_settings(serve: Callable[..., Any], tmp_path: Path) -
         (["--workers", "0"], "expected workers as a whole number"),
         (["--token-file", "missing"], "missing: expected a file that holds a token"),
         (["--port", "99999"], "port"),
+        (["--store-size", "5M"], "--store-size goes with --store DIR"),
+        (["--store-size", "much", "--store", "here"], "expected a size such as 500M"),
+        (["--engine", "steam"], "engine"),
         (["--log-level", "loud"], "log-level"),
     ],
 )
@@ -127,7 +181,27 @@ def test_a_mistake_ends_in_one_line(
     assert calls == []
 
 
-def test_a_port_that_is_taken(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_that_cannot_be_had(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "check_address", CHECK_ADDRESS)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, err, calls = serve("--port", port)
+    assert code == 2
+    assert f"cannot listen on 127.0.0.1, port {port}: address already in use. Choose" in err
+    assert len(err.splitlines()) == 1
+    code, err, _ = serve("--host", "256.0.0.1")
+    assert code == 2
+    assert "cannot listen on 256.0.0.1, port 8000: " in err
+    assert calls == []
+
+
+def test_a_port_that_is_taken_at_the_last_moment(
+    serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     make = runner.make_server
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -24,6 +24,7 @@ from crossalign.server.settings import TOKEN_VARIABLE, Settings, find_token
         ({"workers": True}, "expected workers as a whole number"),
         ({"batch_seconds": float("nan")}, "expected batch_seconds as a number from 0 up"),
         ({"body_seconds": 0}, "expected body_seconds as a number from 0.1 up"),
+        ({"shutdown_seconds": float("inf")}, "expected shutdown_seconds as a number from 0.1 up"),
         ({"crops": 300}, "crops is 300, above max_crops, 200"),
         ({"kept_texts": 10}, "below max_texts"),
         ({"token": "short"}, "16 to 512 printable ASCII characters"),

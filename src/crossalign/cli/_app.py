@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import typer
+from typer.core import TyperCommand
 
 from crossalign.errors import CrossalignError
 
@@ -25,6 +26,28 @@ app = typer.Typer(
     rich_markup_mode=None,  # square brackets in help and in messages are meant as they stand
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class _Command(TyperCommand):
+    """A command whose help has its options in the sections that they name."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections, in the order in which options name them.
+
+        Args:
+            ctx: The context.
+            formatter: What writes.
+        """
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            line = option.get_help_record(ctx)
+            if line is not None:
+                usual = "Arguments" if option.param_type_name == "argument" else "Options"
+                section = getattr(option, "rich_help_panel", None) or usual
+                sections.setdefault(section, []).append(line)
+        for section, lines in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(lines)
 
 
 def command(function: Callable[..., int], *, of: typer.Typer = app) -> Callable[..., None]:
@@ -60,7 +83,7 @@ def command(function: Callable[..., int], *, of: typer.Typer = app) -> Callable[
             code = USAGE
         raise typer.Exit(code)
 
-    return of.command(name=function.__name__)(run)
+    return of.command(name=function.__name__, cls=_Command)(run)
 
 
 def say(message: str) -> None:

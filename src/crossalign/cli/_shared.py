@@ -53,12 +53,35 @@ def check_writable(report: Path) -> None:
         raise typer.BadParameter(f"cannot write {report}: a folder of that name is in the way")
 
 
+# Who takes an option of encoders, and how the option is spelt.
+_TAKEN: dict[str, tuple[tuple[str, ...], str]] = {
+    "dtype": (("onnx", "hf", "open_clip"), "--dtype"),
+    "device": (("onnx", "hf", "open_clip"), "--device"),
+    "engine": (("onnx",), "--runtime"),
+}
+
+
+def encoder_options(name: str, **options: str | None) -> dict[str, str]:
+    """Those options that were given, if the encoder of that name takes them."""
+    given = {key: value for key, value in options.items() if value is not None}
+    scheme = name.partition(":")[0]
+    for key in given:
+        takers, spelt = _TAKEN.get(key, ((), key))
+        if scheme not in takers and scheme in ("builtin", "onnx", "hf", "open_clip"):
+            kinds = ", ".join(f"{taker}:" for taker in takers)
+            raise typer.BadParameter(
+                f"{spelt} goes with encoders of {kinds}; {name} has no such choice"
+            )
+    return given
+
+
 def encoder_named(name: str, **options: str | None) -> Encoder:
     from crossalign.encoders import load_encoder
 
+    given = encoder_options(name, **options)
     if not sys.stderr.isatty():  # bars of other libraries are for people who watch
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    return load_encoder(name, **{key: value for key, value in options.items() if value is not None})
+    return load_encoder(name, **given)
 
 
 def classes_given(names: list[str] | None, file: Path | None) -> Any:

@@ -18,11 +18,12 @@ from crossalign.cli._options import (
     Draft,
     Dtype,
     Engine,
+    Kind,
     MethodName,
     ModelName,
-    NoneOfThese,
     Risk,
     Seed,
+    Side,
     StoreFolder,
     StoreSize,
 )
@@ -50,6 +51,8 @@ def calibrate(
     method: MethodName = "wca",
     crops: Crops = None,
     risk: Risk = None,
+    kind: Kind = None,
+    side: Side = None,
     seed: Seed = 0,
     bank: Bank = True,
     dtype: Dtype = None,
@@ -62,7 +65,12 @@ def calibrate(
         float | None,
         typer.Option(help="Find the threshold from which on so many labels are right."),
     ] = None,
-    none_of_these: NoneOfThese = False,
+    none_of_these: Annotated[
+        bool,
+        typer.Option(
+            "--none-of-these", help="Count photos that fit a background better than every class."
+        ),
+    ] = False,
     background: Background = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the reliability: .svg or .html.")
@@ -92,6 +100,8 @@ def calibrate(
         method=method,
         crops=crops,
         risk=risk,
+        kind=kind,
+        side=side,
         seed=seed,
         bank=bank,
         store=store,

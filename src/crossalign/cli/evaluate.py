@@ -127,7 +127,7 @@ def evaluate(
                 "--parquet, --reported and --store-size do not go with --check, which says what "
                 "differs and writes no report"
             )
-        return _check(check, fields, out, store)
+        return _check(check, fields, out, False if no_store else store)
     folder = out or _DEFAULT_OUT
     with options.kept(folder, store, store_size, no_store) as place:
         return _evaluate(options.request_of(fields), folder, place, reported, parquet)
@@ -167,12 +167,12 @@ def _evaluate(
         for row in content["results"]
     ]
     print_table(("encoder", "method", "top-1, %", "95 % interval", "top-5", "per class"), rows)
-    noise = [row for row in content["comparisons"] if not row["significant"]]
+    pairs = len(content["comparisons"])
+    noise = sum(not row["significant"] for row in content["comparisons"])
     if noise:
-        say(
-            f"{len(noise)} of {len(content['comparisons'])} differences may be noise, adjusted for "
-            f"{family(content['baseline'], len(content['comparisons']))}; see Report"
-        )
+        which = "the difference" if pairs == 1 else f"{noise} of {pairs} differences"
+        adjusted = "" if pairs == 1 else f", adjusted for {family(content['baseline'], pairs)}"
+        say(f"{which} may be noise{adjusted}; see Report")
     typer.echo(f"Report: {out / 'report.html'}")
     failed = max(row["failed"] for row in content["results"])
     if failed:
@@ -180,24 +180,23 @@ def _evaluate(
     return SOME_FAILED if failed else OK
 
 
-def _check(receipt: Path, changes: dict[str, Any], out: Path | None, store: Path | None) -> int:
+def _check(
+    receipt: Path, changes: dict[str, Any], out: Path | None, store: Path | Literal[False] | None
+) -> int:
     from crossalign._progress import PassProgress
     from crossalign.evaluation import check as run
+    from crossalign.evaluation.differences import predictions_beside
+    from crossalign.evaluation.receipt import load
 
     with PassProgress() as shown:
-        found = run(
-            receipt,
-            changes=changes,
-            out=out,
-            store=store,
-            command=["crossalign", *sys.argv[1:]],
-            on_progress=shown,
-            on_note=options.note,
-        )
-    for difference in found:
+        differences = run(receipt, changes=changes, out=out, store=store, on_progress=shown)
+    for difference in differences:
         typer.echo(str(difference))
-    if not found:
-        what = "predictions" if found.whole else "totals"
-        typer.echo(f"the evaluation repeats: same images, texts, encoder and {what}")
-    say(f"compared: {found.scope}")
-    return SOME_FAILED if found else OK
+    whole = predictions_beside(receipt, load(receipt)) is not None
+    if not differences and whole:
+        typer.echo("the evaluation repeats: same images, texts, encoder and predictions")
+    elif not differences:
+        typer.echo("the evaluation repeats: same images, texts, encoder and totals")
+    if not whole:
+        say("the predictions are not beside the receipt, so only totals could be compared")
+    return SOME_FAILED if differences else OK

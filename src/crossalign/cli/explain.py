@@ -173,20 +173,39 @@ def _write_page(
 ) -> int:
     from crossalign.report import write_report
 
-    spec = classifier.method.crops
-    looks = "the whole image" if spec is None else f"{spec.count} {spec.kind} crops a photo"
-    if spec is not None and (rule := classifier.adaptive) is not None:
-        looks = f"{rule.minimum} to {rule.maximum} {spec.kind} crops, as many as a photo needs"
+    taken: list[int] = []
+
+    def counted() -> Iterator[Entry]:
+        for entry in entries:
+            if entry.prediction.crops is not None:
+                taken.append(entry.prediction.crops)
+            yield entry
+
     texts = sum(map(len, classifier.texts))
     return write_report(
         out,
-        entries,
+        counted(),
         title="Why these labels",
-        introduction=f"{len(classifier.classes)} classes with {texts} descriptions. Method "
-        f"{classifier.method.name}, {looks}, encoder {classifier.encoder.card.name} "
-        f"{classifier.encoder.card.revision}.",
+        introduction=lambda: (
+            f"{len(classifier.classes)} classes with {texts} descriptions. Method "
+            f"{classifier.method.name}, {_looks(classifier, taken)}, encoder "
+            f"{classifier.encoder.card.name} {classifier.encoder.card.revision}."
+        ),
         details=unfolded,
     )
+
+
+def _looks(classifier: Classifier, taken: Sequence[int]) -> str:
+    """Say what was looked at of each photo: all crops there could be, or how many of them."""
+    spec, rule = classifier.method.crops, classifier.adaptive
+    if spec is None:
+        return "the whole image"
+    most = spec.count if rule is None else rule.maximum
+    crops = f"{most} {spec.kind} crop{'' if most == 1 else 's'} a photo"
+    if taken and min(taken) == most:
+        return crops
+    span = sorted({min(taken), max(taken)}) if taken else [0]
+    return f"up to {crops}, {' to '.join(map(str, span))} taken"
 
 
 def _write_picture(out: Path, _classifier: Classifier, entries: Iterator[Entry]) -> int:

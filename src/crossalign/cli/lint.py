@@ -36,9 +36,16 @@ def lint(
         Literal["auto", "always", "never", "any"],
         typer.Option(help="Whether texts should name their class; auto: as most of them do."),
     ] = "auto",
-    near: Annotated[float, typer.Option(help="Cosine above which texts are duplicates.")] = 0.99,
+    near: Annotated[
+        float | None,
+        typer.Option(help="Cosine above which texts are duplicates; 0.97 for builtin, else 0.99."),
+    ] = None,
     script: Annotated[
         str | None, typer.Option(help="Expected script, such as LATIN; that of most by default.")
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(help="Expected language, such as German; that of most texts by default."),
     ] = None,
     fail_on: Annotated[
         Literal["note", "warning", "error"],
@@ -56,7 +63,8 @@ def lint(
     from crossalign.lint import fix as mend
     from crossalign.lint import lint as look
 
-    options = LintOptions(min_texts, max_words, naming, near, script)
+    wanted = None if language is None else language.strip().lower()
+    options = LintOptions(min_texts, max_words, naming, near, script, wanted)
     encoder = None if text_only else encoder_named(model, dtype=dtype, device=device, engine=engine)
     changes = mend(file) if fix else []
     for change in changes:

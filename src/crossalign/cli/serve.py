@@ -9,7 +9,17 @@ from typing import Annotated, Literal
 import typer
 
 from crossalign.cli._app import OK, command
-from crossalign.cli._options import Device, Dtype, MethodName, ModelName
+from crossalign.cli._options import (
+    Bank,
+    Device,
+    Dtype,
+    Engine,
+    MethodName,
+    ModelName,
+    StoreFolder,
+    StoreSize,
+    byte_count,
+)
 from crossalign.cli._shared import encoder_named
 from crossalign.errors import MissingExtraError
 
@@ -23,6 +33,7 @@ def serve(
     model: ModelName = "builtin",
     dtype: Dtype = None,
     device: Device = None,
+    engine: Engine = None,
     method: MethodName = "wca",
     crops: Annotated[
         int | None,
@@ -31,6 +42,7 @@ def serve(
             show_default="each method's own, 60 for wca",
         ),
     ] = None,
+    bank: Bank = True,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -42,6 +54,8 @@ def serve(
         Path | None,
         typer.Option(metavar="DIR", help="Keep class sets here, so that they outlive a restart."),
     ] = None,
+    store: StoreFolder = None,
+    store_size: StoreSize = None,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A name the service may be addressed by; repeat."),
@@ -59,6 +73,25 @@ def serve(
     max_body_mb: Annotated[float, typer.Option(help="Largest body of a request.")] = 16.0,
     max_megapixels: Annotated[float, typer.Option(help="Largest image.")] = 32.0,
     max_crops: Annotated[int, typer.Option(help="Most crops of a request.")] = 200,
+    max_classes: Annotated[int, typer.Option(help="Most classes of a request.")] = 1000,
+    max_texts: Annotated[int, typer.Option(help="Most descriptions of a request.")] = 5000,
+    max_text_characters: Annotated[
+        int, typer.Option(help="Most characters of a class name or description.")
+    ] = 1000,
+    max_characters: Annotated[
+        int, typer.Option(help="Most characters of all of them together.")
+    ] = 500_000,
+    max_class_sets: Annotated[int, typer.Option(help="Most class sets.")] = 100,
+    kept_texts: Annotated[
+        int, typer.Option(help="Descriptions that stay encoded, and as many of class sets.")
+    ] = 20_000,
+    body_seconds: Annotated[float, typer.Option(help="Longest time to send a body.")] = 30.0,
+    work_seconds: Annotated[
+        float, typer.Option(help="Longest time to wait for a worker, and again to be worked on.")
+    ] = 60.0,
+    shutdown_seconds: Annotated[
+        float, typer.Option(help="Time to end what is at work when the service stops.")
+    ] = 30.0,
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], typer.Option(help="How much to log.")
     ] = "info",
@@ -71,21 +104,35 @@ def serve(
     from crossalign.server.run import serve as run
     from crossalign.server.settings import Settings, find_token, is_loopback
 
+    if store_size is not None and store is None:
+        raise typer.BadParameter("--store-size goes with --store DIR")
     hosts = tuple(allowed_host or ())
     settings = Settings(
         method=method,
         crops=crops,
+        bank=bank,
         max_body_bytes=round(max_body_mb * 1e6),
         max_pixels=round(max_megapixels * 1e6),
         max_crops=max_crops,
+        max_classes=max_classes,
+        max_texts=max_texts,
+        max_text_characters=max_text_characters,
+        max_characters=max_characters,
+        max_class_sets=max_class_sets,
+        kept_texts=kept_texts,
+        body_seconds=body_seconds,
+        work_seconds=work_seconds,
+        shutdown_seconds=shutdown_seconds,
         workers=workers,
         queue=queue,
         batch_views=(8 if device in (None, "cpu") else 64) if batch_views is None else batch_views,
         batch_seconds=batch_ms / 1000,
         class_sets=class_sets,
+        store=store,
+        store_bytes=None if store_size is None else byte_count(store_size),
         token=find_token(token_file),
         allowed_hosts=(*LOOPBACK_HOSTS, *hosts) if is_loopback(host) or hosts else (),
     )
-    encoder = encoder_named(model, dtype=dtype, device=device)
+    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     run(encoder, settings, host=host, port=port, log_level=log_level)
     return OK

@@ -7,6 +7,7 @@ than these files can; whatever it cannot say is refused, with the key that asks 
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
@@ -101,13 +102,15 @@ def read_preprocess(config: Mapping[str, Any], origin: str) -> Preprocess:
             raise _refusal(config, origin, key, "its absence, null or false")
     if not _flag(config, origin, "do_resize"):
         raise _refusal(config, origin, "do_resize", "true: the model's input has one size")
-    size, fit = _size_and_fit(config, origin, family)
+    size, fit, resize = _size_and_fit(config, origin, family)
     code = config.get("resample")
     if type(code) is not int or code not in RESAMPLE:
         named = ", ".join(f"{number} ({name})" for number, name in RESAMPLE.items())
         raise _refusal(config, origin, "resample", f"one of {named}")
     mean, std = _mean_and_std(config, origin, family)
-    return Preprocess(size=size, resample=RESAMPLE[code], mean=mean, std=std, fit=fit)
+    made = Preprocess(size, RESAMPLE[code], mean, std, fit, resize if resize > size else None)
+    cuts = made.fit == "crop" or made.resize is not None
+    return dataclasses.replace(made, centre="floor") if cuts else made
 
 
 def read_open_clip_preprocess(config: Mapping[str, Any], origin: str) -> Preprocess:
@@ -171,8 +174,8 @@ def _family(config: Mapping[str, Any], origin: str) -> str:
     raise _refusal(config, origin, "image_processor_type", "the name of an image processor's class")
 
 
-def _size_and_fit(config: Mapping[str, Any], origin: str, family: str) -> tuple[int, Fit]:
-    """Find the one size that both the resize and the crop, if any, come to."""
+def _size_and_fit(config: Mapping[str, Any], origin: str, family: str) -> tuple[int, Fit, int]:
+    """Find the size of the input, how a picture comes to a square, and its side before the crop."""
     size, short_side = _resize(config, origin, family)
     if config.get("do_center_crop") is None and family in NEVER_CROPS_UNASKED:
         cropped = False
@@ -185,15 +188,14 @@ def _size_and_fit(config: Mapping[str, Any], origin: str, family: str) -> tuple[
                 f"true, since size {config['size']!r} is that of the short side, and the input "
                 "has to become square",
             )  # fmt: skip
-        return size, "squash"
+        return size, "squash", size
     crop = _square(config, origin, "crop_size")
-    if crop != size:
+    if crop > size:
         raise _refusal(
             config, origin, "crop_size",
-            f"the same side as size, {config['size']!r}: a crop after a larger or smaller resize "
-            "is not supported",
+            f"at most the side of size, {config['size']!r}: pictures are not padded",
         )  # fmt: skip
-    return size, "crop" if short_side else "squash"
+    return crop, "crop" if short_side else "squash", size
 
 
 def _resize(config: Mapping[str, Any], origin: str, family: str) -> tuple[int, bool]:

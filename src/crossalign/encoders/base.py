@@ -59,6 +59,10 @@ class Preprocess:
         std: Per channel (R, G, B), on the same scale.
         fit: How a picture that is not square becomes one: ``"crop"`` keeps its central square,
             ``"squash"`` resizes both sides.
+        resize: Side that a picture is resized to before its central square of side S is kept; None
+            where nothing is cut off but what is not square.
+        centre: Where the central square begins that has an odd number of pixels around it:
+            ``"round"`` as torchvision has it, ``"floor"`` as Transformers has it.
 
     Raises:
         EncoderError: If a value cannot be used.
@@ -69,6 +73,8 @@ class Preprocess:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     fit: crops.Fit = "crop"
+    resize: int | None = None
+    centre: crops.Centre = "round"
 
     def __post_init__(self) -> None:
         problems = []
@@ -82,6 +88,12 @@ class Preprocess:
         if self.fit not in get_args(crops.Fit):
             problems.append(
                 f"fit must be one of {', '.join(get_args(crops.Fit))}, got {self.fit!r}"
+            )
+        if self.resize is not None and (type(self.resize) is not int or self.resize < self.size):
+            problems.append(f"resize must be at least size, {self.size}, got {self.resize!r}")
+        if self.centre not in get_args(crops.Centre):
+            problems.append(
+                f"centre must be one of {', '.join(get_args(crops.Centre))}, got {self.centre!r}"
             )
         if not _three_numbers(self.mean) or not _three_numbers(self.std) or min(self.std) <= 0:
             problems.append(
@@ -103,10 +115,70 @@ class Preprocess:
         """
         count = 0 if boxes is None else len(np.asarray(boxes))
         pixels = np.empty((1 + count, self.size, self.size, 3), dtype=np.uint8)
-        pixels[0] = crops.whole(image, self.size, self.fit, self.resample)
+        pixels[0] = self.whole(image)
         if boxes is not None and count:
-            crops.cut(image, boxes, self.size, self.resample, out=pixels[1:])
+            self.cut(image, boxes, pixels[1:])
         return pixels
+
+    def whole(self, image: Image.Image) -> crops.Pixels:
+        """Show the whole image, see :func:`crossalign.crops.whole`.
+
+        Args:
+            image: Upright RGB image.
+
+        Returns:
+            uint8, shape (S, S, 3).
+        """
+        return crops.whole(
+            image, self.size, self.fit, self.resample, resize=self.resize, centre=self.centre
+        )
+
+    def cut(
+        self,
+        image: Image.Image,
+        boxes: npt.ArrayLike,
+        out: crops.Pixels,
+        full_size: tuple[int, int] | None = None,
+    ) -> None:
+        """Show crops, see :func:`crossalign.crops.cut`.
+
+        Args:
+            image: Upright RGB image, or a smaller copy of it.
+            boxes: Crops ``(left, top, right, bottom)`` in pixels of the image, shape (N, 4).
+            out: Where to write, uint8, shape (N, S, S, 3).
+            full_size: Width and height of the image, where a smaller copy is given.
+        """
+        if full_size is None or full_size == image.size:
+            crops.cut(
+                image, boxes, self.size, self.resample, out, resize=self.resize, centre=self.centre
+            )
+        else:
+            out[:] = crops.cut_reduced(
+                image, full_size, boxes, self.size, self.resample,
+                resize=self.resize, centre=self.centre,
+            )  # fmt: skip
+
+    def visible(self, boxes: npt.ArrayLike) -> crops.Boxes:
+        """Tell which part of each crop is shown, see :func:`crossalign.crops.visible`.
+
+        Args:
+            boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4).
+
+        Returns:
+            The same, or smaller ones where the rim of every picture is cut off.
+        """
+        return crops.visible(boxes, self.size, self.resize)
+
+    def shown(self, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+        """Tell which part of the whole image is shown, see :func:`crossalign.crops.shown`.
+
+        Args:
+            size: Width and height of the image.
+
+        Returns:
+            ``(left, top, right, bottom)`` in pixels, shape (4,).
+        """
+        return crops.shown(size, self.fit, self.size / (self.resize or self.size))
 
 
 def _three_numbers(values: object) -> bool:
@@ -177,9 +249,11 @@ def fingerprint(encoder: Encoder) -> str:
         f"{what}={','.join(f'{value:.9g}' for value in values)}"
         for what, values in (("mean", steps.mean), ("std", steps.std))
     )
+    more = "" if steps.resize is None else f" resize={steps.resize}"
+    more += "" if steps.centre == "round" else f" centre={steps.centre}"
     return (
         f"{name} {card.revision} dim={card.dim} size={steps.size} resample={steps.resample} "
-        f"fit={steps.fit} {numbers_}"
+        f"fit={steps.fit} {numbers_}{more}"
     )
 
 

@@ -12,10 +12,9 @@ intervals, per-image predictions, a report and a receipt that :func:`check` can 
 from __future__ import annotations
 
 from crossalign.evaluation.ablation import ablate
-from crossalign.evaluation.checking import check
 from crossalign.evaluation.datasets import DATASETS, Dataset, load_dataset
-from crossalign.evaluation.differences import Comparison, Difference, compare
-from crossalign.evaluation.evaluate import evaluate
+from crossalign.evaluation.differences import Difference, compare
+from crossalign.evaluation.evaluate import check, evaluate
 from crossalign.evaluation.factors import FACTORS
 from crossalign.evaluation.request import PROTOCOLS, Protocol, Request
 
@@ -23,7 +22,6 @@ __all__ = [
     "DATASETS",
     "FACTORS",
     "PROTOCOLS",
-    "Comparison",
     "Dataset",
     "Difference",
     "Protocol",

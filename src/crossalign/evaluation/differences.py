@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import csv
+import sqlite3
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
-from crossalign.evaluation.pairs import Pair, encoder_names, some
 from crossalign.evaluation.receipt import file_digest, load
+
+_SHOWN = 3  # names in a message
 
 SCORE_TOLERANCE = 1e-4
 """Scores that differ less are taken for equal: batches of another size round otherwise."""
+
+TOTAL_TOLERANCE = 1e-9
+"""Likewise for accuracies, which count images."""
+
+_SCHEMA = """
+CREATE TABLE images (
+    image TEXT PRIMARY KEY, class TEXT, content TEXT, seen INTEGER
+) WITHOUT ROWID;
+CREATE TABLE predictions (
+    encoder TEXT, method TEXT, run TEXT, image TEXT, predicted TEXT, score TEXT,
+    PRIMARY KEY (encoder, method, run, image)
+) WITHOUT ROWID;
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,55 +46,7 @@ class Difference:
         return f"{self.cause}: {self.detail}"
 
 
-@dataclass(frozen=True)
-class Comparison(Sequence[Difference]):
-    """What differs between two evaluations.
-
-    A sequence of the differences, causes first and their effects last; empty if the second
-    evaluation repeats the first, as far as could be told.
-
-    Args:
-        differences: The differences.
-        scope: What could be compared, in words.
-        whole: Whether predictions could be compared one by one, and not only totals.
-    """
-
-    differences: tuple[Difference, ...]
-    scope: str
-    whole: bool
-
-    @overload
-    def __getitem__(self, place: int) -> Difference: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Difference]: ...
-
-    def __getitem__(self, place: int | slice) -> Difference | Sequence[Difference]:
-        return self.differences[place]
-
-    def __len__(self) -> int:
-        return len(self.differences)
-
-    def __str__(self) -> str:
-        found = [str(difference) for difference in self.differences]
-        return "\n".join([*(found or ["no differences"]), f"compared: {self.scope}"])
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One of two evaluations."""
-
-    receipt: dict[str, Any]
-    predictions: Path
-
-    @classmethod
-    def of(cls, path: Path) -> _Side:
-        receipt = load(path)
-        folder = path if path.is_dir() else path.parent
-        return cls(receipt, folder / receipt["predictions"]["file"])
-
-
-def compare(old: Path, new: Path) -> Comparison:
+def compare(old: Path, new: Path) -> list[Difference]:
     """Say what differs between two evaluations, and why.
 
     Args:
@@ -86,69 +54,64 @@ def compare(old: Path, new: Path) -> Comparison:
         new: Another.
 
     Returns:
-        The differences. Predictions are compared one by one where both files of them lie beside
-        their receipts; else totals and digests are.
-
-    Raises:
-        EvaluationError: If a receipt or a file of predictions cannot be read.
+        Differences, causes first and their effect on predictions and totals last; none if the
+        second repeats the first. Where either has no predictions beside it, see
+        :func:`predictions_beside`, images and totals are compared as a whole.
     """
-    sides = one, two = _Side.of(old), _Side.of(new)
-    before, after = one.receipt, two.receipt
+    before, after = load(old), load(new)
     found = [difference for check in _CHECKS for difference in check(before, after)]
-    whole = all(side.predictions.is_file() for side in sides)
-    if whole:
-        pair = Pair(before, after, one.predictions, two.predictions)
-        found += [Difference("images", text) for text in pair.images()]
-        changed = pair.predictions(SCORE_TOLERANCE)
-        effects = [Difference(*effect) for effect in changed.effects]
-        scope = (
-            f"{changed.total} predictions one by one, and totals"
-            if changed.total
-            else "images alone, since no encoder and method is in both"
-        )
-    else:
-        effects = []
-        absent = ", ".join(
-            str(side.predictions) for side in sides if not side.predictions.is_file()
-        )
-        scope = f"totals alone, since there is no {absent}"
-        if before["dataset"]["content"] != after["dataset"]["content"]:
-            found.append(
-                Difference("images", "they differ; it takes both prediction files to say which")
-            )
-    effects += _totals(before, after)
+    files = [predictions_beside(path, receipt) for path, receipt in ((old, before), (new, after))]
+    one, two = files
+    effects: list[Difference] = []
+    if one is not None and two is not None:
+        with Table(one, before) as table:
+            images, effects = table.compare(two, after)
+        found += images
+        found += _altered(one, before)
+    elif before["dataset"]["content"] != after["dataset"]["content"]:
+        found.append(Difference("images", "the images differ; without both prediction files it "
+                                "cannot be said which"))  # fmt: skip
+    if not (found or effects) or None in files:  # else it has been said more exactly
+        effects += _totals(before, after)
     # Other versions are a cause where there is something to explain, and no fault otherwise.
-    causes = [*_versions(before, after), *_providers(before, after)] if effects else []
-    altered = [
-        Difference(
-            "predictions file", f"{side.predictions} is not what its receipt was written for"
+    return found + ([*_versions(before, after), *effects] if effects else [])
+
+
+def predictions_beside(path: Path, receipt: dict[str, Any]) -> Path | None:
+    """Find the predictions that a receipt was written with.
+
+    Args:
+        path: The receipt, or its folder.
+        receipt: What it holds.
+
+    Returns:
+        The file; None if it is not there.
+    """
+    file = (path if path.is_dir() else path.parent) / receipt["predictions"]["file"]
+    return file if file.is_file() else None
+
+
+def _altered(file: Path, receipt: dict[str, Any]) -> Iterator[Difference]:
+    if file_digest(file) != receipt["predictions"]["digest"]:
+        yield Difference(
+            "predictions file", f"{file} is not the one that the receipt was written with"
         )
-        for side in sides
-        if side.predictions.is_file()
-        and file_digest(side.predictions) != side.receipt["predictions"]["digest"]
-    ]
-    return Comparison((*altered, *found, *causes, *effects), scope, whole)
 
 
 def _totals(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
-    names = encoder_names(before, after)
-    old = {(row["encoder"], row["method"]): row for row in before["results"]}
-    for row in after["results"]:
-        known = old.get((names.get(row["encoder"]), row["method"]))
-        if known is None:
-            continue
+    """Compare the numbers themselves, method by method in their order."""
+    for one, two in zip(before["results"], after["results"], strict=False):
         changed = [
-            f"{title} {known[name]:.6g} is now {row[name]:.6g}"
-            for name, title in _TOTALS.items()
-            if abs(known[name] - row[name]) > _ROUNDED
+            f"{name} {_shown(one[name])} is now {_shown(two[name])}"
+            for name in ("images", "failed", "top1", "top5", "per_class")
+            if abs(one[name] - two[name]) > TOTAL_TOLERANCE
         ]
         if changed:
-            yield Difference(f"results of {row['method']}", ", ".join(changed))
+            yield Difference("totals", f"{one['encoder']}, {one['method']}: {'; '.join(changed)}")
 
 
-_TOTALS = {"images": "images", "failed": "failed", "top1": "top-1", "top5": "top-5",
-           "per_class": "mean over classes"}  # fmt: skip
-_ROUNDED = 1e-9
+def _shown(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{100 * value:.2f} %"
 
 
 def _data(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
@@ -167,9 +130,9 @@ def _classes(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Differen
         f"{old[key]!r} is now {new[key]!r}" for key in old if new.get(key, old[key]) != old[key]
     ]
     parts = [
-        some("no longer there", [key for key in old if key not in new]),
-        some("new", [key for key in new if key not in old]),
-        some("renamed", renamed),
+        _some("no longer there", [key for key in old if key not in new]),
+        _some("new", [key for key in new if key not in old]),
+        _some("renamed", renamed),
     ]
     listed = "; ".join(part for part in parts if part)
     yield Difference("class list", listed or "the same classes in another order")
@@ -190,7 +153,7 @@ def _descriptions(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Dif
         origin = (
             "" if one["origin"] == two["origin"] else f"from {one['origin']} to {two['origin']}; "
         )
-        texts = some("other texts for", [_class_of(label) for label in changed])
+        texts = _some("other texts for", [_class_of(label) for label in changed])
         yield Difference(f"descriptions of {method}", origin + texts)
 
 
@@ -209,7 +172,9 @@ def _encoders(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Differe
             continue
         if one["dtype"] != two["dtype"]:
             yield Difference(
-                "encoder dtype", f"{name} ran in {one['dtype']}, now in {two['dtype']}"
+                "encoder dtype",
+                f"{name} ran in {one['dtype'] or 'its own precision'}, now in "
+                f"{two['dtype'] or 'its own precision'}",
             )
         elif one["preprocess"] != two["preprocess"]:
             yield Difference("preprocessing", f"{one['preprocess']} is now {two['preprocess']}")
@@ -263,14 +228,6 @@ def _versions(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Differe
         yield Difference("versions", "; ".join(changed))
 
 
-def _providers(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
-    pairs = zip(before["encoders"].items(), after["encoders"].values(), strict=False)
-    for (name, one), two in pairs:
-        then, now = (", ".join(side.get("providers") or ["unknown"]) for side in (one, two))
-        if then != now:
-            yield Difference("where it ran", f"{name} on {then}, now on {now}")
-
-
 _CHECKS: tuple[Callable[[dict[str, Any], dict[str, Any]], Iterator[Difference]], ...] = (
     _data,
     _classes,
@@ -279,3 +236,157 @@ _CHECKS: tuple[Callable[[dict[str, Any], dict[str, Any]], Iterator[Difference]],
     _methods,
     _seeds,
 )
+
+
+class Table:
+    """The predictions of an evaluation on the disk, to look others up in; a context manager.
+
+    Files of millions of rows are compared in little memory.
+
+    Args:
+        file: Its predictions.
+        receipt: Its receipt.
+    """
+
+    def __init__(self, file: Path, receipt: dict[str, Any]) -> None:
+        self._ids = _class_ids(receipt)
+        self._rows = sqlite3.connect("", isolation_level=None)  # a file of its own that goes away
+        self._rows.executescript(_SCHEMA)
+        self._rows.execute("BEGIN")
+        for row in _rows(file):
+            self._rows.execute(
+                "INSERT OR IGNORE INTO images VALUES (?, ?, ?, 0)",
+                (row["image"], row["class"], row["content"]),
+            )
+            self._rows.execute(
+                "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)",
+                (*_row_key(row), row["predicted"], row["score"]),
+            )
+
+    def __enter__(self) -> Table:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._rows.close()
+
+    def compare(
+        self, file: Path, receipt: dict[str, Any]
+    ) -> tuple[list[Difference], list[Difference]]:
+        """Say what differs in another evaluation.
+
+        Args:
+            file: Its predictions.
+            receipt: Its receipt.
+
+        Returns:
+            Differences of the images, and of what was predicted.
+        """
+        ids = _class_ids(receipt)
+        images, changed, scores = _Images(), _Named(), 0.0
+        total = 0
+        for row in _rows(file):
+            self._look_at(row, images, ids)
+            known = self._rows.execute(
+                "SELECT predicted, score FROM predictions WHERE encoder = ? AND method = ? AND "
+                "run = ? AND image = ?",
+                _row_key(row),
+            ).fetchone()
+            if known is None:
+                continue
+            total += 1
+            if known[0] != row["predicted"] and not (
+                self._ids.get(known[0], set()) & ids.get(row["predicted"], set())
+            ):
+                changed.add(row["image"])
+            elif known[1] and row["score"]:
+                scores = max(scores, abs(float(known[1]) - float(row["score"])))
+        for (image,) in self._rows.execute("SELECT image FROM images WHERE seen = 0"):
+            images.gone.add(image)
+        effects = []
+        if changed.count:
+            listed = changed.told("of them")
+            effects.append(
+                Difference("predictions", f"{changed.count} of {total} differ, {listed}")
+            )
+        elif scores > SCORE_TOLERANCE:
+            detail = f"the labels agree, the scores by up to {scores:.1e}"
+            effects.append(Difference("scores", detail))
+        return list(images.differences()), effects
+
+    def _look_at(self, row: dict[str, str], images: _Images, ids: dict[str, set[str]]) -> None:
+        """Compare an image with what it was, when it is met first."""
+        known = self._rows.execute(
+            "SELECT class, content, seen FROM images WHERE image = ?", (row["image"],)
+        ).fetchone()
+        if known is None:
+            self._rows.execute(
+                "INSERT INTO images VALUES (?, ?, ?, 2)",
+                (row["image"], row["class"], row["content"]),
+            )
+            images.new.add(row["image"])
+        elif not known[2]:
+            self._rows.execute("UPDATE images SET seen = 1 WHERE image = ?", (row["image"],))
+            if known[1] != row["content"]:
+                images.changed.add(row["image"])
+            if not self._ids.get(known[0], {known[0]}) & ids.get(row["class"], {row["class"]}):
+                images.labelled.add(row["image"])
+
+
+class _Named:
+    """How many there are, and the first few."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._first: list[str] = []
+
+    def add(self, name: str) -> None:
+        self.count += 1
+        if len(self._first) < _SHOWN and name not in self._first:
+            self._first.append(name)
+
+    def told(self, what: str) -> str:
+        if not self.count:
+            return ""
+        more = self.count - len(self._first)
+        return f"{what}: {', '.join(self._first)}" + (f" and {more} more" if more else "")
+
+
+class _Images:
+    """What became of the images."""
+
+    def __init__(self) -> None:
+        self.gone, self.new, self.changed, self.labelled = (_Named() for _ in range(4))
+
+    def differences(self) -> Iterator[Difference]:
+        parts = [
+            self.gone.told("no longer there"),
+            self.new.told("new"),
+            self.changed.told("changed"),
+            self.labelled.told("labelled otherwise"),
+        ]
+        if any(parts):
+            yield Difference("images", "; ".join(part for part in parts if part))
+
+
+def _class_ids(receipt: dict[str, Any]) -> dict[str, set[str]]:
+    """What classes of a name are, by name: a class that was renamed is still the same class."""
+    found: dict[str, set[str]] = {}
+    for number, name in receipt["dataset"]["classes"]:
+        found.setdefault(name, set()).add(number)
+    return found
+
+
+def _rows(file: Path) -> Iterator[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream)
+
+
+def _row_key(row: dict[str, str]) -> tuple[str, str, str, str]:
+    return row["encoder"], row["method"], row["run"], row["image"]
+
+
+def _some(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{what}: {', '.join(names[:_SHOWN])}{more}"

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
 import json
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from crossalign.adaptive import Adaptive
-from crossalign.errors import EvaluationError
+from crossalign.errors import EvaluationError, MissingExtraError
 from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
-from crossalign.evaluation.host import versions
+from crossalign.evaluation.differences import Difference, compare
 from crossalign.evaluation.made import departures, how_made, published_departures, unused
 from crossalign.evaluation.page import write
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
-from crossalign.evaluation.rows import arrow_and_parquet, write_csv, write_parquet
 from crossalign.evaluation.run import (
     OnProgress,
+    Scoreboard,
     Setup,
     Walk,
     passes,
     prepare,
+    scoreboard,
     walk,
 )
-from crossalign.evaluation.scoreboard import Scoreboard, scoreboard
 from crossalign.methods import METHODS, Method
 from crossalign.store import Store
+
+COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
+           "confidence", "margin", "crops", "content", "error")  # fmt: skip
+_ROWS_PER_GROUP = 10_000
+
+JOURNALS = "journal"
+"""Folder of the journals, in that of the evaluation."""
 
 
 def evaluate(
@@ -61,39 +70,32 @@ def evaluate(
         command: The command line, for the receipt.
         parquet: Write ``predictions.parquet`` too.
         on_progress: Called as images are done.
-        on_note: Called before the work begins with what one should know about the data set, about
-            settings without effect and about results in the folder that will be replaced.
+        on_note: Called before the work begins with what one should know about the data set and
+            about settings without effect.
 
     Returns:
         What ``results.json`` holds.
 
     Raises:
-        EvaluationError: If the data set, the texts or the folder do not serve, or no image can be
-            read.
+        EvaluationError: If the data set, the texts or the folder do not serve.
         CrossalignError: If an encoder, a method or a file of texts cannot be used.
     """
     if parquet:
-        arrow_and_parquet()
+        _pyarrow()
     known = cells() if reported is None else (*read_cells(reported), *cells())
     command = list(command)
-    session = {
-        "id": secrets.token_hex(4),
-        "started": _now(),
-        "command": command,
-        "versions": versions(),
-    }
     setup = prepare(request)
-    notes = [
+    notes = (
         *setup.dataset.notes,
         *(f"without effect: {text}" for text in unused(request)),
-        *receipts.replaced(out, request),
-    ]
+        *_replaced(request, out),
+    )
     for note in notes:
         if on_note is not None:
             on_note(note)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "journal").mkdir(exist_ok=True)
+        (out / JOURNALS).mkdir(exist_ok=True)
     except OSError as error:
         raise EvaluationError(
             f"{out}: expected a folder that can be written to ({error.strerror})."
@@ -101,20 +103,19 @@ def evaluate(
     kept = _opened(store, out)
     try:
         walks = [
-            walk(setup, step, out / "journal", kept, on_progress, session)
+            walk(setup, step, out / JOURNALS, kept, on_progress, command)
             for step in passes(request, setup.methods)
         ]
     finally:
         if kept is not None and kept is not store:
             kept.close()
     predictions = out / receipts.PREDICTIONS
-    _write_whole(predictions, lambda path: write_csv(setup, walks, path))
-    target = predictions.with_suffix(".parquet")
+    _write_whole(predictions, lambda path: _write_csv(setup, walks, path))
+    table = predictions.with_suffix(".parquet")
     if parquet:
-        _write_whole(target, lambda path: write_parquet(setup, walks, path))
+        _write_whole(table, lambda path: _write_parquet(setup, walks, path))
     else:
-        target.unlink(missing_ok=True)  # of an earlier evaluation
-    _expect_images(walks, predictions)
+        table.unlink(missing_ok=True)  # of an earlier evaluation
     content = _results(setup, walks, known, command)
     write_json(out / "results.json", content)
     write(report.evaluation_page(content), out)
@@ -125,24 +126,67 @@ def evaluate(
             walks,
             content["results"],
             command=command,
-            written=_now(),
+            finished=_now(),
             predictions=predictions,
         ),
     )
     return content
 
 
-def _expect_images(walks: Sequence[Walk], predictions: Path) -> None:
-    """Raise if there is a pass in which no image could be used."""
-    for one in walks:
-        if all(outcome.error is not None for outcome in one.journal):
-            first = next(iter(one.journal))
-            why = str(first.error).rstrip(".")
-            raise EvaluationError(
-                "expected at least one image that can be read; every one of "
-                f"{one.journal.done} failed. The first is {first.key} ({why}); {predictions} names "
-                "them all."
-            )
+def check(
+    receipt: Path,
+    *,
+    changes: dict[str, Any] | None = None,
+    out: Path | None = None,
+    store: Store | Path | Literal[False] | None = None,
+    on_progress: OnProgress | None = None,
+) -> list[Difference]:
+    """Run the evaluation of a receipt again and say what differs.
+
+    Nothing is taken from the first run: without ``store`` every image is encoded again.
+
+    Args:
+        receipt: The receipt, or the folder that holds it.
+        changes: Fields of the request to set otherwise, such as ``{"seed": 1}``.
+        out: Where to put the second evaluation; a folder that is removed at the end by default.
+        store: Where embeddings are kept and found again.
+        on_progress: Called as images are done.
+
+    Returns:
+        Causes first, effects last; none if everything is as it was.
+
+    Raises:
+        EvaluationError: If the receipt cannot be read, the data set cannot be any more, or ``out``
+            holds an evaluation.
+    """
+    old = receipts.load(receipt)
+    home = receipt if receipt.is_dir() else receipt.parent
+    request = receipts.request_of(old, home, changes or {})
+    if out is not None and any((out / name).exists() for name in (receipts.FILE, JOURNALS)):
+        raise EvaluationError(
+            f"{out}: expected a folder without an evaluation, since nothing is taken from an "
+            "earlier one and none is overwritten; choose another, or leave it out."
+        )
+    with tempfile.TemporaryDirectory(prefix="crossalign-check-") as spare:
+        folder = Path(spare) if out is None else out
+        evaluate(request, folder, store=store, command=["check"], on_progress=on_progress)
+        return compare(receipt, folder)
+
+
+def _replaced(request: Request, out: Path) -> list[str]:
+    """Say that another evaluation's results are in the folder, if they are."""
+    if not (out / receipts.FILE).is_file():
+        return []
+    try:
+        old = receipts.load(out / receipts.FILE)
+    except EvaluationError:
+        return [f"{out} holds a receipt that cannot be read; it is written anew"]
+    if old["request"] == json.loads(json.dumps(request.to_json())):
+        return []
+    what = f"{', '.join(old['methods'])} on {old['dataset']['name']}, {old['finished']}"
+    return [
+        f"{out} holds another evaluation ({what}); its results are replaced, its journals are kept"
+    ]
 
 
 def _opened(store: Store | Path | Literal[False] | None, out: Path) -> Store | None:
@@ -163,6 +207,8 @@ def _results(
     rows: list[dict[str, Any]] = []
     for (model, method), members in groups.items():
         board = boards[model, method] = scoreboard(members)
+        if not board.usable.any():
+            raise _all_failed(members[0])
         rows.append(
             {
                 "encoder": model,
@@ -193,6 +239,14 @@ def _results(
     }
 
 
+def _all_failed(walk: Walk) -> EvaluationError:
+    first = next(outcome for outcome in walk.journal if outcome.error is not None)
+    return EvaluationError(
+        f"expected at least one image that can be read; all {walk.journal.done} failed. The "
+        f"first: {first.error}. {receipts.PREDICTIONS} has the reasons of all."
+    )
+
+
 def _taken(board: Scoreboard, method: Method, request: Request) -> float:
     """Give the mean number of crops of an image."""
     if request.adaptive(method) is None:
@@ -214,7 +268,7 @@ def _about_runs(request: Request) -> str:
         ""
         if request.crops != "auto"
         else " As many crops as an image's decision needs, at most the method's own number, at a "
-        f"risk of {Adaptive.of(1, request.risk).risk:g} that all of them would say otherwise."
+        f"risk of {request.risk or Adaptive().risk:g} that all of them would say otherwise."
     )
     return f"{seeds}, fresh crops of every image for each.{auto}"
 
@@ -247,6 +301,68 @@ def _departures(setup: Setup, row: dict[str, Any], cell: Cell) -> list[str]:
         return published_departures(setup, row["method"], row["texts"])
     method = next(method for method in setup.methods if method.name == row["method"])
     return departures(method, METHODS.get(method.name, method), setup.request)
+
+
+def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
+    """Give the per-image predictions of all passes, a row an image and run."""
+    names = setup.roster.names
+    numbers: dict[tuple[str, str], int] = {}
+    for one in walks:
+        step = one.step
+        fixed = crops_in_run(step.method, setup.request)
+        start = numbers.get((step.model, step.method.name), 0)
+        numbers[step.model, step.method.name] = start + step.runs
+        for outcome in one.journal:
+            for run in range(step.runs):
+                head = (step.model, step.method.name, start + run, step.seed, outcome.key,
+                        names[outcome.label])  # fmt: skip
+                if outcome.error is not None:
+                    yield (*head, *[None] * 6, outcome.content, outcome.error)
+                    continue
+                yield (
+                    *head,
+                    names[outcome.predicted[run]],
+                    outcome.rank[run],
+                    outcome.score[run],
+                    outcome.confidence[run],
+                    outcome.margin[run],
+                    fixed if outcome.crops is None else outcome.crops,
+                    outcome.content,
+                    None,
+                )
+
+
+def _write_csv(setup: Setup, walks: list[Walk], path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(_rows(setup, walks))
+
+
+def _write_parquet(setup: Setup, walks: list[Walk], path: Path) -> None:
+    arrow, parquet = _pyarrow()
+    kinds = dict.fromkeys(COLUMNS, arrow.string())
+    kinds.update(dict.fromkeys(("run", "seed", "rank", "crops"), arrow.int64()))
+    kinds.update(dict.fromkeys(("score", "confidence", "margin"), arrow.float64()))
+    schema = arrow.schema(kinds.items())
+    with parquet.ParquetWriter(path, schema) as writer:
+        part: list[dict[str, Any]] = []
+        for row in _rows(setup, walks):
+            part.append(dict(zip(COLUMNS, row, strict=True)))
+            if len(part) == _ROWS_PER_GROUP:
+                writer.write_table(arrow.Table.from_pylist(part, schema))
+                part = []
+        if part:
+            writer.write_table(arrow.Table.from_pylist(part, schema))
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        raise MissingExtraError("writing parquet files", "pyarrow", "parquet") from error
+    return pa, parquet
 
 
 def write_json(path: Path, content: Any) -> None:

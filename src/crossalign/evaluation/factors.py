@@ -74,6 +74,14 @@ def _named(method: Method, name: str, x: float | None = None, **changes: Any) ->
     return Variant(dataclasses.replace(method, name=name, **changes), x)
 
 
+# A scale of 0 alone leaves the choice that some ways make, such as the best 20 crops of lgca.
+_NO_CROP_WEIGHTS: Mapping[str, Any] = {"crop_scale": 0.0, "crop_weighting": "uniform"}
+_NO_DESCRIPTION_WEIGHTS: Mapping[str, Any] = {
+    "description_scale": 0.0,
+    "description_weighting": "uniform",
+}
+
+
 def _parts(method: Method, _values: tuple[Any, ...]) -> Variants:
     """Crops, crop weights and description weights, each on and off; no crops, no crop weights."""
     found = []
@@ -91,8 +99,8 @@ def _parts(method: Method, _values: tuple[Any, ...]) -> Variants:
                 method,
                 name,
                 crops=method.crops if crops else None,
-                crop_scale=method.crop_scale if weights else 0.0,
-                description_scale=method.description_scale if texts else 0.0,
+                **({} if weights else _NO_CROP_WEIGHTS),
+                **({} if texts else _NO_DESCRIPTION_WEIGHTS),
             )
         )
     return tuple(found)

@@ -1,154 +1,96 @@
-"""What is known so far, a line an image, so that a run can stop at any moment and go on.
+"""What is known so far, image by image, so that a run can stop at any moment and go on.
 
-A line is appended as soon as its image is finished. A process that is killed leaves whole lines and
-at most one broken one at the end, which is cut off when the journal is opened again. The first line
-says what the rest depends on. Lines of images that have changed stay until the walk is over; then
-what is left is put in the order of the data set.
+A journal is a small SQLite file. Outcomes are written in transactions a fraction of a second long,
+so that a process that is killed leaves a whole file and loses no more than that. An image whose
+outcome is there is not computed again, wherever it stands in the data set now; one whose file is
+not what it was is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import itertools
+import contextlib
+import datetime as dt
 import json
-import os
+import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import Any
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.runs import Outcome
 
+_APPLICATION = 0x58414C45  # marks the file as ours
+_SCHEMA = """
+CREATE TABLE identity (value TEXT NOT NULL);
+CREATE TABLE outcomes (
+    id INTEGER PRIMARY KEY, key BLOB NOT NULL, label INTEGER NOT NULL, stamp TEXT NOT NULL,
+    walk INTEGER NOT NULL, place INTEGER NOT NULL,
+    failed INTEGER NOT NULL, body TEXT NOT NULL
+);
+CREATE INDEX outcomes_by_key ON outcomes (key);
+CREATE INDEX outcomes_by_place ON outcomes (place);
+CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY, started TEXT NOT NULL, command TEXT NOT NULL, images INTEGER NOT NULL,
+    seconds REAL NOT NULL
+)
+"""
+_SECONDS = 0.3  # of work that a killed process may lose
 _SHORT = {
-    "key": "k", "label": "l", "content": "d", "predicted": "p", "rank": "r", "confidence": "c",
-    "margin": "m", "score": "s", "error": "e",
-    "stamp": "t", "crops": "n",
+    "content": "d", "predicted": "p", "rank": "r", "confidence": "c", "margin": "m", "score": "s",
+    "error": "e", "crops": "n",
 }  # fmt: skip
-_SESSION = b'{"session"'
-_EVERY = 5.0  # seconds between two notes of how long a session has taken
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A time at which outcomes were computed.
+
+    Args:
+        started: When it began, in ISO 8601.
+        command: The command line, or what stands for it.
+        images: How many images it computed.
+        seconds: How long it took, until the last of them.
+    """
+
+    started: str
+    command: tuple[str, ...]
+    images: int
+    seconds: float
 
 
 class Journal:
-    """Outcomes on disk.
+    """Outcomes on disk; a context manager, held by one process at a time.
 
     Args:
         path: The file.
         identity: What the outcomes depend on, as plain values. A journal of another identity is
-            begun anew.
+            begun anew, and so is a file that cannot be read: all that is lost is time.
+        command: The command line, or what stands for it.
     """
 
-    def __init__(self, path: Path, identity: dict[str, Any]) -> None:
+    def __init__(self, path: Path, identity: dict[str, Any], command: Sequence[str] = ()) -> None:
         self.path = path
-        self._identity = identity
-        self._file: IO[bytes] | None = None
-        self._places: dict[bytes, int] = {}
-        self._session: dict[str, Any] = {}
-        self._worked, self._since, self._noted = 0, 0.0, 0.0
         self.done = 0
-
-    def open(self) -> None:
-        """Get ready to append: keep the whole lines that are there, or begin anew."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._places = {}
-        whole = self._read()
-        self._file = self.path.open("r+b" if self.path.exists() else "x+b")
-        self._file.truncate(whole)
-        self._file.seek(whole)
-        if whole == 0:
-            self._write({"identity": self._identity})
-        self.done = len(self._places)
-
-    def begin(self, session: Mapping[str, Any]) -> None:
-        """Say who appends from now on; it is written down with the first image.
-
-        Args:
-            session: Plain values: an ``id``, and whatever is to be kept beside it.
-        """
-        self._session = dict(session)
-        self._worked, self._since = 0, time.perf_counter()
-
-    def find(self, key: str, label: int, stamp: str) -> int | None:
-        """Look an image up.
-
-        Args:
-            key: Its key.
-            label: Its class.
-            stamp: By which a changed image is noticed.
-
-        Returns:
-            The place of its outcome; None if it is not there or failed, which may be mended.
-        """
-        return self._places.get(_name(key, label, stamp))
-
-    def append(self, outcome: Outcome) -> int:
-        """Write down one image.
-
-        Args:
-            outcome: What is known of it.
-
-        Returns:
-            The place of the outcome.
-        """
-        if self._worked == 0 and self._session:
-            self._write(_session_line(self._session))
-            self._noted = time.perf_counter()
-        values = {short: getattr(outcome, name) for name, short in _SHORT.items()}
-        place = self._write(
-            {name: value for name, value in values.items() if value not in ((), None, "")}
-        )
-        self._worked += 1
-        self.done += 1
-        if self._session and time.perf_counter() - self._noted >= _EVERY:
-            self._note()
-        return place
-
-    def settle(self, places: Sequence[int]) -> None:
-        """Bring the outcomes into the order of the data set, and forget all others.
-
-        Args:
-            places: Of the outcomes that count, in that order.
-        """
-        self._note()
-        self._stream().flush()
-        lines = sum(1 for _ in self._lines())
-        ordered = all(one < two for one, two in itertools.pairwise(places))
-        if not ordered or lines != len(places):
-            self._rewrite(places)
-        self.done = len(places)
-
-    def sessions(self) -> list[dict[str, Any]]:
-        """Say who computed what is here.
-
-        Returns:
-            For each session what it gave to :meth:`begin`, the ``images`` that it computed, and the
-            ``seconds`` that it took.
-        """
-        found: dict[str, dict[str, Any]] = {}
-        with self.path.open("rb") as file:
-            for line in file:
-                if not line.startswith(_SESSION):
-                    continue
-                try:
-                    values = json.loads(line)
-                except ValueError:
-                    continue  # cut off, or rotten
-                name = values.pop("session")
-                found.setdefault(name, {"id": name, "images": 0, "seconds": 0.0}).update(values)
-        return list(found.values())
-
-    def close(self) -> None:
-        """Bring everything to the disk and let go of the file."""
-        if self._file is not None:
-            self._note()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
-            self._places = {}
+        self.computed = 0
+        self._identity = json.dumps(identity, sort_keys=True)
+        self._command = tuple(command)
+        self._rows: sqlite3.Connection | None = None
+        self._walk = 0
+        self._session: int | None = None
+        self._started = self._written = time.monotonic()
+        self._when = dt.datetime.now(dt.timezone.utc)
 
     def __enter__(self) -> Journal:
-        self.open()
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._rows = self._opened()
+        self._rows.execute("BEGIN")
+        (last,) = self._rows.execute("SELECT max(walk) FROM outcomes").fetchone()
+        self._walk, self.done, self.computed = (last or 0) + 1, 0, 0
+        self._started = self._written = time.monotonic()
+        self._when = dt.datetime.now(dt.timezone.utc)
         return self
 
     def __exit__(
@@ -157,114 +99,176 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if self._rows is None:
+            return
+        try:
+            if kind is None:  # the whole data set was gone through; what was not met is not in it
+                self._rows.execute("DELETE FROM outcomes WHERE walk <> ?", (self._walk,))
+            self._write()
+        finally:
+            self._rows.close()
+            self._rows = None
+
+    def reuse(self, place: int, key: str, label: int, stamp: str) -> bool:
+        """Take the outcome of an image that is known already.
+
+        Args:
+            place: Where the image stands in the data set.
+            key: Its key.
+            label: Its class.
+            stamp: What tells its file from what it was before.
+
+        Returns:
+            False if it is not known, or failed: what was wrong may have been mended.
+        """
+        found = self._open().execute(
+            "SELECT id FROM outcomes WHERE key = ? AND label = ? AND stamp = ? AND walk < ? "
+            "AND NOT failed",
+            (_stored(key), label, stamp, self._walk),
+        )
+        row = found.fetchone()
+        if row is None:
+            return False
+        self._open().execute(
+            "UPDATE outcomes SET walk = ?, place = ? WHERE id = ?", (self._walk, place, row[0])
+        )
+        self.done += 1
+        self._now_and_then()
+        return True
+
+    def append(self, place: int, outcome: Outcome) -> None:
+        """Write down one image.
+
+        Args:
+            place: Where it stands in the data set.
+            outcome: What is known of it.
+        """
+        values = {short: getattr(outcome, name) for name, short in _SHORT.items()}
+        body = {name: value for name, value in values.items() if value not in ((), None, "")}
+        self._open().execute(
+            "INSERT INTO outcomes (key, label, stamp, walk, place, failed, body) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                _stored(outcome.key), outcome.label, outcome.stamp, self._walk, place,
+                outcome.error is not None, json.dumps(body, separators=(",", ":")),
+            ),
+        )  # fmt: skip
+        self.done += 1
+        self.computed += 1
+        self._now_and_then()
+
+    def sessions(self) -> list[Session]:
+        """Say when the outcomes were computed, and by which commands.
+
+        Returns:
+            The sessions that computed any, the first one first.
+        """
+        with contextlib.closing(_reader(self.path)) as rows:
+            found = rows.execute(
+                "SELECT started, command, images, seconds FROM sessions ORDER BY id"
+            ).fetchall()
+        return [Session(when, tuple(json.loads(line)), *rest) for when, line, *rest in found]
 
     def __iter__(self) -> Iterator[Outcome]:
-        for _, line in self._lines():
-            yield _outcome(self.path, line)
-
-    def _lines(self) -> Iterator[tuple[int, bytes]]:
-        """Give the whole lines of outcomes, with their places."""
-        with self.path.open("rb") as file:
-            place = len(next(file, b""))
-            for line in file:
-                if line.endswith(b"\n") and not line.startswith(_SESSION):
-                    yield place, line
-                place += len(line)
-
-    def _read(self) -> int:
-        """Note the places of the outcomes; give the length of the whole lines that can be used."""
-        if not self.path.exists():
-            return 0
-        with self.path.open("rb") as file:
-            head = file.readline()
-            try:
-                if not head.endswith(b"\n") or json.loads(head)["identity"] != self._identity:
-                    return 0
-            except (ValueError, KeyError, TypeError):
-                return 0
-            whole = len(head)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break
-                whole += len(line)
-        for place, line in self._lines():
-            try:
-                outcome = _outcome(self.path, line)
-            except EvaluationError:
-                continue  # a line that rotted is computed again, and dropped in the end
-            if outcome.error is None:
-                self._places[_name(outcome.key, outcome.label, outcome.stamp)] = place
-        return whole
-
-    def _rewrite(self, places: Sequence[int]) -> None:
-        part = self.path.with_suffix(".part")
-        file = self._stream()
-        with part.open("wb") as ordered:
-            ordered.write(_line({"identity": self._identity}))
-            for session in self.sessions():
-                ordered.write(_line(_session_line(session)))
-            for place in places:
-                file.seek(place)
-                ordered.write(file.readline())
-            ordered.flush()
-            os.fsync(ordered.fileno())
-        file.close()  # before it is replaced, as Windows demands
-        self._file = None
-        part.replace(self.path)
-        self._file = self.path.open("r+b")
-        self._file.seek(0, os.SEEK_END)
-
-    def _note(self) -> None:
-        """Write down how far the session has come."""
-        if self._session and self._worked:
-            self._noted = time.perf_counter()
-            self._write(
-                {
-                    "session": self._session["id"],
-                    "images": self._worked,
-                    "seconds": round(self._noted - self._since, 3),
+        with contextlib.closing(_reader(self.path)) as rows:
+            found = rows.execute("SELECT key, label, stamp, body FROM outcomes ORDER BY place")
+            for key, label, stamp, body in found:
+                values = json.loads(body)
+                known: dict[str, Any] = {
+                    name: values[short] for name, short in _SHORT.items() if short in values
                 }
-            )
+                for name, value in known.items():
+                    known[name] = tuple(value) if isinstance(value, list) else value
+                yield Outcome(
+                    key=key.decode("utf-8", "surrogateescape"), label=label, stamp=stamp, **known
+                )
 
-    def _stream(self) -> IO[bytes]:
-        if self._file is None:
+    def _open(self) -> sqlite3.Connection:
+        if self._rows is None:
             raise EvaluationError(f"{self.path}: the journal is not open.")
-        return self._file
+        return self._rows
 
-    def _write(self, values: dict[str, Any]) -> int:
-        file = self._stream()
-        place = file.tell()
-        file.write(_line(values))
-        file.flush()  # what the system has outlives the process
-        return place
+    def _now_and_then(self) -> None:
+        if time.monotonic() - self._written > _SECONDS:
+            self._write()
+            self._open().execute("BEGIN")
+            self._written = time.monotonic()
+
+    def _write(self) -> None:
+        rows = self._open()
+        if self.computed:
+            self._note_session(rows)
+        rows.execute("COMMIT")
+
+    def _note_session(self, rows: sqlite3.Connection) -> None:
+        taken = round(time.monotonic() - self._started, 3)
+        if self._session is None:
+            started = self._when.isoformat(timespec="seconds")
+            made = rows.execute(
+                "INSERT INTO sessions (started, command, images, seconds) VALUES (?, ?, 0, 0)",
+                (started, json.dumps(self._command)),
+            )
+            self._session = made.lastrowid
+        rows.execute(
+            "UPDATE sessions SET images = ?, seconds = ? WHERE id = ?",
+            (self.computed, taken, self._session),
+        )
+
+    def _opened(self) -> sqlite3.Connection:
+        """Open the file; make it anew if it is no journal, or another's."""
+        try:
+            with contextlib.suppress(sqlite3.DatabaseError):
+                rows = _connect(self.path)
+                if self._is_ours(rows):
+                    return rows
+                rows.close()
+            for name in (self.path, *_beside(self.path)):
+                name.unlink(missing_ok=True)
+            rows = _connect(self.path)
+            rows.execute("BEGIN")
+            for statement in _SCHEMA.split(";"):
+                rows.execute(statement)
+            rows.execute("INSERT INTO identity VALUES (?)", (self._identity,))
+            rows.execute(f"PRAGMA application_id = {_APPLICATION}")
+            rows.execute("COMMIT")
+        except (sqlite3.DatabaseError, OSError) as error:
+            raise EvaluationError(f"{self.path}: cannot be written to ({error}).") from error
+        return rows
+
+    def _is_ours(self, rows: sqlite3.Connection) -> bool:
+        (program,) = rows.execute("PRAGMA application_id").fetchone()
+        if program != _APPLICATION:
+            return False
+        (identity,) = rows.execute("SELECT value FROM identity").fetchone()
+        return bool(identity == self._identity)
 
 
-def _line(values: dict[str, Any]) -> bytes:
-    return json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode() + b"\n"
-
-
-def _session_line(session: Mapping[str, Any]) -> dict[str, Any]:
-    return {"session": session["id"], **{k: v for k, v in session.items() if k != "id"}}
-
-
-def _name(key: str, label: int, stamp: str) -> bytes:
-    """Name an image in a few bytes, however long its key is."""
-    text = f"{key}\0{label}\0{stamp}".encode(errors="surrogatepass")
-    return hashlib.blake2b(text, digest_size=16).digest()
-
-
-def _outcome(path: Path, line: bytes) -> Outcome:
+def _connect(path: Path) -> sqlite3.Connection:
+    rows = sqlite3.connect(path, timeout=0.5, isolation_level=None)
     try:
-        values = json.loads(line)
-        known: dict[str, Any] = {
-            name: values[short] for name, short in _SHORT.items() if short in values
-        }
-        for name, value in known.items():
-            known[name] = tuple(value) if isinstance(value, list) else value
-        return Outcome(**known)
-    except (ValueError, KeyError, TypeError) as error:
-        raise EvaluationError(
-            f"{path}: expected a line that this program wrote; got something else ({error}). "
-            "Remove the file to compute it anew."
-        ) from error
+        rows.execute("PRAGMA locking_mode = EXCLUSIVE")
+        rows.execute("PRAGMA synchronous = NORMAL")
+        rows.execute("BEGIN EXCLUSIVE")  # and keep it: two processes would compute everything twice
+        rows.execute("COMMIT")
+    except sqlite3.OperationalError as error:
+        rows.close()
+        if "locked" in str(error):
+            raise EvaluationError(
+                f"{path.parent.parent}: another evaluation is running there. Wait until it has "
+                "ended, or choose another --out."
+            ) from error
+        raise
+    return rows
+
+
+def _reader(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+
+
+def _beside(path: Path) -> list[Path]:
+    return [path.with_name(path.name + ending) for ending in ("-journal", "-wal", "-shm")]
+
+
+def _stored(key: str) -> bytes:
+    """File names need not be valid in any encoding."""
+    return key.encode("utf-8", "surrogateescape")

@@ -5,31 +5,32 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import os
 from pathlib import Path
 from typing import Any
 
-import crossalign
 from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import digest
-from crossalign.evaluation.host import machine
-from crossalign.evaluation.request import FILES, PROTOCOLS, Request, method_json
+from crossalign.evaluation.machine import machine, versions
+from crossalign.evaluation.request import PROTOCOLS, Request, method_json
 from crossalign.evaluation.run import Setup, Walk
 
 FORMAT = 1
 FILE = "receipt.json"
 PREDICTIONS = "predictions.csv"
-_ASKED = ("dtype", "device", "engine")  # of encoders
+
+PLACES = ("dataset", "root", "names", "descriptions", "descriptors")
+"""Fields of a request that may name a file or a folder."""
 
 
 def make(
     setup: Setup,
-    walks: Sequence[Walk],
-    results: Sequence[dict[str, Any]],
+    walks: list[Walk],
+    results: list[dict[str, Any]],
     *,
-    command: Sequence[str],
-    written: str,
+    command: list[str],
+    finished: str,
     predictions: Path,
 ) -> dict[str, Any]:
     """Write a receipt.
@@ -38,32 +39,32 @@ def make(
         setup: What was evaluated.
         walks: Its passes.
         results: Its results, one for each encoder and method.
-        command: The command line that wrote the results, or what stands for it. Who computed them,
-            and when, is known from the journals.
-        written: When, in ISO 8601.
-        predictions: The file of per-image predictions.
+        command: The command line, or what stands for it.
+        finished: When the results were put together, in ISO 8601.
+        predictions: The file of per-image predictions, beside which the receipt will be.
 
     Returns:
         Plain values.
     """
     request, dataset = setup.request, setup.dataset
     texts = {walk.step.method.name: walk.texts for walk in reversed(walks)}
-    sessions = _sessions(walks)
+    sessions = {walk.journal.path: walk.journal.sessions() for walk in walks}
     return {
         "format": FORMAT,
-        "command": list(command),
-        "written": {"at": written, "by": f"crossalign {crossalign.__version__}"},
-        "directory": str(Path.cwd()),
-        "sessions": sessions,
-        "versions": _together(session["versions"] for session in sessions),
+        "command": command,
+        "started": min(
+            (one.started for found in sessions.values() for one in found), default=finished
+        ),
+        "finished": finished,
+        "versions": versions(),
         "machine": machine(),
         "request": request.to_json(),
-        "files": _files(request),
+        "files": files(request, predictions.parent),
         "dataset": {
             "name": dataset.name,
             "split": dataset.split,
             "images": walks[0].journal.done,
-            "content": _content(walks[0], dataset.class_ids),
+            "content": _content(walks[0]),
             "classes": [
                 list(pair) for pair in zip(dataset.class_ids, dataset.class_names, strict=True)
             ],
@@ -84,8 +85,8 @@ def make(
             model: {
                 "name": encoder.card.name,
                 "revision": encoder.card.revision,
-                "asked": {name: getattr(request, name) for name in _ASKED},
-                **execution(encoder),
+                "dtype": request.dtype,
+                "ran": _ran(encoder),
                 "dim": encoder.card.dim,
                 "licence": encoder.card.licence,
                 "fingerprint": fingerprint(encoder),
@@ -104,15 +105,13 @@ def make(
                 "encoder": walk.step.model,
                 "method": walk.step.method.name,
                 "seed": walk.step.seed,
-                "seconds": round(sum(session["seconds"] for session in walk.sessions), 3),
-                "sessions": {session["id"]: session["images"] for session in walk.sessions},
+                "sessions": [dataclasses.asdict(one) for one in sessions[walk.journal.path]],
             }
             for walk in walks
         ],
         "results": [
             {
                 **{name: row[name] for name in ("encoder", "method", "images", "failed")},
-                "runs": row["top1"]["runs"],
                 **{name: row[name]["mean"] for name in ("top1", "top5", "per_class")},
             }
             for row in results
@@ -121,40 +120,8 @@ def make(
     }
 
 
-def replaced(out: Path, request: Request) -> list[str]:
-    """Say what another evaluation, whose results are in a folder, has been.
-
-    Args:
-        out: The folder.
-        request: What is evaluated now.
-
-    Returns:
-        A sentence, or nothing if the folder has none, or one of the same request.
-    """
-    try:
-        old = load(out)
-    except EvaluationError:
-        return []
-    then, now = old["request"], json.loads(json.dumps(request.to_json()))
-    changed = [name for name, value in now.items() if then.get(name) != value]
-    place = request.dataset if request.root is None else request.root
-    if not Path(place).is_absolute() and old.get("directory") not in (None, str(Path.cwd())):
-        changed.append("the folder it ran in")
-    if not changed:
-        return []
-    differs = f"it differs in {', '.join(changed)}"
-    return [f"{out} holds another evaluation ({differs}); its results will be replaced"]
-
-
-def execution(encoder: Encoder) -> dict[str, Any]:
-    """Say how an encoder really runs, whatever was asked for.
-
-    Args:
-        encoder: The encoder.
-
-    Returns:
-        Its ``dtype`` and ``providers``; None for those that it does not tell.
-    """
+def _ran(encoder: Encoder) -> dict[str, Any]:
+    """The precision that was really computed in, and what computed; None where it is not told."""
     providers = getattr(encoder, "providers", None)
     return {
         "dtype": getattr(encoder, "dtype", None),
@@ -162,34 +129,63 @@ def execution(encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def _sessions(walks: Sequence[Walk]) -> list[dict[str, Any]]:
-    """Add up what each session did in all passes."""
-    found: dict[str, dict[str, Any]] = {}
-    for walk in walks:
-        for session in walk.sessions:
-            known = found.setdefault(session["id"], {**session, "images": 0, "seconds": 0.0})
-            known["images"] += session["images"]
-            known["seconds"] = round(known["seconds"] + session["seconds"], 3)
-    return sorted(found.values(), key=lambda session: str(session.get("started")))
+def files(request: Request, folder: Path) -> dict[str, dict[str, str]]:
+    """Say which files and folders an evaluation read, so that they are found and known again.
+
+    Args:
+        request: What was evaluated.
+        folder: Where the receipt will be; places are relative to it.
+
+    Returns:
+        For each field of the request that names one its place, and of a file its SHA-256.
+    """
+    found = {}
+    for name in PLACES:
+        value = getattr(request, name)
+        if value is None or not Path(value).exists():
+            continue  # the name of a data set, or of a list of class names
+        found[name] = {"place": _relative(Path(value), folder)}
+        if Path(value).is_file():
+            found[name]["digest"] = file_digest(Path(value))
+    return found
 
 
-def _together(versions: Iterable[dict[str, str]]) -> dict[str, str]:
-    """Put versions of several sessions side by side."""
-    found: dict[str, dict[str, None]] = {}
-    for one in versions:
-        for name, version in one.items():
-            found.setdefault(name, {})[version] = None
-    return {name: " and ".join(values) for name, values in found.items()}
+def _relative(path: Path, folder: Path) -> str:
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:  # on another drive
+        return str(path.resolve())
 
 
-def _files(request: Request) -> dict[str, dict[str, Any]]:
-    """Name the files that a request takes texts from by what they hold."""
-    paths = {name: getattr(request, name) for name in FILES}
-    return {
-        name: {"path": path, "bytes": Path(path).stat().st_size, "digest": file_digest(Path(path))}
-        for name, path in paths.items()
-        if path is not None and Path(path).is_file()
-    }
+def request_of(receipt: dict[str, Any], folder: Path, changes: dict[str, Any]) -> Request:
+    """Make the request of a receipt again, wherever the command runs now.
+
+    Args:
+        receipt: The receipt.
+        folder: Where it lies.
+        changes: Fields to set otherwise.
+
+    Returns:
+        The request, with the files and folders where they are now.
+
+    Raises:
+        EvaluationError: If one is neither where it was from the receipt nor where it was named.
+    """
+    fields = {**receipt["request"], **changes}
+    for name, known in receipt.get("files", {}).items():
+        if name in changes:
+            continue
+        place, named = folder / known["place"], Path(fields[name])
+        if place.exists():
+            fields[name] = str(place)
+        elif not named.exists():
+            option = "NEW" if name == "dataset" else f"--{name} NEW"
+            raise EvaluationError(
+                f"{fields[name]}: there is none here, and none at {place}, where the receipt had "
+                f"it. If it was moved, say where it is: crossalign evaluate {option} --check "
+                f"{folder}"
+            )
+    return Request.from_json(fields)
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -218,23 +214,22 @@ def load(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _content(walk: Walk, class_ids: Sequence[str]) -> str:
+def _content(walk: Walk) -> str:
     """Name the images of a pass by their keys, classes and pixels."""
     total = hashlib.blake2b(digest_size=16)
     for outcome in walk.journal:
-        line = f"{outcome.key}\0{class_ids[outcome.label]}\0{outcome.content}\n"
-        total.update(line.encode(errors="surrogatepass"))
+        total.update(f"{outcome.key}\0{outcome.label}\0{outcome.content}\n".encode())
     return total.hexdigest()
 
 
 def file_digest(path: Path) -> str:
-    """Name a file by what it holds.
+    """Give the SHA-256 of a file.
 
     Args:
         path: The file.
 
     Returns:
-        Its SHA-256, in hexadecimal.
+        In hexadecimal.
     """
     total = hashlib.sha256()
     with path.open("rb") as file:

@@ -17,9 +17,6 @@ from crossalign.methods import Method, get_method
 TEMPERATURE = 0.01
 """Scores become confidences by ``softmax(scores / temperature)``; CLIP was trained with 0.01."""
 
-FILES = ("names", "descriptions", "descriptors")
-"""Fields of a request that name files with texts."""
-
 DEFAULT_METHODS = ("clip", "cupl", "wca")
 
 
@@ -230,7 +227,7 @@ class Request:
                 low, high = plain["side"]
                 plain["side"] = (float(low), float(high))
             return cls(**plain)
-        except CrossalignError:  # it says what is wrong already
+        except CrossalignError:
             raise
         except (TypeError, ValueError) as error:
             raise EvaluationError(f"unusable settings of an evaluation ({error}).") from error

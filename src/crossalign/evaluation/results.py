@@ -12,7 +12,7 @@ import numpy as np
 from crossalign.errors import EvaluationError
 from crossalign.evaluation import paired, statistics
 from crossalign.evaluation.classes import Roster
-from crossalign.evaluation.scoreboard import Scoreboard
+from crossalign.evaluation.run import Scoreboard
 
 TOP = 5
 CONFUSIONS = 20

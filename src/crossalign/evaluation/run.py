@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import itertools
-import os
 import re
-from array import array
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder, fingerprint
@@ -21,6 +21,7 @@ from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import Roster, Sources, classes_for, digest, texts_of
 from crossalign.evaluation.datasets import Dataset, Example, load_dataset
 from crossalign.evaluation.journal import Journal
+from crossalign.evaluation.machine import versions
 from crossalign.evaluation.request import (
     PROTOCOLS,
     Request,
@@ -29,7 +30,8 @@ from crossalign.evaluation.request import (
     method_json,
     methods_of,
 )
-from crossalign.evaluation.runs import SCORING, Outcome, judge, resampled_scores, resampling
+from crossalign.evaluation.runs import Outcome, judge, resampled_scores, resampling
+from crossalign.images import ImageSource
 from crossalign.methods import ClassTexts, Method
 from crossalign.predictions import Prediction
 from crossalign.store import Store
@@ -63,13 +65,11 @@ class Walk:
         step: What was done.
         journal: Where its outcomes are.
         texts: What was encoded for the classes.
-        sessions: Who computed its outcomes, see :meth:`Journal.sessions`.
     """
 
     step: Pass
     journal: Journal
     texts: ClassTexts
-    sessions: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ def passes(request: Request, methods: tuple[Method, ...]) -> list[Pass]:
     """
     found = []
     for model, method in itertools.product(request.models, methods):
-        if resamples(request, method):  # before chance: a lattice of crops is resampled too
+        if resamples(request, method):
             found.append(Pass(model, method, request.seed, request.runs))
         elif not has_chance(method):
             found.append(Pass(model, method, request.seed, 1))
@@ -173,7 +173,7 @@ def walk(
     folder: Path,
     store: Store | None,
     on_progress: OnProgress | None = None,
-    session: Mapping[str, Any] | None = None,
+    command: Sequence[str] = (),
 ) -> Walk:
     """Make a pass, or what is left of it.
 
@@ -183,22 +183,23 @@ def walk(
         folder: Where its journal is.
         store: Where embeddings are kept.
         on_progress: Called as images are done.
-        session: What is to be kept of who computes, see :meth:`Journal.begin`.
+        command: The command line, for the journal.
 
     Returns:
-        The pass with its journal, which is whole, in the order of the data set, and closed.
+        The pass with its journal, which is whole and closed.
 
     Raises:
-        EvaluationError: If there are no images.
+        EvaluationError: If the journal cannot be written, or there are no images.
     """
     request = setup.request
     classes = classes_for(step.method, setup.roster, setup.sources)
     texts = texts_of(step.method, classes, setup.sources, step.seed, bank=request.bank)
+    encoder = setup.encoders[step.model]
     identity = _identity(setup, step, texts)
-    journal = Journal(folder / f"{_slug(step)}-{digest(identity)[:8]}.jsonl", identity)
+    journal = Journal(folder / f"{_slug(step)}-{digest(identity)[:8]}.sqlite", identity, command)
     classifier = Classifier(
         classes,
-        encoder=setup.encoders[step.model],
+        encoder=encoder,
         method=step.method,
         crops=request.adaptive(step.method),
         seed=step.seed,
@@ -207,17 +208,14 @@ def walk(
     )
     title = f"{step.model} {step.method.name} seed {step.seed}"
     with journal:
-        if session is not None:
-            journal.begin(session)
-        queue = _Queue(journal, examples(setup.dataset, request.per_class))
-        for outcome in _outcomes(classifier, queue, step, request, setup.roster):
-            queue.finish(outcome)
+        rest = _rest(setup, journal)
+        for place, outcome in _outcomes(classifier, rest, step, request, setup.roster):
+            journal.append(place, outcome)
             if on_progress is not None:
-                on_progress(title, queue.done, setup.total)
-        if not queue.places:
-            raise EvaluationError(f"{setup.dataset.root}: expected at least one image; got none.")
-        journal.settle(queue.places)
-    return Walk(step, journal, texts, journal.sessions())
+                on_progress(title, journal.done, setup.total)
+    if journal.done == 0:
+        raise EvaluationError(f"{setup.dataset.root}: expected at least one image; got none.")
+    return Walk(step, journal, texts)
 
 
 def examples(dataset: Dataset, per_class: int | None) -> Iterator[Example]:
@@ -238,104 +236,70 @@ def examples(dataset: Dataset, per_class: int | None) -> Iterator[Example]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """What tells an image from another, or from what it was: its key, class and stamp."""
+class _Pending:
+    """An image that is to be computed: where it stands, and what tells it from others."""
 
-    key: str
-    label: int
+    place: int
+    example: Example
     stamp: str
 
-    @classmethod
-    def of(cls, example: Example) -> _Known:
-        return cls(example.key, example.label, _stamp(example.image))
+
+def _rest(setup: Setup, journal: Journal) -> Iterator[_Pending]:
+    """Skip the images that the journal knows."""
+    for place, example in enumerate(examples(setup.dataset, setup.request.per_class)):
+        stamp = _stamp(example.image)
+        if not journal.reuse(place, example.key, example.label, stamp):
+            yield _Pending(place, example, stamp)
 
 
-def _stamp(image: Any) -> str:
-    """Size and time of a file; of bytes, which have been read anyhow, size and digest."""
+def _stamp(image: ImageSource) -> str:
+    """Tell a file from what it was: by size and time, or where its bytes are at hand by these."""
+    if isinstance(image, Path):
+        if not image.is_file():
+            return ""
+        status = image.stat()
+        return f"{status.st_size} {status.st_mtime_ns}"
     if isinstance(image, bytes):
-        return f"{len(image)} {hashlib.blake2b(image, digest_size=8).hexdigest()}"
-    if isinstance(image, str | os.PathLike):
-        path = Path(image)
-        if path.is_file():
-            status = path.stat()
-            return f"{status.st_size} {status.st_mtime_ns}"
-    return ""
-
-
-class _Queue:
-    """The images of a pass: those of which the journal has no outcome are handed out.
-
-    Args:
-        journal: What is known, open.
-        found: The images.
-    """
-
-    def __init__(self, journal: Journal, found: Iterator[Example]) -> None:
-        self.places = array("q")  # of the outcomes in the journal, in the order of the data set
-        self._journal = journal
-        self._found = found
-        self._waiting: deque[tuple[int, _Known]] = deque()
-
-    @property
-    def done(self) -> int:
-        """Images so far that are in the journal."""
-        return len(self.places) - len(self._waiting)
-
-    def __iter__(self) -> Iterator[Any]:
-        for example in self._found:
-            known = _Known.of(example)
-            place = self._journal.find(known.key, known.label, known.stamp)
-            if place is None:
-                self._waiting.append((len(self.places), known))
-            self.places.append(-1 if place is None else place)
-            if place is None:
-                yield example.image
-
-    def next_known(self) -> _Known:
-        """The first image that was handed out and is not finished."""
-        return self._waiting[0][1]
-
-    def finish(self, outcome: Outcome) -> None:
-        """Write down the outcome of that image."""
-        place = self._journal.append(outcome)
-        number, _ = self._waiting.popleft()
-        self.places[number] = place
+        return hashlib.blake2b(image, digest_size=8).hexdigest()
+    raise EvaluationError(f"expected a path or bytes of an image; got {type(image).__name__}.")
 
 
 def _outcomes(
-    classifier: Classifier, queue: _Queue, step: Pass, request: Request, roster: Roster
-) -> Iterator[Outcome]:
-    images = iter(queue)
-    first = next(images, None)
+    classifier: Classifier,
+    rest: Iterator[_Pending],
+    step: Pass,
+    request: Request,
+    roster: Roster,
+) -> Iterator[tuple[int, Outcome]]:
+    first = next(rest, None)
     if first is None:  # everything is in the journal; the classes need not even be encoded
         return
+    waiting: deque[tuple[int, str, int, str]] = deque()
+
+    def images() -> Iterator[ImageSource]:
+        for one in itertools.chain([first], rest):
+            waiting.append((one.place, one.example.key, one.example.label, one.stamp))
+            yield one.example.image
+
     indices = None
     if resamples(request, step.method):
         count = crops_in_run(step.method, request)
         pool = step.method.crops.count if step.method.crops is not None else 0
         indices = resampling(pool, count, step.runs, step.seed)
     vectors = classifier.prepare().vectors
-    chained = itertools.chain([first], images)
-    for prediction in classifier.predict(chained, keep_evidence=indices is not None):
-        known = queue.next_known()
+    for prediction in classifier.predict(images(), keep_evidence=indices is not None):
+        place, key, label, stamp = waiting.popleft()
         evidence = prediction.evidence
         if evidence is None or prediction.scores is None:
-            error = prediction.error
-            yield Outcome(known.key, known.label, error=error, stamp=known.stamp)
+            yield place, Outcome(key, label, error=prediction.error, stamp=stamp)
             continue
         scores = prediction.scores[None]
         if indices is not None:
             scores = _resampled(prediction, indices, vectors, step.method)
-        outcome = judge(
-            known.key,
-            known.label,
-            evidence.digest.hex(),
-            scores,
-            request.temperature,
-            column=roster.column,
-        )
+        content = evidence.digest.hex()
+        outcome = judge(key, label, content, scores, request.temperature, roster.column)
         taken = prediction.crops if request.crops == "auto" else None
-        yield dataclasses.replace(outcome, stamp=known.stamp, crops=taken)
+        yield place, dataclasses.replace(outcome, stamp=stamp, crops=taken)
 
 
 def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Method) -> Any:
@@ -347,15 +311,13 @@ def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Metho
 
 
 def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
-    """Say what the outcomes of a pass depend on beside the images.
-
-    The root is part of it: files of another folder may have the same names, sizes and times.
-    """
+    """Say what the outcomes of a pass depend on beside the images."""
     request, dataset = setup.request, setup.dataset
     rule = request.adaptive(step.method)
     return {
-        "scoring": SCORING,
-        "dataset": [dataset.name, dataset.split, str(dataset.root.resolve()), request.per_class],
+        "format": 2,
+        "versions": versions(),
+        "dataset": [dataset.name, dataset.split, request.per_class, str(dataset.root.resolve())],
         "classes": digest([dataset.class_ids, dataset.class_names]),
         "texts": digest([texts.labels, texts.texts]),
         "encoder": fingerprint(setup.encoders[step.model]),
@@ -372,3 +334,66 @@ def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
 def _slug(step: Pass) -> str:
     name = f"{step.model.rpartition('/')[2]}-{step.method.name}-seed{step.seed}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lower()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scoreboard:
+    """The outcomes of an encoder and a method as arrays.
+
+    Args:
+        labels: True classes, shape (n,).
+        usable: Whether an image could be read, shape (n,).
+        predicted: Shape (R, n).
+        rank: Shape (R, n).
+        confidence: Shape (R, n).
+        margin: Lead over the runner-up, shape (R, n).
+        crops: How many crops were taken, shape (R, n); -1 where it is the same for every image.
+    """
+
+    labels: Any
+    usable: Any
+    predicted: Any
+    rank: Any
+    confidence: Any
+    margin: Any
+    crops: Any
+
+    @property
+    def right(self) -> Any:
+        """Hits, bool, shape (R, n)."""
+        return self.rank == 0
+
+
+def scoreboard(walks: list[Walk]) -> Scoreboard:
+    """Read the journals of one encoder and method.
+
+    Args:
+        walks: Its passes.
+
+    Returns:
+        Their outcomes; some twenty bytes an image and run.
+    """
+    parts = [_arrays(walk.journal, walk.step.runs) for walk in walks]
+    labels, usable = parts[0][:2]
+    for other in parts[1:]:
+        usable = usable & other[1]
+    runs = (np.concatenate([part[place] for part in parts]) for place in range(2, 7))
+    return Scoreboard(labels, usable, *runs)
+
+
+def _arrays(journal: Journal, runs: int) -> tuple[Any, ...]:
+    count = journal.done
+    labels, usable = np.zeros(count, np.int64), np.zeros(count, np.bool_)
+    predicted, rank = np.zeros((runs, count), np.int32), np.full((runs, count), -1, np.int32)
+    confidence, margin = np.zeros((2, runs, count), np.float32)
+    crops = np.full((runs, count), -1, np.int32)
+    for place, outcome in enumerate(journal):
+        labels[place] = outcome.label
+        if outcome.error is None:
+            usable[place] = True
+            predicted[:, place] = outcome.predicted
+            rank[:, place] = outcome.rank
+            confidence[:, place] = outcome.confidence
+            margin[:, place] = outcome.margin
+            crops[:, place] = -1 if outcome.crops is None else outcome.crops
+    return labels, usable, predicted, rank, confidence, margin, crops

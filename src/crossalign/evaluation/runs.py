@@ -14,11 +14,6 @@ from crossalign.errors import EvaluationError
 from crossalign.methods import Method
 from crossalign.weighting import weigh
 
-SCORING = 2
-"""Number of the rules by which an image becomes an outcome: crops, weights, scores, ranks and what
-is kept of them. Raised with every change of theirs, so that outcomes kept by earlier rules are not
-taken for those of the present ones."""
-
 Indices: TypeAlias = npt.NDArray[np.int64]
 """Crops that enter each run, shape (R, P)."""
 
@@ -98,7 +93,8 @@ class Outcome:
         margin: Lead of the best class over the runner-up in each run.
         score: Of the best class in each run.
         error: Why it could not be used, in words.
-        stamp: Size and time of its file, or size and digest of its bytes, to notice a change by.
+        stamp: Size and time of its file, by which a changed file is noticed without reading it; of
+            an image in an archive, a digest of its bytes.
         crops: How many crops were taken of it; None where it is the same for every image.
     """
 
@@ -121,39 +117,37 @@ def judge(
     content: str,
     scores: npt.NDArray[Any],
     temperature: float,
-    *,
     column: npt.NDArray[np.int64] | None = None,
 ) -> Outcome:
     """Reduce an image's scores to what is kept.
-
-    Classes that share a name share a column of scores. They are one answer for the confidence and
-    the margin, and several classes for the rank, of which the first comes first.
 
     Args:
         key: Its key.
         label: Its class.
         content: Digest of its pixels.
-        scores: Shape (R, U), a column for each different class name.
+        scores: Shape (R, U).
         temperature: Confidences are ``softmax(scores / temperature)``.
-        column: Column of each class, shape (C,); by default each class has its own.
+        column: Place of each class's score, shape (C,), where classes share a name and so a score;
+            by default each has its own. Sharing changes no confidence and no margin.
 
     Returns:
         The outcome.
     """
-    scores = np.asarray(scores, dtype=np.float64)
-    wide = scores if column is None else scores[:, column]
+    narrow = np.asarray(scores, dtype=np.float64)
+    wide = narrow if column is None else narrow[:, column]
     own = wide[:, label : label + 1]
     before = (wide == own) & (np.arange(wide.shape[1]) < label)
-    top = scores.max(axis=1)
-    sure = 1.0 / np.exp((scores - top[:, None]) / temperature).sum(axis=1)
-    margin = np.zeros(len(scores))
-    if scores.shape[1] > 1:
-        margin = top - np.partition(scores, -2, axis=1)[:, -2]
+    best = wide.argmax(axis=1)
+    top = wide.max(axis=1)
+    sure = 1.0 / np.exp((narrow - top[:, None]) / temperature).sum(axis=1)
+    margin = np.zeros(len(narrow))
+    if narrow.shape[1] > 1:
+        margin = top - np.partition(narrow, -2, axis=1)[:, -2]
     return Outcome(
         key=key,
         label=label,
         content=content,
-        predicted=tuple(wide.argmax(axis=1).tolist()),
+        predicted=tuple(best.tolist()),
         rank=tuple(((wide > own) | before).sum(axis=1).tolist()),
         confidence=_rounded(sure),
         margin=_rounded(margin),

@@ -24,6 +24,7 @@ from crossalign.explain.heat import signed_heat_map as signed_heat_map
 from crossalign.explain.heat import spread as spread
 from crossalign.explain.ranking import LEAST_LIFT as LEAST_LIFT
 from crossalign.explain.ranking import LIKE_THE_PHOTO as LIKE_THE_PHOTO
+from crossalign.explain.ranking import WHOLE_PHOTO as WHOLE_PHOTO
 from crossalign.explain.ranking import Pair as Pair
 from crossalign.explain.ranking import Region as Region
 from crossalign.explain.ranking import Standout as Standout

@@ -24,6 +24,9 @@ than in the whole photo, and than in the mean crop, to be shown beside that crop
 LIKE_THE_PHOTO = "like the whole photo"
 """What stands beside a crop in which no description stands out."""
 
+WHOLE_PHOTO = "the whole photo"
+"""What stands beside a crop that is the whole photo."""
+
 # Below this a spread of cosines is rounding: float32 embeddings of equal crops.
 _ROUNDING = 1e-6
 
@@ -59,6 +62,7 @@ class Region:
         label: The class it speaks for.
         words: The description of that class that stands out here, see :func:`standout`; None where
             none does.
+        whole: Whether it is the whole photo.
     """
 
     crop: int
@@ -67,11 +71,14 @@ class Region:
     adds: float
     label: str
     words: Standout | None
+    whole: bool = False
 
     @property
     def text(self) -> str:
         """The description that stands out here, or in words that none does."""
-        return LIKE_THE_PHOTO if self.words is None else self.words.text
+        if self.words is not None:
+            return self.words.text
+        return WHOLE_PHOTO if self.whole else LIKE_THE_PHOTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +260,7 @@ def _region(of: Explanation | Contrast, index: int, adds: float) -> Region:
         adds=adds,
         label=speaks_for.label,
         words=standout(speaks_for, index),
+        whole=speaks_for.box(index) == (0, 0, *speaks_for.size),
     )
 
 

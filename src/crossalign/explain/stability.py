@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,7 +34,9 @@ class Stability:
     """How much a decision depends on which crops were taken.
 
     Leaving a crop out is exact, as if it had never been cut: the weights of the others add up to 1
-    again, and in the prototype form the norm is that of the pooled vector without it.
+    again, in the prototype form the norm is that of the pooled vector without it, and where only
+    the k heaviest crops count, the next one moves up. Of adaptive crops, those that were taken are
+    meant.
 
     Args:
         label: The predicted class.
@@ -110,20 +113,55 @@ def stability(
         raise CrossalignError(f"expected resamples from 1 up; got {resamples!r}.")
     best = int(np.argmax(found.scores))
     other = _rival(found, best, against)
+    ordered = _ordered(found)
     # Only the size of a margin needs the norms; which class is the best does not.
-    without = _sums_without(found.terms)
-    margins = (without[:, best] - without[:, other]) * _rescaling_without(found)
+    without = ordered.without(ordered.terms)
+    margins = (without[:, best] - without[:, other]) * _rescaling_without(ordered)
     return Stability(
         label=found.classes[best],
         rival=found.classes[other],
         margin=float(found.scores[best] - found.scores[other]),
         standard_error=_jackknife(margins),
-        agreement=_agreement(found, best, resamples, seed),
+        agreement=_agreement(ordered, best, resamples, seed),
         resamples=resamples,
         margins_without=margins,
         labels_without=tuple(found.classes[index] for index in _winners(without, best)),
-        flip=_flip(found, best),
+        flip=_flip(ordered, found.classes, best),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ordered:
+    """Crops in the order in which they count, N of them, of which the first ``top`` do.
+
+    ``places`` are their numbers, ``terms`` what they add to the scores if they count, shape (N, C);
+    ``vectors`` are such that the length of their sum over the crops that count is the norm of the
+    score, shape (N, D or 1).
+    """
+
+    places: npt.NDArray[np.intp]
+    top: int
+    terms: npt.NDArray[np.float64]
+    vectors: npt.NDArray[np.float64]
+
+    def without(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Sum the values of the crops that count, for each crop that is left out, by its number."""
+        # One more than count: leaving out one of the others leaves out the last of these instead.
+        sums = _sums_without(values[: self.top + 1])
+        without = np.empty_like(values)
+        without[self.places] = sums[np.minimum(np.arange(len(values)), self.top)]
+        return without
+
+
+def _ordered(found: CropScores) -> _Ordered:
+    weights, terms, top = found.weights.astype(np.float64), found.terms, len(found.terms)
+    places = np.arange(top)
+    if found.reserve is not None:
+        weights, terms, top = found.reserve.weights, found.reserve.terms, found.reserve.top
+        # Those that count come first even where rounding makes others as heavy.
+        places = np.lexsort((-weights, found.weights <= 0))
+    vectors = weights[:, None] * (found.embeddings if found.form == "prototype" else 1.0)
+    return _Ordered(places, top, terms[places], vectors[places])
 
 
 def _rival(found: CropScores, best: int, against: str | None) -> int:
@@ -141,17 +179,14 @@ def _rival(found: CropScores, best: int, against: str | None) -> int:
     return found.classes.index(against)
 
 
-def _rescaling_without(found: CropScores) -> npt.NDArray[np.float64]:
-    """By what to multiply a sum of terms over all crops but i, shape (N,), to have a score again.
+def _rescaling_without(crops: _Ordered) -> npt.NDArray[np.float64]:
+    """By what to multiply a sum of terms without crop i, shape (N,), to have a score again.
 
     In the sum form the weights must add up to 1 again; in the prototype form the pooled vector must
     have unit length again. NaN where the other crops have no weight.
     """
-    weights = found.weights.astype(np.float64)[:, None]
-    if found.form == "prototype":
-        weights = weights * found.embeddings
-    rest = np.linalg.norm(_sums_without(weights), axis=1)
-    whole = float(np.linalg.norm(weights.sum(axis=0)))
+    rest = np.linalg.norm(crops.without(crops.vectors), axis=1)
+    whole = float(np.linalg.norm(crops.vectors[: crops.top].sum(axis=0)))
     return np.where(rest > 0, whole / np.where(rest > 0, rest, 1.0), np.nan)
 
 
@@ -177,35 +212,57 @@ def _jackknife(margins: npt.NDArray[np.float64]) -> float | None:
     return float(np.sqrt((count - 1) * np.var(margins)))
 
 
-def _agreement(found: CropScores, best: int, resamples: int, seed: int) -> float:
+def _agreement(crops: _Ordered, best: int, resamples: int, seed: int) -> float:
     rng = np.random.default_rng(seed)
-    count = len(found.terms)
+    count = len(crops.terms)
+    # Draws are by the crops' own numbers, so that they do not depend on the weighting.
+    terms = np.empty_like(crops.terms)
+    terms[crops.places] = crops.terms
     agreed = 0
     for start in range(0, resamples, _RESAMPLES_AT_A_TIME):
         draws = min(_RESAMPLES_AT_A_TIME, resamples - start)
         times = rng.multinomial(count, np.full(count, 1.0 / count), size=draws)
-        agreed += int((_winners(times @ found.terms, best) == best).sum())
+        if crops.top < count:
+            drawn = times[:, crops.places]
+            before = np.cumsum(drawn, axis=1) - drawn
+            times[:, crops.places] = np.clip(crops.top - before, 0, drawn)
+        agreed += int((_winners(times @ terms, best) == best).sum())
     return agreed / resamples
 
 
-def _flip(found: CropScores, best: int) -> Flip | None:
+def _flip(crops: _Ordered, classes: tuple[str, ...], best: int) -> Flip | None:
     """Find the fewest crops to leave out.
 
-    Against one rival, the sign of the lead over k crops is that of the sum of their differences,
-    and of all sets of k that sum is least for the k smallest. So the largest k of which the k
-    smallest differences add up to less than zero leaves out the fewest, over all rivals.
+    If r of N crops are left out, any m = min(k, N - r) of the first k + r can be those that count.
+    Against one rival, the sign of the lead over them is that of the sum of their differences, which
+    is least for the m smallest. So the least r for which these add up to less than zero, against
+    any rival, leaves out the fewest.
     """
-    lead = found.terms[:, [best]] - found.terms
-    order = np.argsort(lead, axis=0, kind="stable")
-    left = np.cumsum(np.take_along_axis(lead, order, axis=0), axis=0)
-    size = np.cumsum(np.abs(found.terms[:, best])[order], axis=0)
-    behind = left < -_TIE * size
-    behind[-1] = False  # nothing would be left out
-    if not behind.any():
+    count, top = len(crops.terms), crops.top
+    lead = crops.terms[:, [best]] - crops.terms
+    sizes = np.abs(crops.terms[:, best])
+    # As long as k count, the more crops there are to choose from, the smaller their sum.
+    choices = range(top + 1, count + 1)
+    place = bisect.bisect_left(
+        choices, True, key=lambda seen: bool(_smallest_sums(lead[:seen], sizes)[2][top - 1].any())
+    )
+    found = place < len(choices)
+    order, left, behind = _smallest_sums(lead[: choices[place] if found else count], sizes)
+    rows = np.flatnonzero(behind[: top if found else top - 1].any(axis=1))
+    if not len(rows):
         return None
-    kept = int(np.flatnonzero(behind.any(axis=1))[-1]) + 1
+    kept = int(rows[-1]) + 1
     rivals = np.flatnonzero(behind[kept - 1])
     rival = rivals[np.argmin(left[kept - 1, rivals])]
     rest, out = order[:kept, rival], order[kept:, rival][::-1]
-    becomes = int(_winners(found.terms[rest].sum(axis=0)[None], best)[0])
-    return Flip(tuple(out.tolist()), found.classes[becomes])
+    becomes = int(_winners(crops.terms[rest].sum(axis=0)[None], best)[0])
+    return Flip(tuple(crops.places[out].tolist()), classes[becomes])
+
+
+def _smallest_sums(
+    lead: npt.NDArray[np.float64], sizes: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Order each column, and add up its 1, 2, ... smallest; say which sums are below zero."""
+    order = np.argsort(lead, axis=0, kind="stable")
+    left = np.cumsum(np.take_along_axis(lead, order, axis=0), axis=0)
+    return order, left, left < -_TIE * np.cumsum(sizes[order], axis=0)

@@ -93,8 +93,11 @@ def maps(image: Image.Image, summary: Summary) -> tuple[Map, ...]:
         summary: What there is to say.
 
     Returns:
-        That of the class in question and, if there is another, that of their difference.
+        That of the class in question and, if there is another, that of their difference. None where
+        the whole image was the only crop, as it says nothing of places.
     """
+    if all(region.whole for region in summary.regions):
+        return ()
     found = [heat(image, summary.explanation)]
     if summary.contrast is not None:
         found.append(difference(image, summary.contrast))

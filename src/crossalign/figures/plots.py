@@ -29,7 +29,7 @@ from crossalign.figures import maps
 from crossalign.figures.colours import FIRST, REGION_COLOURS, SECOND
 from crossalign.figures.pictures import thumbnail
 from crossalign.figures.summary import Chart, Side, Summary, distinct_regions, region_note
-from crossalign.figures.texts import wrapped
+from crossalign.figures.texts import rounded, wrapped
 from crossalign.predictions import Explanation
 
 if TYPE_CHECKING:
@@ -95,8 +95,11 @@ def plot_regions(
         )
         frame.set_path_effects([Stroke(linewidth=3.5, foreground="#000000", alpha=0.5), Normal()])
         axes.add_patch(frame)
-        axes.text(
-            *(left, top, str(rank)),
+        axes.annotate(
+            str(rank),
+            (left, top),
+            (3.0, -3.0),  # its frame inside the region's
+            textcoords="offset points",
             color="black",
             fontweight="bold",
             verticalalignment="top",
@@ -164,7 +167,8 @@ def plot_bars(chart: Chart, *, axes: Axes | None = None) -> Axes:
     if own and figure is not None:
         figure.set_figheight(needed * _LINE + (heads + 1) * _HEADING)
     # In axes of others texts shrink if need be; a figure of ours is as high as they are.
-    size = _SMALL if own else _SMALL * min(1.0, _height(axes) / (needed * _LINE))
+    share = _height(axes) / (needed * _LINE)
+    size = _SMALL if own or share > 0.999 else _SMALL * share
     low, _ = chart.reach
     axes.set_xlim(low, low + chart.span * width / max(width - _NUMBER, width / 2.0))
     axes.set_ylim(needed, 0.0)
@@ -182,7 +186,7 @@ def plot_bars(chart: Chart, *, axes: Axes | None = None) -> Axes:
         for middle, value, opacity in row.bars:
             axes.barh(middle, value, _BAR, color=_SIDES[row.side], alpha=opacity)
             axes.text(
-                *(1.0, middle, f"{value:.3f}"),
+                *(1.0, middle, rounded(value)),
                 transform=across,
                 fontsize=size,
                 ha="right",
@@ -241,7 +245,7 @@ def card(image: Image.Image, summary: Summary) -> Figure:
     margin, gap, width = 0.3, 0.35, _CARD_WIDTH
     shown = maps.maps(thumbnail(image, _MAX_SIDE), summary)
     charts = (summary.classes, summary.decisive, summary.meeting)
-    wide = _column(1 + len(shown), margin, gap)
+    wide = _column(max(2, 1 + len(shown)), margin, gap)
     narrow = _column(len(charts), margin, gap)
     photo = min(wide * image.height / image.width, _TALLEST)
     words = [
@@ -252,7 +256,7 @@ def card(image: Image.Image, summary: Summary) -> Figure:
     titles = [_title_lines(title, wide) for title in (_REGIONS, *(m.title for m in shown))]
     notes = [_KEY_LINES + len(wrapped(m.note, _ems(wide), 3)) for m in shown]
     above = _HEADING * max(map(len, titles))
-    below = _LINE * (1 + max(len(words), *notes))
+    below = _LINE * (1 + max([len(words), *notes]))
     head = _headlines(summary, width - 2 * margin)
     chart_heads = [_HEADING * len(_title_lines(chart.title, narrow)) for chart in charts]
     chart_rows = [_needed(_rows(chart, narrow)) * _LINE for chart in charts]
@@ -401,7 +405,7 @@ def _region_lines(rank: int, region: Region, width: float) -> list[str]:
     """The words of a region, how far they stand out, and what it adds."""
     indent = " " * 6
     room = _ems(width) - 3.0
-    words = wrapped(f"{region.text}  (adds {region.adds:.3f})", room, 3)
+    words = wrapped(f"{region.text}  (adds {rounded(region.adds)})", room, 3)
     note = region_note(region)
     lines = words + (wrapped(note, room, 2) if note else [])
     return [f"{rank}    {lines[0]}", *(indent + line for line in lines[1:])]
@@ -434,7 +438,7 @@ def _headlines(summary: Summary, width: float) -> list[tuple[str, float, str]]:
 
 
 def _title_lines(title: str, width: float) -> list[str]:
-    return wrapped(title, _ems(width, _MEDIUM), 5, bold=True)
+    return wrapped(title, _ems(width, _MEDIUM), 7, bold=True)
 
 
 def _title(axes: Axes, title: str) -> None:
@@ -443,8 +447,8 @@ def _title(axes: Axes, title: str) -> None:
 
 
 def _ems(width: float, size: float = _SMALL) -> float:
-    """How many times the font size fits into inches."""
-    return width * 72.0 / size
+    """How many times the font size fits into inches; whole pixels may widen letters a little."""
+    return 0.96 * width * 72.0 / size
 
 
 def _width(axes: Axes) -> float:

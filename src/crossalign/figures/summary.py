@@ -263,11 +263,11 @@ def _decisive(explanation: Explanation, both: Contrast | None, words: list[Words
     sides: tuple[tuple[Side, str, str], ...] = (("first", first, second), ("second", second, first))
     return Chart(
         f"Words that decided between {first} and {second}",
-        f"blue counts for {first}, orange for {second}",
+        f"blue counts for {first}, orange for {second}; better and worse than the middle of both",
         tuple(
-            Bar(word.text, word.adds, side, group=f"What {speaker} says and {answer}")
+            Bar(word.text, word.adds, side, group=f"What {speaker} says, {answer}")
             for side, winner, loser in sides
-            for speaker, answer in ((winner, "the photo shows"), (loser, "the photo does not show"))
+            for speaker, answer in ((winner, "answered better"), (loser, "answered worse"))
             for word in words
             if word.label == speaker and (word.adds >= 0) == (side == "first")
         ),

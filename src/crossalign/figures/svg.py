@@ -16,7 +16,7 @@ from crossalign.figures.colours import FIRST, REGION_COLOURS, SECOND
 from crossalign.figures.maps import KEY_SIZE, Map, maps
 from crossalign.figures.pictures import data_uri, heat_key, matrix_picture, thumbnail
 from crossalign.figures.summary import Bar, Chart, Summary, region_note
-from crossalign.figures.texts import printable, text_width, wrapped
+from crossalign.figures.texts import printable, rounded, text_width, wrapped
 from crossalign.predictions import Explanation
 
 Block: TypeAlias = tuple[str, float]
@@ -221,7 +221,7 @@ def _keys(summary: Summary, width: float) -> Block:
             + _text(6, y + 16, str(rank + 1), "key")
             + _moved(words, 30, y)
             + _moved(note, 30, y + deep)
-            + _text(width, y + 15, f"{region.adds:.3f}", "number")
+            + _text(width, y + 15, rounded(region.adds), "number")
         )
         y += deep + more + 8
     return "".join(parts), y
@@ -229,7 +229,7 @@ def _keys(summary: Summary, width: float) -> Block:
 
 def _map(shown: Map, width: float) -> Block:
     """A heading, a picture, and the key to its colours."""
-    head, top = _paragraph(shown.title, width, "head", lines=4)
+    head, top = _paragraph(shown.title, width, "head", lines=7)
     wide, high = _fitted(shown.picture.size, width)
     key, deep = _key(shown.key, shown.low, shown.high)
     note, more = _paragraph(shown.note, width, "quiet", lines=2)
@@ -258,7 +258,7 @@ def _chart(chart: Chart, width: float) -> Block:
     low, _ = chart.reach
     scale = (width - _NUMBER - 6) / chart.span
     zero = -low * scale
-    head, y = _paragraph(chart.title, width, "head", lines=5)
+    head, y = _paragraph(chart.title, width, "head", lines=7)
     note, deep = _paragraph(chart.note, width, "quiet", lines=4)
     parts = [head, _moved(note, 0, y)]
     y += deep
@@ -276,7 +276,7 @@ def _chart(chart: Chart, width: float) -> Block:
                 parts.append(
                     f'<rect class="{bar.side}{paler}" x="{start:.1f}" y="{y:.0f}" '
                     f'width="{length:.1f}" height="9" rx="2"/>'
-                    + _text(width, y + 9, f"{value:.3f}", "number quiet")
+                    + _text(width, y + 9, rounded(value), "number quiet")
                 )
                 y += 15
             if low < 0:

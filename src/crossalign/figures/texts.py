@@ -45,6 +45,22 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
+def rounded(value: float) -> str:
+    """Write a score, or what adds to one.
+
+    Args:
+        value: The number.
+
+    Returns:
+        It with three decimals; never a zero below zero.
+
+    Example:
+        >>> rounded(0.25), rounded(-0.0004)
+        ('0.250', '0.000')
+    """
+    return f"{round(value, 3) + 0.0:.3f}"
+
+
 def text_width(text: str, *, bold: bool = False) -> float:
     """Estimate how wide a line of text is; it is rather wider than it will be than narrower.
 

@@ -24,8 +24,9 @@ from crossalign.labeling.decisions import (
     Decisions,
     Row,
 )
-from crossalign.labeling.job import Outcome, job_path, run_job
+from crossalign.labeling.job import Outcome, run_job
 from crossalign.labeling.jobfile import JobFile
+from crossalign.labeling.output import job_path
 from crossalign.labeling.sources import Source, open_source
 
 __all__ = [

@@ -233,6 +233,7 @@ class Decisions:
 
         Raises:
             LabelingError: If a class is called like a decision, or the background is missing.
+            CalibrationError: If the calibration is one of other scores.
         """
         wanted = self.background_for(classifier.classes)
         if wanted and classifier.background != wanted:
@@ -241,6 +242,8 @@ class Decisions:
                 f"one with {len(classifier.background)} or with others. Make it with "
                 "Classifier(classes, background=decisions.background_for(classes))."
             )
+        if self.calibration is not None:
+            self.calibration.check_settings(scoring_settings(classifier))
 
     def row(self, path: str, prediction: Prediction) -> Row:
         """Decide.

@@ -5,20 +5,22 @@ All are written from a finished job and can be written again at any time.
 
 from __future__ import annotations
 
-import functools
+import itertools
 import json
 import os
-import re
-import shutil
-from collections.abc import Callable, Iterator
+import urllib.parse
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias
 
-from crossalign.errors import ImageError, LabelingError
-from crossalign.images import read_file
-from crossalign.labeling.decisions import NONE_OF_THESE, UNDECIDED, Row
+from crossalign.errors import LabelingError
+from crossalign.labeling.decisions import Decisions, Row
+from crossalign.labeling.folders import copy_folders, labels_of, link_folders, move_folders
 from crossalign.labeling.jobfile import JobFile
+from crossalign.labeling.output import file_digest, job_path
+from crossalign.labeling.places import OwnFolder, check_writable, is_inside, is_source
 from crossalign.labeling.sinks import open_text, whole_file
 from crossalign.labeling.sources import Source
 
@@ -64,6 +66,91 @@ def parse_export(text: str) -> tuple[str, Path]:
     return kind, Path(path)
 
 
+def check_exports(
+    exports: Sequence[tuple[str, Path]],
+    source: Source,
+    decisions: Decisions,
+    out: Path,
+    *,
+    restart: bool = False,
+) -> None:
+    """Raise if one of some exports will not be possible, before there is anything to export.
+
+    Args:
+        exports: Kinds and paths.
+        source: The source.
+        decisions: How scores will become decisions.
+        out: The job's table.
+        restart: Whether the job begins anew.
+
+    Raises:
+        LabelingError: If it will not.
+    """
+    taken = {out.resolve(), job_path(out).resolve()}
+    for kind, path in exports:
+        _check_source(kind, source, decisions)
+        if path.resolve() in taken:
+            raise LabelingError(f"{kind}={path}: that place is taken already. Choose another one.")
+        taken.add(path.resolve())
+        _check_place(kind, path, source)
+        if kind in _FILES and os.path.lexists(path):
+            _check_replaceable(path, out, restart)
+    if sum(kind == "move" for kind, _ in exports) > 1:
+        raise LabelingError("images can be moved to one place only; use copy or link for others.")
+
+
+def _check_source(kind: str, source: Source, decisions: Decisions) -> None:
+    if kind != "copy" and not source.files:
+        raise LabelingError(
+            f"{kind} needs images that are files of their own; those in {source.name} are not. "
+            "Unpack them first, or use copy=FOLDER."
+        )
+    if kind == "move" and decisions.multi_label:
+        raise LabelingError(
+            "with several labels an image cannot be moved into one folder; use link or copy."
+        )
+
+
+def _check_place(kind: str, path: Path, source: Source) -> None:
+    if is_inside(path, source):
+        raise LabelingError(
+            f"{path} is inside the source, whose images it would add to. Choose another place."
+        )
+    if is_source(path, source):
+        raise LabelingError(f"{path} is what the images are read from. Choose another place.")
+    if kind == "fiftyone":
+        OwnFolder(path, _FIFTYONE).check()
+    elif path.exists() and path.is_dir() == (kind in _FILES):
+        other = "folder" if path.is_dir() else "file"
+        raise LabelingError(f"{kind}={path}: a {other} of that name is in the way.")
+    check_writable(path.parent if kind in _FILES else path)
+
+
+def _check_replaceable(path: Path, out: Path, restart: bool) -> None:
+    if job_path(out).exists():
+        with JobFile(job_path(out), anew=restart) as job:
+            if job.wrote_file(file_digest(path)):
+                return
+    raise LabelingError(
+        f"{path} is there already and is not as this job wrote it. It is left as it is. Move it "
+        "aside, or choose another place."
+    )
+
+
+def write_exports(exports: Sequence[tuple[str, Path]], job: Job) -> Iterator[tuple[str, Path, int]]:
+    """Write exports; images are moved first, so that all others find them in their new place.
+
+    Args:
+        exports: Kinds and paths.
+        job: The finished job.
+
+    Yields:
+        Kind, path and number of images of each, when it is written.
+    """
+    for kind, path in sorted(exports, key=lambda one: one[0] != "move"):
+        yield kind, path, export(kind, path, job)
+
+
 def export(kind: str, path: Path, job: Job) -> int:
     """Write one export.
 
@@ -78,101 +165,15 @@ def export(kind: str, path: Path, job: Job) -> int:
     Raises:
         LabelingError: If it cannot be written, or not from this source.
     """
-    folder = job.source.folder
-    if folder is not None and path.resolve().is_relative_to(folder.resolve()):
-        raise LabelingError(
-            f"{path} is inside the source, whose images it would add to. Choose another place."
-        )
+    several = any(isinstance(row.decision, list) for row in itertools.islice(job.file.rows(), 1))
+    _check_source(kind, job.source, Decisions(multi_label=several, threshold=0.0))
+    _check_place(kind, path, job.source)
+    if kind in _FILES and os.path.lexists(path) and not job.file.wrote_file(file_digest(path)):
+        raise LabelingError(f"{path} is not as this job wrote it. Move it aside.")
     try:
         return EXPORTS[kind](path, job)
     except OSError as error:
         raise LabelingError(f"cannot export to {path}: {error.strerror or error}.") from error
-
-
-def labels_of(row: Row) -> list[str]:
-    """Name the classes that an image was given.
-
-    Args:
-        row: Its row.
-
-    Returns:
-        None of them where nothing was decided.
-    """
-    if isinstance(row.decision, list):
-        return row.decision
-    return [] if row.decision in (None, NONE_OF_THESE, UNDECIDED) else [str(row.decision)]
-
-
-# ---------------------------------------------------------------------------------- class folders
-
-
-def _folders(path: Path, job: Job, *, how: str) -> int:
-    """A folder a decision, with its images. No file is ever overwritten."""
-    if how != "copy" and not job.source.files:
-        raise LabelingError(
-            f"images in {job.source.name} are not files of their own, so they cannot be "
-            f"{'linked' if how == 'link' else 'moved'}; use copy=FOLDER."
-        )
-    wanted = {row.path: row for row in job.file.rows() if row.error is None}
-    place, written = _PLACED[how], 0
-    for entry in job.source.entries():
-        row = wanted.pop(entry.path, None)
-        if row is None:
-            continue
-        if how == "move" and isinstance(row.decision, list):
-            raise LabelingError(
-                "with several labels an image cannot be moved into one folder; use link or copy."
-            )
-        for name in labels_of(row) or [_outcome(row)]:
-            # The identity keeps photos apart that are called alike in different folders.
-            target = path.joinpath(_safe(name), *map(_safe, entry.id.strip("/").split("/")))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                place(entry.load(), target)
-            except ImageError as error:
-                raise LabelingError(f"{error}. It was there when it was labelled.") from error
-        written += 1
-    return written
-
-
-def _outcome(row: Row) -> str:
-    return row.decision if isinstance(row.decision, str) else "no label"
-
-
-def _copy(source: Any, target: Path) -> None:
-    if target.exists():
-        return
-    with whole_file(target) as unfinished:
-        if isinstance(source, str):
-            shutil.copyfile(source, unfinished)
-        else:
-            unfinished.write_bytes(read_file(source) or b"")
-    if isinstance(source, str):
-        shutil.copystat(source, target)
-
-
-def _link(source: str, target: Path) -> None:
-    if not os.path.lexists(target):
-        target.symlink_to(Path(source).absolute())
-
-
-def _move(source: str, target: Path) -> None:
-    if target.exists():
-        raise LabelingError(f"{target} is in the way of {source}. Move it aside first.")
-    shutil.move(source, target)
-
-
-_PLACED: dict[str, Callable[[Any, Path], None]] = {"copy": _copy, "link": _link, "move": _move}
-
-
-def _safe(name: str) -> str:
-    """Make a name that every file system takes; two different names never become one."""
-    safe = re.sub(r'[%<>:"/\\|?*\x00-\x1f]|^\.+$|[. ]$', _percent, name)
-    return safe or "%"
-
-
-def _percent(match: re.Match[str]) -> str:
-    return "".join(f"%{ord(character):02X}" for character in match[0])
 
 
 # ----------------------------------------------------------------------------------- label formats
@@ -180,12 +181,8 @@ def _percent(match: re.Match[str]) -> str:
 
 def _fiftyone(path: Path, job: Job) -> int:
     """FiftyOneImageClassificationDataset: data.json (where images are) and labels.json."""
-    if not job.source.files:
-        raise LabelingError(
-            f"FiftyOne needs images that are files; those in {job.source.name} are not. Unpack "
-            "them first, or use copy=FOLDER."
-        )
-    path.mkdir(parents=True, exist_ok=True)
+    own = OwnFolder(path, _FIFTYONE)
+    own.clear()
     numbers = {name: at for at, name in enumerate(job.classes)}
     images, written = {}, {}
     several = False
@@ -197,8 +194,8 @@ def _fiftyone(path: Path, job: Job) -> int:
         key = f"{at:09}"
         images[key] = str(Path(row.path).absolute())
         written[key] = names if several else (names[0] if names else None)
-    _write_json(path / "data.json", images)
-    _write_json(path / "labels.json", {"classes": list(job.classes), "labels": written})
+    _write_json(own.place("data.json"), job, images)
+    _write_json(own.place("labels.json"), job, {"classes": list(job.classes), "labels": written})
     return len(images)
 
 
@@ -210,7 +207,7 @@ def _label_studio(path: Path, job: Job) -> int:
             if row.error is None:
                 yield _task(row, job.model)
 
-    return _write_list(path, tasks())
+    return _write_list(path, job, tasks())
 
 
 def _task(row: Row, model: str) -> dict[str, Any]:
@@ -223,7 +220,7 @@ def _task(row: Row, model: str) -> dict[str, Any]:
     }
     score = row.confidence if row.confidence is not None else row.score
     return {
-        "data": {"image": f"/data/local-files/?d={_absolute(row.path).lstrip('/')}"},
+        "data": {"image": _local_file(row.path)},
         "meta": {"content_hash": row.content_hash, "decision": row.decision},
         "predictions": [
             {"model_version": model, "score": score, "result": [choice] if names else []}
@@ -253,6 +250,7 @@ def _coco(path: Path, job: Job) -> int:
     info = {"description": f"Labelled by {job.model}"}
     _write_json(
         path,
+        job,
         {
             "info": info,
             "images": images,
@@ -263,21 +261,21 @@ def _coco(path: Path, job: Job) -> int:
     return len(images)
 
 
-def _absolute(path: str) -> str:
-    return Path(path).absolute().as_posix()
+def _local_file(path: str) -> str:
+    """Address of a file for Label Studio; its document root is taken to be ``/``."""
+    absolute = Path(path).absolute().as_posix().lstrip("/")
+    return f"/data/local-files/?d={urllib.parse.quote(os.fsencode(absolute))}"
 
 
-def _write_json(path: Path, values: Any) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as unfinished, open_text(unfinished) as stream:
+def _write_json(path: Path, job: Job, values: Any) -> None:
+    with _noted(path, job) as stream:
         json.dump(values, stream, ensure_ascii=False)
 
 
-def _write_list(path: Path, items: Iterator[Any]) -> int:
+def _write_list(path: Path, job: Job, items: Iterator[Any]) -> int:
     """Write a JSON list an item at a time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     written = 0
-    with whole_file(path) as unfinished, open_text(unfinished) as stream:
+    with _noted(path, job) as stream:
         stream.write("[")
         for item in items:
             stream.write(",\n" if written else "\n")
@@ -287,12 +285,25 @@ def _write_list(path: Path, items: Iterator[Any]) -> int:
     return written
 
 
+@contextmanager
+def _noted(path: Path, job: Job) -> Iterator[TextIO]:
+    """A file that the job will know as its own, from before it is in its place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as unfinished:
+        with open_text(unfinished) as stream:
+            yield stream
+        job.file.note_file(file_digest(unfinished))
+
+
 EXPORTS: dict[str, Exporter] = {
-    "copy": functools.partial(_folders, how="copy"),
-    "link": functools.partial(_folders, how="link"),
-    "move": functools.partial(_folders, how="move"),
+    "copy": lambda path, job: copy_folders(path, job.file, job.source),
+    "link": lambda path, job: link_folders(path, job.file),
+    "move": lambda path, job: move_folders(path, job.file),
     "fiftyone": _fiftyone,
     "label-studio": _label_studio,
     "coco": _coco,
 }
 """The kinds of export, by name."""
+
+_FILES = frozenset({"label-studio", "coco"})
+_FIFTYONE = "a FiftyOne data set"

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from crossalign.errors import ImageError, LabelingError
 from crossalign.labeling.decisions import Decided, Decisions, digest, scoring_settings
 from crossalign.labeling.jobfile import FAILED, TODO, JobFile, Listing, Result
+from crossalign.labeling.output import check_ours, check_output, job_path, write_rows
 from crossalign.labeling.scored import Scored
-from crossalign.labeling.sinks import check_table, write_table
+from crossalign.labeling.sinks import check_table
 from crossalign.labeling.sources import Entry, Source
 
 if TYPE_CHECKING:
@@ -152,19 +153,6 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
 
 
-def job_path(out: str | os.PathLike[str]) -> Path:
-    """Name the job file of an output.
-
-    Args:
-        out: The table.
-
-    Returns:
-        The file beside it.
-    """
-    path = Path(out)
-    return path.with_name(f"{path.name}.job")
-
-
 def run_job(
     source: Source,
     out: str | os.PathLike[str],
@@ -205,7 +193,9 @@ def run_job(
     table = Path(out)
     check_table(table)
     decisions.check(classifier)
-    with _stop_signals() as stop, JobFile(job_path(table), anew=restart) as job:
+    check_output(table, source)
+    with _stop_signals() as stop, _job_file(table, restart) as job:
+        check_ours(table, job)
         work = Work(classifier, decisions, source, job)
         _settle(work, restart, stop, note)
         listing = None if stop.is_set() else _list(source, job, stop, note)
@@ -226,8 +216,25 @@ def run_job(
         if not outcome.stopped:
             outcome.labelled += _give_up_on_vanished(work)
             outcome.left, outcome.failed = 0, job.count(FAILED)
-            write_table(table, job.rows(), several=decisions.multi_label)
+            write_rows(table, job, decisions)
     return outcome
+
+
+@contextmanager
+def _job_file(table: Path, anew: bool) -> Iterator[JobFile]:
+    """Open the job file; one that was made for nothing is taken away again."""
+    path = job_path(table)
+    before = path.exists()
+    empty = False
+    try:
+        with JobFile(path, anew=anew) as job:
+            try:
+                yield job
+            finally:
+                empty = not before and job.count() == 0
+    finally:
+        if empty:
+            path.unlink(missing_ok=True)
 
 
 def _label(
@@ -275,11 +282,8 @@ def _list(
         listing = job.list(entries())
     except _StoppedListing:
         return None
-    if not listing.images:
-        raise LabelingError(
-            f"there are no images in {source.name}: expected files that are named like photos "
-            "(.jpg, .png, .webp, ...) in a folder or an archive, or lines in a list or a table."
-        )
+    if not listing.images and not job.any_moved():
+        raise _no_images(source)
     if listing.repeated:
         on_note(f"{listing.repeated} entries of {source.name} occur again; each image counts once")
     if listing.gone:
@@ -289,6 +293,13 @@ def _list(
     if listing.changed:
         on_note(f"{listing.changed} images have changed since; they are labelled again")
     return listing
+
+
+def _no_images(source: Source) -> LabelingError:
+    return LabelingError(
+        f"there are no images in {source.name}: expected files that are named like photos "
+        "(.jpg, .png, .webp, ...) in a folder or an archive, or lines in a list or a table."
+    )
 
 
 def _ignore(*_: object) -> None:
@@ -313,6 +324,8 @@ def _settle(
     }
     deciding = decisions.settings()
     held = job.settings()
+    if restart and next(work.source.entries(), None) is None:
+        raise _no_images(work.source)  # rows are not thrown away for nothing
     if restart or not held or not job.count():
         if held != {**scoring, **deciding} or restart:
             job.begin({**scoring, **deciding})

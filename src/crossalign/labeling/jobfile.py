@@ -36,12 +36,17 @@ CREATE INDEX items_by_state ON items (state, position);
 CREATE TABLE scores (number INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE given (
     number INTEGER NOT NULL, name TEXT NOT NULL, sure REAL NOT NULL, PRIMARY KEY (number, name)
-) WITHOUT ROWID
+) WITHOUT ROWID;
+CREATE TABLE files (digest TEXT PRIMARY KEY) WITHOUT ROWID
 """
 # What another table or column of an item holds already.
 _ELSEWHERE = ("path", "content_hash")
 _MOST_AT_ONCE = 512
 _UNSETTLED = "being changed"
+_MOVED = "moved"  # instead of a stamp
+# A list may still name a file that is not there, which has no stamp: its row stays, as do those of
+# images that a folder has no more.
+_AWAY = f"(state = {DONE} AND excluded.stamp = '')"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,9 +212,11 @@ class JobFile:
         with self._change() as rows:
             rows.executemany(
                 "INSERT INTO items (id, path, position, listing, stamp) VALUES (?, ?, ?, ?, ?) "  # noqa: S608
-                "ON CONFLICT (id) DO UPDATE SET path = excluded.path, position = excluded.position,"
-                f" state = CASE WHEN state = {TODO} OR stamp = excluded.stamp THEN state"
-                f" ELSE {_CHANGED} END, stamp = excluded.stamp, listing = excluded.listing "
+                "ON CONFLICT (id) DO UPDATE SET "
+                f"path = CASE WHEN {_AWAY} THEN path ELSE excluded.path END, "
+                f"state = CASE WHEN state = {TODO} OR stamp = excluded.stamp OR {_AWAY} THEN state"
+                f" ELSE {_CHANGED} END, stamp = CASE WHEN {_AWAY} THEN stamp ELSE excluded.stamp"
+                " END, position = excluded.position, listing = excluded.listing "
                 "WHERE listing < excluded.listing",
                 numbered(),
             )
@@ -227,6 +234,27 @@ class JobFile:
                 "SELECT COUNT(*) FROM items WHERE listing <= ?", (last,)
             ).fetchone()
         return Listing(images, total - images, gone, changed)
+
+    def note_file(self, digest: str) -> None:
+        """Remember that this job wrote a table or an export, so that it may replace it.
+
+        Args:
+            digest: Of the file.
+        """
+        with self._change() as rows:
+            rows.execute("INSERT OR IGNORE INTO files VALUES (?)", (digest,))
+
+    def wrote_file(self, digest: str) -> bool:
+        """Tell whether this job wrote a file.
+
+        Args:
+            digest: Of the file.
+
+        Returns:
+            False also for one that was changed afterwards.
+        """
+        query = "SELECT 1 FROM files WHERE digest = ?"
+        return self._rows.execute(query, (digest,)).fetchone() is not None
 
     def is_todo(self, identity: str) -> bool:
         """Tell whether an image is still to be labelled.
@@ -345,6 +373,42 @@ class JobFile:
             "SELECT path, hash, row FROM items WHERE state <> ? ORDER BY position, number", (TODO,)
         ):
             yield read_row(*values)
+
+    def finished(self) -> Iterator[tuple[str, Row]]:
+        """Labelled images, in the order of the source.
+
+        Yields:
+            Identity and row, one at a time; they may be noted as moved meanwhile.
+        """
+        last = (-1, -1)
+        query = (
+            "SELECT position, number, id, path, hash, row FROM items WHERE state = ? AND "
+            "(position, number) > (?, ?) ORDER BY position, number LIMIT ?"
+        )
+        while some := self._rows.execute(query, (DONE, *last, _MOST_AT_ONCE)).fetchall():
+            for position, number, identity, *row in some:
+                last = (position, number)
+                yield os.fsdecode(identity), read_row(*row)
+
+    def note_moved(self, identity: str, path: str) -> None:
+        """Write down where an image is now.
+
+        Args:
+            identity: Within the source.
+            path: Its new place.
+        """
+        with self._change() as rows:
+            query = "UPDATE items SET path = ?, stamp = ? WHERE id = ?"
+            rows.execute(query, (_raw(path), _MOVED, _raw(identity)))
+
+    def any_moved(self) -> bool:
+        """Tell whether images of the source are where an export moved them.
+
+        Returns:
+            Whether there is one.
+        """
+        query = "SELECT 1 FROM items WHERE stamp = ? LIMIT 1"
+        return self._rows.execute(query, (_MOVED,)).fetchone() is not None
 
     def query(self, query: str, *values: Any) -> sqlite3.Cursor:
         """Ask something else of the table ``items``.

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from crossalign.descriptions import wordify
 from crossalign.errors import CalibrationError, LabelingError
-from crossalign.labeling.sources import PATH_COLUMNS, open_source
+from crossalign.labeling.sources import open_source
+from crossalign.labeling.tables import PATH_COLUMNS
 
 LABEL_COLUMNS = ("label", "class", "class_name", "target")
 """Names that a column of labels goes by, in the order in which they are looked for."""

@@ -139,10 +139,9 @@ def _figure(path: str, previews: Previews, words: str) -> str:
     preview = previews.get(path)
     image = f'<img src="{preview}" alt="{name}" loading="lazy">' if preview else "no preview"
     target = f' href="{escaped(Path(path).absolute().as_uri())}"' if Path(path).exists() else ""
-    return (
-        f"<figure><a{target}>{image}</a><figcaption>{words}"
-        f'<br><span class="quiet">{name}</span></figcaption></figure>'
-    )
+    file = f'<span class="quiet">{name}</span>'
+    caption = f"{words}<br>{file}" if words else file
+    return f"<figure><a{target}>{image}</a><figcaption>{caption}</figcaption></figure>"
 
 
 def index_body(total: int, found: Review, pages: Sequence[Pages], previews: Previews) -> str:

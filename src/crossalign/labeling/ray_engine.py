@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import signal
 import socket
 import threading
@@ -25,9 +24,13 @@ from typing import Any, Protocol
 from crossalign.errors import LabelingError, MissingExtraError
 from crossalign.labeling.job import Work
 from crossalign.labeling.jobfile import Result
+from crossalign.labeling.places import OwnFolder
 from crossalign.labeling.shards import Shard, read_results, score_shard, write_shards
+from crossalign.labeling.sinks import whole_file
 
 SHARD_SIZE = 256
+_KIND = "shards"
+_MARK = "job.json"
 _ROUNDS = 5
 # What Ray Data keeps for its own tasks: a cluster whose processors all belong to the pool hangs
 # without a word.
@@ -75,41 +78,54 @@ class RayEngine:
             Each image once.
 
         Raises:
-            LabelingError: If the cluster is too small, or a shard cannot be done.
+            LabelingError: If the folder holds something else or the cluster is too small, of which
+                nothing is touched, or if a shard cannot be done.
         """
-        yield from self._of_earlier_run(work)
-        shards = [
-            shard.name
-            for shard in write_shards(
-                self.folder, work.entries(), self.shard_size, files=work.source.files
-            )
-        ]
-        if shards:
-            with _cluster(self.address) as ray:
-                workers, cpus = fit_pool(
-                    ray.cluster_resources(), self.workers, self.cpus, self.gpus
-                )
-                yield from self._label(shards, workers, cpus)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        own = OwnFolder(self.folder, _KIND)
+        own.check()
+        with _cluster(self.address) as ray:
+            workers, cpus = fit_pool(ray.cluster_resources(), self.workers, self.cpus, self.gpus)
+            yield from self._of_earlier_run(work, own)
+            shards = write_shards(own, work.entries(), self.shard_size, files=work.source.files)
+            names = [shard.name for shard in shards]
+            if names:
+                yield from self._label(names, workers, cpus)
+        own.remove()
 
-    def _of_earlier_run(self, work: Work) -> Iterator[Result]:
+    def check(self) -> None:
+        """Raise if this cannot work, before anything is begun or written.
+
+        Raises:
+            LabelingError: If the folder holds files that are not shards.
+            MissingExtraError: If Ray is not installed.
+        """
+        _import_ray()
+        OwnFolder(self.folder, _KIND).check()
+
+    def _of_earlier_run(self, work: Work, own: OwnFolder) -> Iterator[Result]:
         """What a driver that was killed had not taken into the job file yet."""
         settings = json.dumps(work.job.settings(), sort_keys=True)
         stamp = hashlib.blake2b(settings.encode(), digest_size=16).hexdigest()
-        marker = self.folder / "settings"
-        if marker.is_file() and marker.read_text() == stamp:
-            for done in sorted(self.folder.glob("*.done")):
+        mark = {"job": str(work.job.path.absolute()), "settings": stamp}
+        held = _read_mark(own)
+        if held is not None and held["job"] != mark["job"]:
+            raise LabelingError(
+                f"{self.folder} holds shards of another job, {held['job']}. Choose another folder "
+                "(--shards DIR); if that job will not go on, remove the folder."
+            )
+        if held == mark:
+            for name in sorted(name for name in own.names() if name.endswith(".done")):
                 # An error is tried again: perhaps that was why the run was begun anew.
                 found = [
                     result
-                    for result in read_results(Shard(self.folder, done.stem))
+                    for result in read_results(Shard(self.folder, name.removesuffix(".done")))
                     if result.scored.error is None and work.job.is_todo(result.id)
                 ]
                 work.keep(found)  # at once, so that new shards are without them
                 yield from found
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        marker.write_text(stamp)
+        own.clear()
+        with whole_file(own.place(_MARK)) as unfinished:
+            unfinished.write_text(json.dumps(mark), encoding="utf-8")
 
     def _label(self, shards: list[str], workers: int, cpus: float) -> Iterator[Result]:
         reasons: dict[str, str] = {}
@@ -213,14 +229,28 @@ def fit_pool(
     return workers, cpus
 
 
-@contextmanager
-def _cluster(address: str | None) -> Iterator[Any]:
-    """Connect to a cluster, or start one here and end it afterwards."""
+def _read_mark(own: OwnFolder) -> dict[str, str] | None:
+    """Whose shards a folder holds; None where that is not known."""
+    try:
+        mark = json.loads((own.path / _MARK).read_text(encoding="utf-8"))
+        return {"job": str(mark["job"]), "settings": str(mark["settings"])}
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _import_ray() -> Any:
     try:
         import ray
         import ray.data
     except ImportError as error:
         raise MissingExtraError("--engine ray", "ray", "ray") from error
+    return ray
+
+
+@contextmanager
+def _cluster(address: str | None) -> Iterator[Any]:
+    """Connect to a cluster, or start one here and end it afterwards."""
+    ray = _import_ray()
     began = not ray.is_initialized()
     if began:
         _check_address(address)

@@ -10,6 +10,7 @@ from crossalign.classifier import Classifier, Crops
 from crossalign.descriptions import DescriptionSet
 from crossalign.encoders import load_encoder
 from crossalign.labeling.decisions import Decisions
+from crossalign.methods import Method
 
 if TYPE_CHECKING:
     from crossalign.store import Store
@@ -24,7 +25,7 @@ class Recipe:
         decisions: How scores become decisions.
         model: Name of the encoder.
         model_options: Its precision and device, where it has a choice.
-        method: Name of the method.
+        method: The method, or its name.
         crops: Number of crops, or a rule that says when to stop; the method's own by default.
         seed: Of random crops and random words.
         bank: Whether the bank describes classes that are given by name alone.
@@ -35,7 +36,7 @@ class Recipe:
     decisions: Decisions = field(default_factory=Decisions)
     model: str = "builtin"
     model_options: tuple[tuple[str, str], ...] = ()
-    method: str = "wca"
+    method: str | Method = "wca"
     crops: Crops | None = None
     seed: int = 0
     bank: bool = True

@@ -74,7 +74,8 @@ class Review:
         """How many groups of near-duplicates there are, and how many of them are listed."""
         groups, listed = self.duplicate_groups, len(self.duplicates)
         text = f"{groups} group{'' if groups == 1 else 's'}"
-        return f"{text}, of which the {listed} largest" if listed < groups else text
+        shown = "the largest is shown" if listed == 1 else f"the {listed} largest are shown"
+        return f"{text}, {shown}" if listed < groups else text
 
 
 def review(job: JobFile, count: int = _LIST, near: float = NEAR_COSINE) -> Review:

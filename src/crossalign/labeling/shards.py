@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from crossalign.errors import ImageError
 from crossalign.labeling.job import score_entries
 from crossalign.labeling.jobfile import Result
+from crossalign.labeling.places import OwnFolder
 from crossalign.labeling.scored import Scored
 from crossalign.labeling.sinks import pyarrow, whole_file
 from crossalign.labeling.sources import Entry, NamedBytes
@@ -70,12 +71,12 @@ class Shard:
 
 
 def write_shards(
-    folder: Path, entries: Iterable[Entry], size: int, *, files: bool
+    own: OwnFolder, entries: Iterable[Entry], size: int, *, files: bool
 ) -> Iterator[Shard]:
     """Write the images to be labelled.
 
     Args:
-        folder: Where; seen by all workers under the same path.
+        own: Where; seen by all workers under the same path.
         entries: What is to be labelled.
         size: Images in a shard.
         files: Whether all entries are files, which workers open themselves. Otherwise the images'
@@ -89,10 +90,18 @@ def write_shards(
     for entry in entries:
         rows.append(_packed(entry, files))
         if len(rows) == size:
-            yield _write(Shard(folder, f"{number:06}"), rows)
+            yield _write(_claimed(own, f"{number:06}"), rows)
             rows, number = [], number + 1
     if rows:
-        yield _write(Shard(folder, f"{number:06}"), rows)
+        yield _write(_claimed(own, f"{number:06}"), rows)
+
+
+def _claimed(own: OwnFolder, name: str) -> Shard:
+    """A shard whose files may be removed again, also those that workers will write."""
+    shard = Shard(own.path, name)
+    for path in (shard.source, shard.result, shard.marker, shard.journal):
+        own.place(path.name)
+    return shard
 
 
 def _packed(entry: Entry, files: bool) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from crossalign.labeling.pages import (
     label_body,
     whole_page,
 )
+from crossalign.labeling.places import OwnFolder, holds, is_inside
 from crossalign.labeling.review import counts, review
 from crossalign.labeling.sinks import open_text, whole_file
 from crossalign.labeling.sources import Entry, Source
@@ -35,6 +36,7 @@ SIDE = 192
 MOST_A_LABEL = 300
 MOST_A_PAGE = 100
 _LISTED = 12
+_KIND = "a report"
 
 
 def write_sheets(
@@ -49,7 +51,8 @@ def write_sheets(
     """Write the contact sheets of a finished job.
 
     Args:
-        folder: Where; made if need be. Pages of an earlier report there are replaced.
+        folder: Where; made if need be. Files of an earlier report there are replaced, and no other
+            file is.
         job: The job.
         source: Its source, from which the previews are made.
         title: Heading.
@@ -60,25 +63,20 @@ def write_sheets(
         The page to open first.
 
     Raises:
-        LabelingError: If the folder is part of the source, or cannot be written.
+        LabelingError: As :func:`check_sheets`, or if the folder cannot be written.
     """
-    if source.folder is not None and _is_inside(folder, source.folder):
-        raise LabelingError(
-            f"the report's folder {folder} is inside the source, whose images it would add to. "
-            "Choose another place."
-        )
+    check_sheets(folder, source)
+    own = OwnFolder(folder, _KIND)
+    _check_images(own, job)
     found = review(job, count=_LISTED)
     extra = {image.path for image in (*found.least_sure, *found.unusual)}
     extra |= {path for group in found.duplicates for path in group[:MOST_IN_GROUP]}
     try:
-        previews = folder / "previews"
-        previews.mkdir(parents=True, exist_ok=True)
-        for old in (*folder.glob("label-*.html"), *previews.glob("*.jpg")):
-            old.unlink()
+        own.clear()
         shown = {image.id: image.number for _, images in _chosen(job, most) for image in images}
-        made = _previews(source, previews, shown, extra)
-        pages = _label_pages(folder, job, most, page, made, title)
-        index = folder / "index.html"
+        made = _previews(source, own, shown, extra)
+        pages = _label_pages(own, job, most, page, made, title)
+        index = own.place("index.html")
         _write(index, whole_page(title, index_body(job.count(), found, pages, made)))
     except OSError as error:
         raise LabelingError(
@@ -87,8 +85,39 @@ def write_sheets(
     return index
 
 
-def _is_inside(inner: Path, outer: Path) -> bool:
-    return inner.resolve().is_relative_to(outer.resolve())
+def check_sheets(folder: Path, source: Source) -> None:
+    """Raise if contact sheets cannot be written to a folder; nothing is written.
+
+    Args:
+        folder: The folder.
+        source: The source.
+
+    Raises:
+        LabelingError: If it is part of the source, holds it, or holds files of others.
+    """
+    if is_inside(folder, source) or holds(folder, source):
+        where = "inside the source" if is_inside(folder, source) else "where the source is"
+        raise LabelingError(
+            f"the report's folder {folder} is {where}, whose images it would mix with. Choose "
+            "another place."
+        )
+    OwnFolder(folder, _KIND).check()
+
+
+def _check_images(own: OwnFolder, job: JobFile) -> None:
+    """A list may name pictures anywhere, those of an earlier report among them."""
+    names = {os.path.abspath(own.path / name) for name in own.names()}  # noqa: PTH100
+    paths = job.query("SELECT path FROM items") if names else ()
+    held = next((p for p in map(_decoded, paths) if os.path.abspath(p) in names), None)  # noqa: PTH100
+    if held is not None:
+        raise LabelingError(
+            f"{held} belongs to an earlier report in {own.path} and is an image of this job: it "
+            "would be replaced. Choose another folder for the report."
+        )
+
+
+def _decoded(values: tuple[bytes]) -> str:
+    return os.fsdecode(values[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +145,7 @@ def _chosen(job: JobFile, most: int) -> Iterator[tuple[str, list[_Chosen]]]:
 
 
 def _label_pages(
-    folder: Path, job: JobFile, most: int, size: int, made: dict[str, str], title: str
+    own: OwnFolder, job: JobFile, most: int, size: int, made: dict[str, str], title: str
 ) -> list[Pages]:
     """Write the pages of each label, in the order of the index."""
     numbers = dict(counts(job))
@@ -129,23 +158,23 @@ def _label_pages(
         for at, name in enumerate(names):
             part = [image.shown for image in images[at * size : (at + 1) * size]]
             body = label_body(pages, at, part, made)
-            _write(folder / name, whole_page(f"{label} · {title}", body, heading=label))
+            _write(own.place(name), whole_page(f"{label} · {title}", body, heading=label))
         written.append(pages)
     return sorted(written, key=lambda pages: places[pages.label])
 
 
 def _previews(
-    source: Source, folder: Path, shown: dict[str, int], extra: set[str]
+    source: Source, own: OwnFolder, shown: dict[str, int], extra: set[str]
 ) -> dict[str, str]:
     """Make previews, in one pass over the source: path of each image to its preview's address."""
     made: dict[str, str] = {}
     for number, entry in enumerate(source.entries()):
-        name = f"{shown[entry.id]}.jpg" if entry.id in shown else f"x{number}.jpg"
+        address = f"previews/{shown.get(entry.id, f'x{number}')}.jpg"
         if (entry.id in shown or entry.path in extra) and entry.path not in made:
             data = _preview(entry)
             if data is not None:
-                (folder / name).write_bytes(data)
-                made[entry.path] = f"previews/{name}"
+                own.place(address).write_bytes(data)
+                made[entry.path] = address
     return made
 
 

@@ -49,13 +49,20 @@ def check_table(path: Path) -> None:
         ) from error
 
 
-def write_table(path: Path, rows: Iterable[Row], *, several: bool = False) -> None:
+def write_table(
+    path: Path,
+    rows: Iterable[Row],
+    *,
+    several: bool = False,
+    on_whole: Callable[[Path], None] | None = None,
+) -> None:
     """Write a table; one of that name is replaced whole or not at all.
 
     Args:
         path: The file; its ending says the format.
         rows: Its rows, taken one at a time.
         several: Whether decisions are lists of labels.
+        on_whole: Called with the complete file before it takes its place.
 
     Raises:
         LabelingError: If it cannot be written.
@@ -63,6 +70,8 @@ def write_table(path: Path, rows: Iterable[Row], *, several: bool = False) -> No
     try:
         with whole_file(path) as unfinished:
             _WRITERS[path.suffix.lower()](unfinished, rows, several)
+            if on_whole is not None:
+                on_whole(unfinished)
     except OSError as error:
         raise LabelingError(
             f"cannot write {path}: {error.strerror or error}. The labels are kept beside it, in "

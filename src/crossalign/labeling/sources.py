@@ -7,30 +7,32 @@ loaded is not read, as far as the format allows.
 
 from __future__ import annotations
 
-import csv
 import glob
 import io
+import itertools
 import os
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
-from crossalign.images import IMAGE_ENDINGS
+from crossalign.images import IMAGE_ENDINGS, stored_pixels
 from crossalign.labeling.sinks import pyarrow
+from crossalign.labeling.tables import (
+    BYTES_COLUMNS,
+    PATH_COLUMNS,
+    column_of,
+    csv_column,
+    csv_rows,
+    open_list,
+)
 
-PATH_COLUMNS = ("path", "image", "file", "filename", "file_name", "filepath", "image_path")
-"""Names that a column of paths goes by, in the order in which they are looked for."""
-
-BYTES_COLUMNS = ("bytes", "image_bytes", "image", "jpg", "data")
-"""Names that a column of image files goes by."""
-
-# One cell may be a data set's longest caption; the module's own limit, 128 KiB, is for no reason.
-_MOST_CELL = 2**24
+# Where a file says how many pixels it holds, if not at its start.
+_HEAD = 2**24
 
 
 class NamedBytes(io.BytesIO):
@@ -76,16 +78,24 @@ class Source:
         name: What was given.
         entries: Goes through it from the start.
         files: Whether all entries are files on disk, each of its own.
-        folder: The folder that holds everything, where there is one.
+        folder: The folder in which any new photo becomes part of it, where there is one.
+        parts: What it is read from: the folder, the list, table or archive, the pattern's files.
     """
 
     name: str
     entries: Entries
     files: bool
     folder: Path | None = None
+    parts: tuple[Path, ...] = ()
 
 
-def open_source(source: str | os.PathLike[str], *, column: str | None = None) -> Source:
+Reader: TypeAlias = Callable[[Path, str, "str | None"], Source]
+"""Reads one kind of file: its path, its identity in the source, the column that was asked for."""
+
+
+def open_source(
+    source: str | os.PathLike[str], *, column: str | None = None, may_be_empty: bool = False
+) -> Source:
     """Find out what a source is.
 
     Args:
@@ -96,12 +106,15 @@ def open_source(source: str | os.PathLike[str], *, column: str | None = None) ->
             Paths in a list or a table are relative to its folder. Names that start with a dot are
             left out, and so are links to folders.
         column: The table's column, if its name is not one of the usual ones.
+        may_be_empty: Whether a pattern that no file fits is a source without images, as after its
+            images were moved.
 
     Returns:
-        The source. It is not read yet.
+        The source. Of a table the names of its columns are read, of others nothing yet.
 
     Raises:
-        LabelingError: If there is no such thing.
+        LabelingError: If there is no such thing, if it is of another kind, or if there is no such
+            column.
 
     Example:
         >>> import tempfile
@@ -114,11 +127,12 @@ def open_source(source: str | os.PathLike[str], *, column: str | None = None) ->
     text = os.fspath(source)
     path = Path(text)
     if path.is_dir():
-        return Source(text, lambda: _walk(path, ""), files=True, folder=path)
+        _no_column(text, column)
+        return Source(text, lambda: _walk(path, ""), files=True, folder=path, parts=(path,))
     if path.exists():
-        return _file(path, path.name, column)
+        return replace(_file(path, path.name, column), parts=(path,))
     if glob.has_magic(text):
-        return _pattern(text, column)
+        return _pattern(text, column, may_be_empty)
     raise LabelingError(
         f"expected a folder, a pattern, a list (.txt), a table (.csv, .parquet) or an archive "
         f"(.tar, .zip); there is no {text!r}. Check the path."
@@ -164,78 +178,104 @@ def _failed(identity: str, path: str, message: str) -> Entry:
     return Entry(identity, path, load)
 
 
-def _pattern(text: str, column: str | None) -> Source:
+def _pattern(text: str, column: str | None, may_be_empty: bool) -> Source:
     paths = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
-    if not paths:
+    if not paths and not may_be_empty:
         raise LabelingError(f"no file fits the pattern {text!r}. Check it.")
-    parts = [_file(Path(name), name, column) for name in paths]
+    tables = [name for name in paths if _reader(name) in (_csv, _parquet)]
+    if paths and not tables:
+        _no_column(text, column)
+    parts = [_file(Path(name), name, column if name in tables else None) for name in paths]
 
     def entries() -> Iterator[Entry]:
         for part in parts:
             yield from part.entries()
 
-    return Source(text, entries, files=all(part.files for part in parts))
+    return Source(
+        text,
+        entries,
+        files=all(part.files for part in parts),
+        folder=_grows(text, paths),
+        parts=tuple(map(Path, paths)),
+    )
+
+
+def _grows(pattern: str, paths: list[str]) -> Path | None:
+    """The folder in which new photos, wherever they are, fit a pattern of photos with ``**``."""
+    places = Path(pattern).parts
+    if "**" not in places or all(_reader(name) for name in paths):
+        return None
+    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), places))
+
+
+def _reader(name: str) -> Reader | None:
+    return next((made for end, made in _READERS.items() if name.lower().endswith(end)), None)
 
 
 def _file(path: Path, identity: str, column: str | None) -> Source:
-    for ending, reader in _READERS.items():
-        if path.name.lower().endswith(ending):
-            return reader(path, identity, column)
+    reader = _reader(path.name)
+    if reader is not None:
+        if reader not in (_csv, _parquet):
+            _no_column(str(path), column)
+        return reader(path, identity, column)
+    if path.suffix.lower() not in IMAGE_ENDINGS and not _is_image(path):
+        raise LabelingError(
+            f"expected a list or a table ({', '.join(_READERS)}) or an image; {path} is neither. "
+            "Paths of images, one a line, are read from a .txt file."
+        )
+    _no_column(str(path), column)
     return Source(str(path), lambda: iter([_on_disk(identity, str(path))]), files=True)
+
+
+def _is_image(path: Path) -> bool:
+    """Look into a file whose name says nothing."""
+    try:
+        with path.open("rb") as stream:
+            return stored_pixels(stream.read(_HEAD)) > 0
+    except OSError as error:
+        raise LabelingError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def _no_column(source: str, column: str | None) -> None:
+    if column is not None:
+        raise LabelingError(
+            f"a column ({column!r}) is for tables (.csv, .tsv, .parquet); {source} is none. Leave "
+            "out --column."
+        )
 
 
 # ------------------------------------------------------------------------------- lists and tables
 
 
-def _listed(path: Path, text: str) -> Entry:
-    """An entry for a path that stands in a list or a table."""
-    return _on_disk(text, str(path.parent / text))
+def _listed(path: Path, identity: str, text: str) -> Entry:
+    """An entry for a path that stands in a list or a table.
+
+    Its identity is the path as it stands there; where several lists are read, from the list's own
+    folder on, so that pictures that are called alike in different folders stay apart.
+    """
+    return _on_disk(os.path.join(os.path.dirname(identity), text), str(path.parent / text))  # noqa: PTH118, PTH120
 
 
-def _text_list(path: Path, _identity: str, _column: str | None) -> Source:
+def _text_list(path: Path, identity: str, _column: str | None) -> Source:
     def entries() -> Iterator[Entry]:
-        with _opened(path) as lines:
+        with open_list(path) as lines:
             for line in lines:
                 name = line.rstrip("\r\n")
                 if name.strip() and not name.startswith("#"):
-                    yield _listed(path, name)
+                    yield _listed(path, identity, name)
 
     return Source(str(path), entries, files=True)
 
 
-def _csv(path: Path, _identity: str, column: str | None) -> Source:
+def _csv(path: Path, identity: str, column: str | None) -> Source:
+    delimiter, name = csv_column(path, column)
+
     def entries() -> Iterator[Entry]:
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        before = csv.field_size_limit(_MOST_CELL)
-        try:
-            with _opened(path, newline="") as lines:
-                rows = csv.DictReader(lines, delimiter=delimiter)
-                name = _column(path, rows.fieldnames or (), column, PATH_COLUMNS)
-                for row in rows:
-                    if row[name]:
-                        yield _listed(path, row[name])
-        except csv.Error as error:
-            raise LabelingError(f"{path} is not a table that can be read: {error}.") from error
-        finally:
-            csv.field_size_limit(before)
+        for row in csv_rows(path, delimiter):
+            if row.get(name):
+                yield _listed(path, identity, row[name])
 
     return Source(str(path), entries, files=True)
-
-
-def _column(path: Path, names: Any, wanted: str | None, usual: tuple[str, ...]) -> str:
-    found = list(names)
-    if wanted is not None and wanted in found:
-        return wanted
-    for name in () if wanted is not None else usual:
-        if name in found:
-            return name
-    if wanted is None and len(found) == 1:
-        return str(found[0])
-    raise LabelingError(
-        f"expected a column {repr(wanted) if wanted else 'of ' + ' or '.join(usual[:3])} in "
-        f"{path}; it has {', '.join(map(repr, found)) or 'none'}. Name the column of images "
-        "(--column NAME)."
-    )
 
 
 def _parquet(path: Path, identity: str, column: str | None) -> Source:
@@ -245,7 +285,7 @@ def _parquet(path: Path, identity: str, column: str | None) -> Source:
     except (OSError, pa.ArrowInvalid) as error:
         raise LabelingError(f"{path} is not a parquet table that can be read: {error}.") from error
     usual = (*PATH_COLUMNS, *BYTES_COLUMNS)
-    name = _column(path, schema.names, column, usual)
+    name = column_of(path, schema.names, column, usual)
     if column is None and _is_text(schema.field(name).type):
         # Bytes are what the table is for, and the path beside them need not lead anywhere.
         held = [other for other in BYTES_COLUMNS if other in schema.names]
@@ -257,7 +297,7 @@ def _parquet(path: Path, identity: str, column: str | None) -> Source:
         with parquet.ParquetFile(path) as table:
             for batch in table.iter_batches(batch_size=64, columns=[name]):
                 for value in batch.column(0):
-                    yield _cell(path, f"{identity}#{row}", value.as_py())
+                    yield _cell(path, identity, row, value.as_py())
                     row += 1
 
     return Source(str(path), entries, files=paths)
@@ -267,23 +307,16 @@ def _is_text(kind: Any) -> bool:
     return str(kind) in ("string", "large_string", "string_view")
 
 
-def _cell(path: Path, place: str, value: Any) -> Entry:
+def _cell(path: Path, identity: str, row: int, value: Any) -> Entry:
     """A cell is a path, an image file, or both as ``{"bytes": ..., "path": ...}``."""
     if isinstance(value, str) and value:
-        return _listed(path, value)
+        return _listed(path, identity, value)
+    place = f"{identity}#{row}"
     data = value.get("bytes") if isinstance(value, dict) else value
-    shown = f"{path.parent / place}"
+    shown = f"{path}#{row}"
     if not isinstance(data, bytes):
         return _failed(place, shown, f"{shown}: expected an image, got an empty cell")
     return Entry(place, shown, lambda: NamedBytes(data, shown), f"{len(data)} {zlib.crc32(data)}")
-
-
-def _opened(path: Path, newline: str | None = None) -> TextIO:
-    """Open a list; names of files in it need not be valid text and come through as they are."""
-    try:
-        return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
-    except OSError as error:
-        raise LabelingError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 # --------------------------------------------------------------------------------------- archives
@@ -300,7 +333,7 @@ _DAMAGED = (
 
 def _archive(
     members: Callable[[Path], Iterator[tuple[str, Callable[[], bytes], str]]],
-) -> Callable[[Path, str, str | None], Source]:
+) -> Reader:
     """Make a reader of archives from what gives their members."""
 
     def reader(path: Path, identity: str, _column: str | None) -> Source:
@@ -363,7 +396,7 @@ def _content(stream: Any) -> bytes:
 
 
 # How the name ends -> who reads it. The first that fits.
-_READERS: dict[str, Callable[[Path, str, str | None], Source]] = {
+_READERS: dict[str, Reader] = {
     ".txt": _text_list,
     ".csv": _csv,
     ".tsv": _csv,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from crossalign._description_checks import lookalike_key
+from crossalign._languages import main_language, other_language
 from crossalign._text_checks import (
     bad_characters,
     main_script,
@@ -22,6 +24,8 @@ from crossalign.lint.findings import Finding, LintOptions, Severity, expected_sc
 
 Place: TypeAlias = tuple[str, str | None, int | None, str | None]
 """Message, class, position and text of a finding whose check and severity the table knows."""
+
+_WORD = re.compile(r"\w+")
 
 Subject = TypeVar("Subject", contravariant=True)
 
@@ -113,6 +117,15 @@ def _script(draft: Draft, options: LintOptions) -> Iterator[Place]:
             yield f"written in {script}, not in {expected}.", entry.name, position, text
 
 
+def _language(draft: Draft, options: LintOptions) -> Iterator[Place]:
+    places = list(draft.all_texts())
+    expected = options.language or main_language(text for _, _, text in places)
+    for entry, position, text in places:
+        if other := other_language(text, expected, entry.name):
+            wrong = f"reads as {other.title()}, not as {expected.title()}."
+            yield wrong, entry.name, position, text
+
+
 def _markup(draft: Draft, _options: LintOptions) -> Iterator[Place]:
     for entry, position, text in draft.all_texts():
         if found := markup(text):
@@ -177,9 +190,9 @@ def plain(text: str) -> str:
         text: Any text.
 
     Returns:
-        It without case, odd spaces and a full stop.
+        Its words, in small letters; the text itself where it has none.
     """
-    return " ".join(text.casefold().split()).rstrip(".")
+    return " ".join(_WORD.findall(text.casefold())) or text
 
 
 def said(text: str, limit: int = 60) -> str:
@@ -201,6 +214,7 @@ CHECKS: tuple[Check[Draft], ...] = (
     Check("characters", "error", "control, invisible or unpaired ones", _control_characters),
     Check("encoding", "warning", "text decoded wrongly, or lost characters", _encoding),
     Check("script", "warning", "a text in another script than the rest", _script),
+    Check("language", "warning", "a text in another language than the rest", _language),
     Check("markup", "warning", "HTML, Markdown, list marks, links, unfilled holes", _markup),
     Check("refusal", "warning", "a language model that declines or speaks of itself", _refusal),
     Check("too-few", "warning", "a class with fewer texts than asked for", _too_few),

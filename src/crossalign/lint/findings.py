@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from crossalign._languages import LANGUAGES
 from crossalign._text_checks import main_script
 from crossalign.errors import DescriptionError
-from crossalign.refine import REDUNDANT
 
 Severity: TypeAlias = Literal["note", "warning", "error"]
 """``error``: the set cannot be used so. ``warning``: a fault. ``note``: worth a look."""
@@ -47,9 +47,12 @@ class LintOptions:
         min_texts: Fewest texts of a class.
         max_words: Most words of a text; None for any number.
         naming: Whether texts should name their class.
-        near: Cosine above which two texts of a class are near-duplicates.
+        near: Cosine above which two texts of a class are near-duplicates; None takes the encoder's
+            own.
         script: Unicode name of the expected script, such as ``LATIN``; None takes that of most
             texts.
+        language: English name of the expected language in small letters, such as ``german``; None
+            takes that of most texts. Only languages in Latin letters are told apart.
 
     Raises:
         DescriptionError: If a value is out of range.
@@ -58,8 +61,9 @@ class LintOptions:
     min_texts: int = 3
     max_words: int | None = None
     naming: Naming = "auto"
-    near: float = REDUNDANT
+    near: float | None = None
     script: str | None = None
+    language: str | None = None
 
     def __post_init__(self) -> None:
         problems = []
@@ -69,12 +73,14 @@ class LintOptions:
             problems.append(f"max_words from 1 up, got {self.max_words}")
         if self.naming not in get_args(Naming):
             problems.append(f"naming as {', '.join(get_args(Naming))}, got {self.naming!r}")
-        if not -1 < self.near <= 1:
+        if self.near is not None and not -1 < self.near <= 1:
             problems.append(f"near above -1, up to 1, got {self.near}")
         if self.script is not None and self.script != self.script.upper():
             problems.append(
                 f"script as a name in capitals such as LATIN, CYRILLIC or CJK, got {self.script!r}"
             )
+        if self.language is not None and self.language not in LANGUAGES:
+            problems.append(f"language as one of {', '.join(LANGUAGES)}, got {self.language!r}")
         if problems:
             raise DescriptionError(f"Expected {'; '.join(problems)}.")
 

@@ -27,6 +27,7 @@ from crossalign.errors import (
     MethodError,
     ServerError,
 )
+from crossalign.server.invalid import describe_invalid
 
 log = logging.getLogger("crossalign.server")
 
@@ -164,29 +165,5 @@ def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
     methods: set[str] = set()
     for route in app.routes:
         if route.matches(scope)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or {"GET", "HEAD"}
-    return sorted(methods)
-
-
-def describe_invalid(errors: Any, limit: int = 3) -> str:
-    """Say what is wrong with a request's fields, without repeating what they hold.
-
-    Args:
-        errors: As Pydantic lists them.
-        limit: How many to name.
-
-    Returns:
-        A sentence for each.
-    """
-    lines = []
-    for error in list(errors)[:limit]:
-        place = ".".join(_short(part) for part in error["loc"]) or "request"
-        lines.append(f"{place}: {error['msg'].rstrip('.')}.")
-    more = len(errors) - len(lines)
-    return " ".join(lines) + (f" And {more} more." if more else "")
-
-
-def _short(part: object) -> str:
-    text = str(part)
-    shown = text if len(text) <= 60 else text[:57] + "..."
-    return shown if shown.isprintable() else repr(shown)
+            methods |= getattr(route, "methods", None) or {"GET"}
+    return sorted(methods | {"HEAD"} if "GET" in methods else methods)

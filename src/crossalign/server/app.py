@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import fastapi
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, Response
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
+from starlette.types import Scope
 
 from crossalign import __version__
 from crossalign.encoders.base import Encoder
@@ -64,7 +65,8 @@ def create_app(encoder: Encoder, settings: Settings | None = None) -> FastAPI:
         The application; its ``state.service`` is the :class:`Service`.
 
     Raises:
-        CrossalignError: If the settings' method is unknown, or a class set on disk is broken.
+        CrossalignError: If the settings' method is unknown, a class set on disk is broken, or the
+            store cannot be used.
 
     Example:
         >>> from crossalign import load_encoder
@@ -211,14 +213,24 @@ def _add_information(app: FastAPI, service: Service) -> None:
         return Response(service.metrics.text(), media_type=metrics.CONTENT_TYPE)
 
 
-def _add_page(app: FastAPI) -> None:
-    @app.get("/", include_in_schema=False)
-    async def page() -> Response:
-        return FileResponse(
-            STATIC / "index.html", media_type="text/html", headers={"Cache-Control": "no-cache"}
-        )
+class _Revalidated(StaticFiles):
+    """Files that a browser keeps, and asks about before it uses them again."""
 
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Give a file, or say that it is still the same."""
+        response = await super().get_response(path, scope)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def _add_page(app: FastAPI) -> None:
+    files = _Revalidated(directory=STATIC)
+
+    @app.get("/", include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return await files.get_response("index.html", request.scope)
+
+    app.mount("/static", files, name="static")
 
 
 def _info(found: ClassSet) -> dict[str, Any]:
@@ -252,6 +264,7 @@ def _offer(service: Service) -> dict[str, Any]:
         "models": [dataclasses.asdict(service.batches.card)],
         "methods": methods,
         "default_method": settings.method,
+        "bank": settings.bank,
         "default_crops": _own_crops(METHODS[settings.method], settings),
         "limits": {
             "body_bytes": settings.max_body_bytes,

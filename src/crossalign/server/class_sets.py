@@ -20,6 +20,7 @@ from crossalign.encoders.base import Encoder
 from crossalign.errors import DescriptionError
 from crossalign.server.answers import ApiError, unprocessable
 from crossalign.server.settings import Settings
+from crossalign.store import Store
 
 log = logging.getLogger("crossalign.server")
 
@@ -38,8 +39,12 @@ class ClassMemory:
 
     Args:
         encoder: The encoder of all classifiers.
-        settings: ``kept_texts`` bounds the number of texts, ``max_pixels`` goes to the classifiers.
+        settings: ``kept_texts`` bounds the number of texts; ``bank``, ``store`` and ``max_pixels``
+            go to the classifiers.
         on_lookup: Called with whether the classes were known.
+
+    Raises:
+        StoreError: If there is to be a store and it cannot be used.
     """
 
     def __init__(
@@ -51,6 +56,11 @@ class ClassMemory:
         self._encoder = encoder
         self._settings = settings
         self._on_lookup = on_lookup
+        self._store = (
+            None
+            if settings.store is None
+            else Store(settings.store, max_bytes=settings.store_bytes)
+        )
         self._kept: OrderedDict[bytes, Classifier] = OrderedDict()
         self._texts = 0
         self._lock = threading.Lock()
@@ -102,12 +112,19 @@ class ClassMemory:
             encoder=self._encoder,
             method=method,
             seed=seed,
+            bank=self._settings.bank,
+            store=self._store,
             # All views of an image go to the shared batches in one call, and one thread an image is
             # enough: the processors are kept busy by other requests.
             batch_size=self._settings.max_crops + 1,
             workers=1,
             max_pixels=self._settings.max_pixels,
         )
+
+    def close(self) -> None:
+        """Let go of the store, if there is one."""
+        if self._store is not None:
+            self._store.close()
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -77,6 +77,9 @@ class Guard:
         # Who asks before sending has nothing on the way that could be lost.
         drains = "expect" not in headers
         start, status = time.monotonic(), 0
+        head = scope["method"] == "HEAD"
+        # Where there is something to get there is something to ask the head of.
+        inner = {**scope, "method": "GET"} if head else scope
 
         async def send_guarded(message: Message) -> None:
             nonlocal status
@@ -89,12 +92,14 @@ class Guard:
                 for name, value in HEADERS.items():
                     added.setdefault(name, value)
                 added.setdefault("cache-control", "no-store")
+            elif head:
+                message = {**message, "body": b""}
             await send(message)
 
         try:
             refusal = self._refusal(scope, headers)
             if refusal is None:
-                await self._app(scope, body.receive, send_guarded)
+                await self._app(inner, body.receive, send_guarded)
             else:
                 await answer(scope, refusal)(scope, receive, send_guarded)
         except Exception as error:
@@ -102,7 +107,9 @@ class Guard:
                 raise
             await answer(scope, internal(error))(scope, receive, send_guarded)
         finally:
-            self._write_down(scope, request_id, status, time.monotonic() - start)
+            self._write_down(
+                scope, inner.get("route"), request_id, status, time.monotonic() - start
+            )
 
     def _refusal(self, scope: Scope, headers: Headers) -> ApiError | None:
         host = _host_name(headers.get("host", ""))
@@ -113,8 +120,13 @@ class Guard:
                 f"this service is not known as {host[:100]!r}; start it with --allowed-host to "
                 "add a name.",
             )
-        if scope["method"] not in _SAFE_METHODS and headers.get("sec-fetch-site") == "cross-site":
-            return ApiError(403, "cross_site", "a page of another site may not use this service.")
+        if scope["method"] not in _SAFE_METHODS and _from_elsewhere(headers):
+            return ApiError(
+                403,
+                "cross_site",
+                "a page of another site may not use this service. A proxy in front of it must pass "
+                "the Host header on.",
+            )
         if not self._may_enter(scope["path"], headers):
             return ApiError(
                 401,
@@ -137,9 +149,11 @@ class Guard:
         same = hmac.compare_digest(given.strip().encode("latin-1"), token.encode("ascii"))
         return same and scheme.lower() == "bearer"
 
-    def _write_down(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _write_down(
+        self, scope: Scope, found: object, request_id: str, status: int, seconds: float
+    ) -> None:
         # The route, not the path: a million paths must not make a million counters.
-        route = getattr(scope.get("route"), "path", None) or "other"
+        route = getattr(found, "path", None) or "other"
         method = scope["method"] if scope["method"] in _COUNTED else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
@@ -200,6 +214,23 @@ def too_large(limit: int) -> ApiError:
         f"expected a body of at most {limit} bytes; got more. Shrink the image; 1000 pixels a side "
         "are plenty.",
     )
+
+
+def _from_elsewhere(headers: Headers) -> bool:
+    """Whether a browser says that a page of another origin makes this request.
+
+    Browsers send Sec-Fetch-Site, which pages cannot change and which holds behind any proxy, to
+    hosts by HTTPS and to this machine. Elsewhere there is Origin alone, and so it must be ours.
+    """
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in ("same-origin", "none")  # none: a person's doing, not a page's
+    origin = headers.get("origin")
+    if origin is None:
+        return False
+    scheme, _, address = origin.lower().partition("://")
+    usual = {"http": ":80", "https": ":443"}.get(scheme, "")
+    return address.removesuffix(usual) != headers.get("host", "").lower().removesuffix(usual)
 
 
 def _host_name(host: str) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -19,7 +19,8 @@ from starlette.requests import ClientDisconnect
 from crossalign._description_checks import parse_json
 from crossalign.descriptions import DescriptionSet
 from crossalign.errors import DescriptionError
-from crossalign.server.answers import ApiError, describe_invalid, gone, unprocessable
+from crossalign.server.answers import ApiError, gone, unprocessable
+from crossalign.server.invalid import describe_invalid
 from crossalign.server.schemas import LabelFields, NewClassSet
 from crossalign.server.settings import Settings
 
@@ -161,7 +162,7 @@ def checked(model: type[Fields], values: Any) -> Fields:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        message = describe_invalid(error.errors(include_url=False, include_input=False))
+        message = describe_invalid(error.errors(include_url=False), list(model.model_fields))
         raise unprocessable("fields", message) from None
 
 
@@ -207,9 +208,9 @@ def _limit(code: str, got: int, limit: int, what: str) -> None:
         raise unprocessable(f"too_many_{code}", f"expected at most {limit} {what}; got {got}.")
 
 
-def _json_object(text: bytes) -> dict[str, Any]:
+def _json_object(text: bytes, parse: Callable[[str], Any] | None = None) -> dict[str, Any]:
     try:
-        content = parse_json(text.decode("utf-8"))
+        content = (parse or _parsed)(text.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise unprocessable(
             "json", f"expected JSON in UTF-8; byte {error.start} is none."
@@ -217,8 +218,40 @@ def _json_object(text: bytes) -> dict[str, Any]:
     except DescriptionError as error:
         raise unprocessable("json", str(error)) from error
     if not isinstance(content, dict):
-        raise unprocessable("json", f"expected a JSON object; got a {type(content).__name__}.")
+        kind = "list" if isinstance(content, list) else "single value"
+        raise unprocessable("json", f"expected a JSON object; got a {kind}.")
     return content
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except ApiError:
+        raise
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise unprocessable(
+            "json", f"expected JSON; got broken JSON in {where}: {error.msg}."
+        ) from None
+    except RecursionError:
+        raise unprocessable(
+            "json", "expected JSON; got lists or objects that are nested too deeply."
+        ) from None
+    except ValueError as error:  # a number of thousands of digits
+        raise unprocessable("json", f"expected JSON; {error}.") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise unprocessable(
+            "json",
+            f"expected every name once in a JSON object; got {twice[:60]!r} more than once, and "
+            "only the last would count.",
+        )
+    return found
 
 
 def _decoded(text: str) -> bytes:
@@ -242,7 +275,7 @@ def _plain(name: str, values: list[str | bytes]) -> Any:
             "fields", f"{name[:60]!r}: expected it once; got it {len(texts)} times."
         )
     if name == "descriptions":
-        return _json_object(texts[0].encode("utf-8", "surrogatepass"))
+        return _json_object(texts[0].encode("utf-8", "surrogatepass"), parse_json)
     if name in _WHOLE_NUMBERS:
         try:
             return json.loads(texts[0])

@@ -124,7 +124,12 @@ class Job:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(settle, give)
 
-        threading.Thread(target=in_thread, name="crossalign-job", daemon=True).start()
+        thread = threading.Thread(target=in_thread, name="crossalign-job", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no more threads to give
+            on_end()
+            raise
         try:
             await self._first(result)
             if not result.done():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
+import os
 import socket
 
 import uvicorn
@@ -49,6 +50,7 @@ def serve(
         ServerError: If the port cannot be had.
     """
     configure(log_level)
+    check_address(host, port)
     server = make_server(create_app(encoder, settings), settings, host=host, port=port)
     if not is_loopback(host) and settings.token is None:
         log.warning(
@@ -60,10 +62,32 @@ def serve(
     with contextlib.suppress(SystemExit):  # how uvicorn says that it cannot start
         server.run()
     if not server.started:
-        raise ServerError(
-            f"cannot listen on {host}, port {port}; it is in use or not ours. Choose another with "
-            "--port."
-        )
+        raise ServerError(_CANNOT.format(host, port, "it is in use or not ours"))
+
+
+_CANNOT = "cannot listen on {}, port {}: {}. Choose another with --port or --host."
+
+
+def check_address(host: str, port: int) -> None:
+    """Find out whether an address can be had, before anything is begun.
+
+    Args:
+        host: Address to bind to.
+        port: Port to bind to.
+
+    Raises:
+        ServerError: If it cannot.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, protocol, _, address in found:
+            with socket.socket(family, kind, protocol) as probe:
+                if os.name == "posix":  # as asyncio does; elsewhere it means something else
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ServerError(_CANNOT.format(host, port, reason)) from None
 
 
 def make_server(app: FastAPI, settings: Settings, *, host: str, port: int) -> uvicorn.Server:

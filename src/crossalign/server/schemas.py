@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from crossalign.server.class_sets import NAME_PATTERN
@@ -45,6 +54,15 @@ class Strict(BaseModel):
         return values
 
 
+def _crops(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Say in one sentence what no part of a union says alone."""
+    try:
+        return check(value)
+    except ValidationError:
+        what = "a whole number from 1 up, or auto"
+        raise PydanticCustomError("expected", "expected {what}", {"what": what}) from None
+
+
 class LabelFields(Strict):
     """How to label an image; give exactly one of classes, descriptions and class_set."""
 
@@ -56,6 +74,7 @@ class LabelFields(Strict):
     method: Annotated[str | None, Field(description="Name of a method, see /v1/models.")] = None
     crops: Annotated[
         Annotated[StrictInt, Field(ge=1)] | Literal["auto"] | None,
+        WrapValidator(_crops),
         Field(
             description="Crops, for methods that take any; by default the method's own number, see "
             "/v1/models. auto stops as soon as it is sure."
@@ -151,6 +170,13 @@ class Classified(BaseModel):
     method: str
     crops: Annotated[int, Field(description="Crops taken; 0 for methods of the whole image.")]
     seed: int
+    undescribed: Annotated[
+        list[str],
+        Field(
+            description="Classes given by name alone that the bank of descriptions does not know; "
+            "templates stand in."
+        ),
+    ]
     cost: Cost
 
 
@@ -351,6 +377,9 @@ class Models(BaseModel):
     methods: list[MethodInfo]
     default_method: str
     default_crops: Annotated[int, Field(description="Those of the default method.")]
+    bank: Annotated[
+        bool, Field(description="Whether names alone are described from the bank, where it can.")
+    ]
     limits: Limits
 
 

@@ -48,7 +48,8 @@ class Service:
         settings: Limits and habits.
 
     Raises:
-        CrossalignError: If the settings' method is unknown, or a class set on disk is broken.
+        CrossalignError: If the settings' method is unknown, a class set on disk is broken, or the
+            store cannot be used.
     """
 
     def __init__(self, encoder: Encoder, settings: Settings) -> None:
@@ -61,8 +62,8 @@ class Service:
             on_batch=self.metrics.batch,
         )
         self._pixels = Budget(settings.pixels_at_once)
-        self._memory = ClassMemory(self.batches, settings, self.metrics.lookup)
         try:
+            self._memory = ClassMemory(self.batches, settings, self.metrics.lookup)
             self.class_sets = ClassSets(self._memory, settings)
         except CrossalignError:
             self.batches.close()
@@ -184,6 +185,7 @@ class Service:
         """Stop; what is still being worked on is told to end, and not waited for for long."""
         self._end()
         self.batches.close(_CLOSE_SECONDS)
+        self._memory.close()
 
     # ------------------------------------------------------------------------ jobs, in workers
 
@@ -222,9 +224,10 @@ class Service:
         check: Callable[[Classifier], None] | None = None,
     ) -> tuple[Prediction, dict[str, Any]]:
         start = time.monotonic()
-        classifier = self._classifier(given)
+        base = self._base(given)
         if check is not None:
-            check(classifier)
+            check(base)
+        classifier = self._with_crops(base, given)
         ready = time.monotonic()
         with self._pixels.holding(stored_pixels(image)), self.batches.expecting():
             try:
@@ -246,6 +249,7 @@ class Service:
             "method": classifier.method.name,
             "crops": count,
             "seed": given.seed,
+            "undescribed": list(classifier.undescribed),
             "cost": {
                 "views": 1 + count,
                 "seconds": round(time.monotonic() - ready, 4),
@@ -253,24 +257,24 @@ class Service:
             },
         }
 
-    def _classifier(self, given: LabelFields) -> Classifier:
-        """The classifier that a request asks for, its classes encoded."""
+    def _with_crops(self, base: Classifier, given: LabelFields) -> Classifier:
+        """Give a classifier the crops that a request asks for; encodes its classes."""
         most = self.settings.max_crops
         if isinstance(given.crops, int) and given.crops > most:
             raise unprocessable(
                 "too_many_crops", f"expected at most {most} crops; got {given.crops}."
             )
-        base = self._base(given, given.method or self.settings.method)
-        base.prepare()
         if base.method.crops is None:
+            base.prepare()
             return base
-        if given.crops == "auto":
-            usual = self.settings.usual_crops(Adaptive().maximum)
-            return base.with_crops(Adaptive(minimum=min(4, usual), maximum=usual), given.seed)
         usual = self.settings.usual_crops(base.method.crops.count)
+        if given.crops == "auto":
+            return base.with_crops(Adaptive.of(usual), given.seed)
         return base.with_crops(given.crops or usual, given.seed)
 
-    def _base(self, given: LabelFields, method: str) -> Classifier:
+    def _base(self, given: LabelFields) -> Classifier:
+        """Find the classifier of a request's classes and method, encoded already or not."""
+        method = given.method or self.settings.method
         if given.class_set is None:
             classes = find_classes(given, self.settings)
             return self._memory.get(classes, method, given.seed)

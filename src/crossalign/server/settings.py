@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from dataclasses import dataclass, fields
@@ -24,6 +25,8 @@ class Settings:
     Args:
         method: Method of requests that name none.
         crops: Number of crops of requests that name none; None takes each method's own.
+        bank: Describe classes given by name alone with the bank of descriptions, as the classifier
+            does; False puts all of them into templates.
         max_body_bytes: Largest body of a request.
         max_pixels: Largest image; it is refused before it is decoded.
         pixels_at_once: Pixels of all images that are worked on together; an image beyond that is
@@ -48,6 +51,9 @@ class Settings:
         batch_seconds: Longest time that views wait for others to share their batch. A request that
             is alone never waits.
         class_sets: Folder in which class sets outlive the process; None keeps them in memory alone.
+        store: Folder of a :class:`crossalign.Store`, where embeddings of images and texts outlive
+            the process; None keeps no more of them than is said above.
+        store_bytes: Limit of the store; 0 for none, None leaves it as it is.
         token: Bearer token that every request must carry; None asks for none.
         allowed_hosts: Names by which the service may be addressed; empty allows any.
 
@@ -57,6 +63,7 @@ class Settings:
 
     method: str = "wca"
     crops: int | None = None
+    bank: bool = True
     max_body_bytes: int = 16_000_000
     max_pixels: int = 32_000_000
     pixels_at_once: int = 64_000_000
@@ -75,6 +82,8 @@ class Settings:
     batch_views: int = 8
     batch_seconds: float = 0.005
     class_sets: Path | None = None
+    store: Path | None = None
+    store_bytes: int | None = None
     token: str | None = None
     allowed_hosts: tuple[str, ...] = ()
 
@@ -86,7 +95,8 @@ class Settings:
             whole = isinstance(field.default, int)
             least = 0 if field.name in _MAY_BE_ZERO else 1 if whole else 0.1
             kinds = int if whole else (int, float)
-            if isinstance(value, bool) or not isinstance(value, kinds) or not value >= least:
+            fits = isinstance(value, kinds) and least <= value < math.inf
+            if isinstance(value, bool) or not fits:
                 raise ServerError(
                     f"expected {field.name} as a {'whole ' if whole else ''}number from {least} "
                     f"up; got {value!r}."

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from crossalign._languages import other_language
 from crossalign._text_checks import bad_characters, main_script, markup, names_class, refuses
 
 MAX_CHARACTERS = 20_000
@@ -37,6 +38,8 @@ class AnswerRules:
         words: Most words of one.
         naming: ``always``, ``never`` or ``any``: whether they name the class.
         script: Unicode name of the script they are in; empty for any.
+        language: English name of their language in small letters; not looked at unless it is one of
+            those in Latin letters that are known.
     """
 
     name: str
@@ -44,6 +47,7 @@ class AnswerRules:
     words: int
     naming: str = "always"
     script: str = ""
+    language: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,10 @@ def _read(raw: str, rules: AnswerRules) -> Answer:
     parts = _parts(content)
     if parts is None:
         return Answer((), "malformed JSON")
+    # Together they tell what one short description does not.
+    other = other_language(" ".join(parts), rules.language, rules.name)
+    if other and not refuses(content):
+        return Answer((), f"in {other.title()}, not in {rules.language.title()}")
     texts: list[str] = []
     faults: Counter[str] = Counter()
     for part in parts:
@@ -177,4 +185,6 @@ def _fault(text: str, rules: AnswerRules) -> str:
         return "with the class's name"
     if rules.script and main_script(text) != rules.script:
         return "in another script"
+    if other := other_language(text, rules.language, rules.name):
+        return f"in {other.title()}"
     return ""

@@ -251,7 +251,8 @@ def make_questions(
     """
     wishes = wishes or Wishes()
     naming = wishes.naming or prompts.naming
-    script = _SCRIPT_OF.get(wishes.language.strip().lower(), "")
+    language = wishes.language.strip().lower()
+    script = _SCRIPT_OF.get(language, "")
     share, rest = divmod(wishes.number, len(prompts.questions))
     counts = [share + (place < rest) for place in range(len(prompts.questions))]
     questions = []
@@ -259,7 +260,7 @@ def make_questions(
         name = wordify(class_name)
         for template, count in zip(prompts.questions, counts, strict=True):
             if count:
-                rules = AnswerRules(name, count, wishes.words, naming, script)
+                rules = AnswerRules(name, count, wishes.words, naming, script, language)
                 prompt = _prompt(template, rules, wishes)
                 questions.append(Question(class_name, template, prompt, rules))
     return questions

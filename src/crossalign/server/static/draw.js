@@ -45,12 +45,19 @@ export function signedBar(share) {
 }
 
 // Numbers as they are read, with a true minus and no minus before nothing.
-export function fixed(value, plus = "") {
-  const digits = Math.abs(value).toFixed(3);
+export function fixed(value, places = 3, plus = "") {
+  const digits = Math.abs(value).toFixed(places);
   return `${value < 0 && Number(digits) ? "−" : plus}${digits}`;
 }
 
-export const signed = (value) => fixed(value, "+");
+export const signed = (value, places) => fixed(value, places, "+");
+
+// Decimal places for a lead and its parts: of a small lead they would all be 0.000.
+export const placesFor = (lead) => (Math.abs(lead) < 0.05 ? 4 : 3);
+export const gap = (first, second) => fixed(first.score - second.score, placesFor(first.score - second.score));
+
+// A number and its unit, which stay on one line.
+export const amount = (value, unit) => `${value}\u00a0${unit}`;
 
 // A class inside a sentence, whichever way it is written; the whole of a long name stands elsewhere.
 export function called(label, most = 40) {

@@ -1,7 +1,7 @@
 // Light on the photo: numbers of crops spread over their boxes, averaged where boxes overlap.
 
 import { deviation, mean } from "./evidence.js";
-import { make } from "./draw.js";
+import { amount, make } from "./draw.js";
 
 const GRID = 64;
 const SETTLED = 2; // with fewer crops than a few, a place keeps close to the average
@@ -109,7 +109,7 @@ export function whereabouts([left, top, right, bottom], [width, height]) {
   const share = Math.round((100 * (right - left) * (bottom - top)) / (width * height));
   const places = { "middle left": "on the left", "middle right": "on the right" };
   places["middle middle"] = "in the middle";
-  return `${places[`${row} ${column}`] ?? `in the ${row} ${column}`}, ${share} % of the photo`;
+  return `${places[`${row} ${column}`] ?? `in the ${row} ${column}`}, ${amount(share, "%")} of the photo`;
 }
 
 // Places of the crops that cover a point.

@@ -1,9 +1,10 @@
 // The page: a photo, a question, and what came back.
 
-import { explain, get, setToken } from "./api.js";
-import { $, bar, called, fixed, make, name, number, said, signed } from "./draw.js";
+import { explain } from "./api.js";
+import { $, amount, bar, called, fixed, gap, make, name, number, said } from "./draw.js";
 import { showPhoto, takePhotos } from "./photo.js";
 import { accept, askWhatThereIs, checkSize, describe, fold, hasClasses, onSettings, readQuestion, refuse, summarise } from "./question.js";
+import { askForToken, onToken } from "./token.js";
 import { hide, show } from "./why.js";
 
 const SHOWN = 5;
@@ -16,6 +17,7 @@ let photo = null;
 let answer = null;
 let tried = false; // somebody has asked about this photo: new settings ask again
 let pair = null; // the classes that somebody chose to compare
+let compared = []; // those that are shown
 let turn = 0; // what comes back for an earlier photo or question is not shown
 
 // --------------------------------------------------------------------------------- the question
@@ -24,18 +26,23 @@ async function usePhoto(file, classes = null) {
   photo = file;
   pair = null;
   tried = false;
-  turn += 1;
-  const mine = turn;
-  forget();
+  const mine = abandon();
   fail(null);
   accept();
   showPhoto(file);
   $("costs").replaceChildren();
   $("cost-part").hidden = true;
-  $("go").disabled = false;
   say("Photo chosen. Write classes, then label it.");
   if (classes) await describe(classes);
   if (mine === turn && hasClasses()) label({ settle: true });
+}
+
+// What is still under way is not waited for.
+function abandon() {
+  turn += 1;
+  $("go").disabled = false;
+  forget();
+  return turn;
 }
 
 function forget() {
@@ -60,7 +67,9 @@ async function label({ settle = false } = {}) {
   try {
     asked = readQuestion();
   } catch (error) {
-    refuse(error, () => label({ settle: true }));
+    refuse(error, () => label({ settle: true }), settle);
+    abandon();
+    say("No label yet: the classes need a change.");
     return;
   }
   tried = true;
@@ -138,10 +147,11 @@ async function showChoice(chosen) {
 }
 
 function showAnswer([first, second]) {
+  compared = [first, second];
   const [best, next] = answer.ranked;
   const { views, seconds } = answer.cost;
   const lead = next
-    ? said`${called(best.label)} leads ${called(next.label)} by ${(best.score - next.score).toFixed(3)}.`
+    ? said`${called(best.label)} leads ${called(next.label)} by ${gap(best, next)}.`
     : ["The only class: it wins whatever the photo shows."];
   say(...lead, ` ${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}.`);
   $("verdict").replaceChildren(name(best.label), " ", number(fixed(best.score)), ...steadiness());
@@ -152,17 +162,17 @@ function showAnswer([first, second]) {
   show(answer, first, second);
 }
 
-const time = (seconds) => (seconds < 1 ? `${Math.round(1000 * seconds)} ms` : `${seconds.toFixed(1)} s`);
+const time = (seconds) => (seconds < 1 ? amount(Math.round(1000 * seconds), "ms") : amount(seconds.toFixed(1), "s"));
 
 // Never all or nothing where it is not.
 function percent(share) {
-  if (share === 0 || share === 1) return `${100 * share} %`;
-  return `${Math.min(99, Math.max(1, Math.round(100 * share)))} %`;
+  if (share === 0 || share === 1) return amount(100 * share, "%");
+  return amount(Math.min(99, Math.max(1, Math.round(100 * share))), "%");
 }
 
 function steadiness() {
   const sure = answer.stability;
-  if (!sure) return [];
+  if (!sure || answer.crops < 2) return [];
   const steady = sure.agreement >= STEADY;
   return [" ", make("span", { className: steady ? "tag" : "tag shaky" }, steady ? "steady" : "close call")];
 }
@@ -171,6 +181,10 @@ function showSure() {
   const sure = answer.stability;
   $("sure").hidden = !sure;
   if (!sure) return;
+  if (answer.crops < 2) {
+    $("sure").textContent = "A single crop does not tell how sure this is.";
+    return;
+  }
   const flip = sure.flip
     ? said`It takes leaving out ${sure.flip.crops.length} of ${answer.crops} crops to get ${called(sure.flip.becomes)}.`
     : `No choice among these ${answer.crops} crops gives another label.`;
@@ -201,7 +215,7 @@ function showCost() {
     answer.crops || "none",
     time(answer.cost.seconds),
     answer.cost.class_seconds < KNOWN ? "known" : time(answer.cost.class_seconds),
-    [make("bdi", {}, best.label), next ? ` ${signed(best.score - next.score)}` : ""],
+    [make("bdi", {}, best.label), next ? ` +${gap(best, next)}` : ""],
   ];
   $("costs").prepend(make("tr", {}, ...cells.map((cell) => make("td", {}, ...[cell].flat()))));
   while ($("costs").children.length > COSTS) $("costs").lastChild.remove();
@@ -219,7 +233,8 @@ function showSelects(first, second) {
 
 for (const id of ["first", "second"]) {
   $(id).addEventListener("change", () => {
-    pair = [...new Set([$("first").value, $("second").value])].filter(Boolean);
+    const [first, second] = [$("first").value, $("second").value];
+    pair = (first === second ? [first, compared[0]] : [first, second]).filter(Boolean); // they change places
     showChoice(pair);
   });
 }
@@ -233,54 +248,22 @@ function say(...parts) {
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 function fail(error) {
-  if (error?.code === "token") return askForToken(error);
+  if (error?.code === "token") {
+    say("This service asks for a token before it labels.");
+    askForToken();
+    return;
+  }
   $("error").hidden = error === null;
   $("error").textContent = error === null ? "" : sentence(error.message);
   if (error) $("error").scrollIntoView({ block: "nearest" });
 }
 
-// ------------------------------------------------------------------------------ token, and start
+// ------------------------------------------------------------------------------------ the start
 
-let tokenGiven = false;
-
-function askForToken() {
-  $("token-part").hidden = false;
-  $("ask").hidden = true;
-  $("settings").hidden = true;
-  $("api").hidden = true;
-  $("token-note").hidden = !tokenGiven;
-  if (tokenGiven) $("token").setAttribute("aria-invalid", "true");
-  $("token-note").textContent = "The service does not know this token. Look at it again.";
-  say("This service asks for a token before it labels.");
-  $("token").focus();
-  $("token").select();
-}
-
-$("token-part").addEventListener("submit", async (event) => {
-  event.preventDefault();
-  setToken($("token").value);
-  tokenGiven = true;
-  if (!(await start())) return;
-  $("token-part").hidden = true;
-  $("ask").hidden = false;
-  $("settings").hidden = false;
-  $("api").hidden = false;
-  $("token").value = "";
+onToken(start, fail, () => {
   say(photo ? "The token is right. Label the photo." : "The token is right. Choose a photo and classes.");
   $("classes").focus();
   if (photo && hasClasses()) label({ settle: true });
-});
-
-// A link cannot carry the token, so what it leads to is fetched.
-$("api").addEventListener("click", async (event) => {
-  if (!tokenGiven) return;
-  event.preventDefault();
-  try {
-    const text = JSON.stringify(await get("openapi.json"), null, 2);
-    open(URL.createObjectURL(new Blob([text], { type: "application/json" })), "_blank");
-  } catch (error) {
-    fail(error);
-  }
 });
 
 async function start() {

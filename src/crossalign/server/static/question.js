@@ -10,12 +10,14 @@ const NONE = "none: the classes above";
 
 let offer = null; // what the service says it has
 let ownCrops = false; // the slider was moved: it no longer follows each method's own number
+let settling = 0; // a timer, while the slider moves
 let alone = null; // the one class that somebody wants all the same
 
 export const hasClasses = () => Boolean($("classes").value.trim() || $("class-set").value);
 
 // What the form asks for. Throws an error where its classes cannot be read, and shows why.
 export function readQuestion() {
+  clearTimeout(settling); // what it would ask is asked now
   const asked = { best: EXPLAINED };
   if ($("auto").checked && !$("auto").disabled) asked.crops = "auto";
   else if (ownCrops) asked.crops = Number($("crops").value);
@@ -25,6 +27,9 @@ export function readQuestion() {
   const given = parseClasses($("classes").value);
   const [only, ...others] = names(given);
   if (only !== undefined && !others.length && only !== alone) throw new LonelyClass(only);
+  if (given.classes && method()?.descriptions === "required") {
+    throw new Error(`${asked.method} needs words: write some below every class, each line beginning with a dash, or choose another method.`);
+  }
   return { ...asked, ...given };
 }
 
@@ -45,8 +50,8 @@ class LonelyClass extends Error {
   }
 }
 
-// Say what is wrong with the classes, and offer ways on.
-export function refuse(error, ask) {
+// Say what is wrong with the classes, and offer ways on; go there if it was the classes' turn.
+export function refuse(error, ask, go) {
   const ways = [];
   const offerWay = (text, act) => {
     const button = make("button", { type: "button", className: "button" }, text);
@@ -68,7 +73,7 @@ export function refuse(error, ask) {
   $("classes-ways").replaceChildren(...ways);
   $("classes-note").hidden = false;
   $("classes").setAttribute("aria-invalid", "true");
-  (ways[0] ?? $("classes")).focus();
+  if (go) (ways[0] ?? $("classes")).focus();
 }
 
 export function accept() {
@@ -148,10 +153,9 @@ export function onSettings(changed) {
     ownCrops = true;
     showSettings();
   });
-  let timer = 0;
   $("crops").addEventListener("change", () => {
-    clearTimeout(timer); // an arrow key held down changes it many times
-    timer = setTimeout(changed, SETTLED);
+    clearTimeout(settling); // an arrow key held down changes it many times
+    settling = setTimeout(changed, SETTLED);
   });
   for (const id of ["auto", "method", "class-set"]) {
     $(id).addEventListener("change", () => {

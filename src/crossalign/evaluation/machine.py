@@ -1,4 +1,4 @@
-"""What computes: versions and the machine."""
+"""What computes: versions and the machine, as receipts and journals have them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,109 @@
+"""What ``crossalign label`` shows and writes: progress, the summary, the report and exports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from crossalign.cli._app import say
+from crossalign.cli._shared import print_table
+
+if TYPE_CHECKING:
+    from crossalign.classifier import Classifier
+    from crossalign.labeling.decisions import Decisions
+    from crossalign.labeling.job import Outcome
+    from crossalign.labeling.review import Review
+    from crossalign.labeling.sources import Source
+
+
+class Shown:
+    """Progress that begins when the total is known."""
+
+    def __init__(self) -> None:
+        self._progress: Any = None
+
+    def update(self, done: int, total: int, before: int) -> None:
+        if self._progress is None:
+            from crossalign._progress import Progress
+
+            self._progress = Progress("images labelled", total, before)
+            self._progress.__enter__()
+        self._progress.update(done)
+
+    def __enter__(self) -> Shown:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self._progress is not None:
+            self._progress.__exit__(*error)
+
+
+def print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
+    """Print what a job found, and what to look at first."""
+    from crossalign.labeling.jobfile import JobFile
+    from crossalign.labeling.output import job_path
+    from crossalign.labeling.review import review
+
+    with JobFile(job_path(out)) as job:
+        found = review(job)
+    typer.echo(f"{outcome.images} images in {out}, {outcome.labelled} of them labelled now")
+    print_table(
+        ("label" if found.several else "decision", "images"),
+        [(name, str(n)) for name, n in found.counts],
+    )
+    if decisions.calibration is None:
+        typer.echo("Scores rank classes; they are not probabilities.")
+    _print_lists(found)
+
+
+def write_results(
+    out: Path,
+    source: Source,
+    classifier: Classifier,
+    decisions: Decisions,
+    exports: list[tuple[str, Path]],
+    report: Path | None,
+) -> None:
+    """Write the exports and then the report, so that its links lead where images were moved."""
+    from crossalign.labeling.exports import Job, write_exports
+    from crossalign.labeling.folders import finished_source
+    from crossalign.labeling.jobfile import JobFile
+    from crossalign.labeling.output import job_path, write_rows
+    from crossalign.labeling.sheets import write_sheets
+
+    card = classifier.encoder.card
+    model = f"crossalign {classifier.method.name}, {card.name} {card.revision}"
+    with JobFile(job_path(out)) as job:
+        try:
+            for kind, path, number in write_exports(
+                exports, Job(job, source, classifier.classes, model)
+            ):
+                typer.echo(f"{kind}: {number} images, {path}")
+        finally:
+            if job.any_moved():  # also by a move that was cut short
+                write_rows(out, job, decisions)
+        if report is not None:
+            title = f"Labels of {source.name}"
+            page = write_sheets(report, job, finished_source(job, source), title=title)
+            typer.echo(f"Report: {page}")
+
+
+def _print_lists(found: Review) -> None:
+    for title, images in (
+        (f"Least sure, by {found.sure}", found.least_sure),
+        ("Least like the others of their label", found.unusual),
+    ):
+        if images:
+            typer.echo(f"\n{title}:")
+            print_table((), [(f"{image.value:.3f}", image.label, image.path) for image in images])
+    if found.duplicates:
+        typer.echo(f"\nNear-duplicates, {found.groups_in_words}:")
+        for group in found.duplicates:
+            more = f" and {len(group) - 3} more" if len(group) > 3 else ""
+            typer.echo(f"  {', '.join(group[:3])}{more}")
+    if found.errors:
+        say(f"{found.failed} images failed; --retry-errors tries them again:")
+        for kind, number, example in found.errors[:10]:
+            say(f"  {number} x {kind} (such as {example})")

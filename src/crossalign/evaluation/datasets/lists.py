@@ -97,8 +97,9 @@ def read_names(path: Path) -> Names:
             f"{path}: expected class names in a .txt, .csv or .json file; got the ending "
             f"'{path.suffix}'."
         )
+    text = read_text(path)
     try:
-        ordered, by_id, by_name = readers[path.suffix.lower()](read_text(path))
+        ordered, by_id, by_name = readers[path.suffix.lower()](text)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise EvaluationError(
             f"{path}: expected class names, one a line (.txt), folder,class_name (.csv), or a list "

@@ -700,8 +700,9 @@ def test_a_check_takes_nothing_from_an_evaluation_and_overwrites_none(photos, en
     evaluate(request(photos), tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").glob("*.*")}
     (tmp_path / "begun" / "journal").mkdir(parents=True)
-    for place in ("out", "begun"):
-        with pytest.raises(EvaluationError, match="a folder without an evaluation"):
+    (tmp_path / "kept" / "store").mkdir(parents=True)
+    for place in ("out", "begun", "kept"):
+        with pytest.raises(EvaluationError, match="a new or an empty folder"):
             check(tmp_path / "out", out=tmp_path / place)
     assert {path: path.read_bytes() for path in before} == before
     assert check(tmp_path / "out", out=tmp_path / "again") == []
@@ -745,6 +746,76 @@ def test_a_receipt_finds_its_files_from_anywhere(photos, encoders, tmp_path, mon
     changes = {"dataset": str(moved / "pictures")}
     with pytest.raises(EvaluationError, match="--descriptions NEW"):
         check(moved / "out", changes=changes)
+
+
+def test_a_named_set_is_no_folder_that_happens_to_be_called_so(
+    photos, encoders, tmp_path, monkeypatch
+):
+    photos.rename(tmp_path / "folders")
+    monkeypatch.chdir(tmp_path)
+    plain = {"methods": ("clip",), "crops": None, "runs": 1}
+    evaluate(request("folders", root="folders", **plain), Path("out"))
+    assert set(json.loads(Path("out/receipt.json").read_text())["files"]) == {"root"}
+    assert check(Path("out")) == []
+    Path("folders").rename("moved")
+    with pytest.raises(EvaluationError, match="evaluate NEW --check"):
+        check(Path("out"))
+    assert check(Path("out"), changes={"dataset": "moved"}) == []
+
+
+def test_a_model_that_was_moved_is_the_same_model(photos, encoders, tmp_path, monkeypatch):
+    (tmp_path / "model").mkdir()
+    monkeypatch.chdir(tmp_path)
+    plain = {"methods": ("clip",), "crops": None, "runs": 1}
+    evaluate(request(photos, models=("fake:model",), **plain), Path("out"))
+    Path("away").mkdir()
+    monkeypatch.chdir("away")
+    assert check(tmp_path / "out") == []
+    assert encoders[-1].card.name.endswith("out/../model")
+    rows = rows_of(tmp_path / "out")
+    changed = [{**row, "predicted": "red wall"} for row in rows]
+    write_rows(tmp_path / "out" / "predictions.csv", changed)
+    assert "predictions" in causes(check(tmp_path / "out")), "rows are paired all the same"
+
+
+def write_rows(path: Path, rows: list[dict[str, str]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_totals_are_compared_method_by_method(photos, encoders, tmp_path):
+    evaluate(request(photos, methods=("clip", "wca")), tmp_path / "out")
+    receipt = tmp_path / "out" / "receipt.json"
+    (tmp_path / "out" / "predictions.csv").unlink()
+    content = json.loads(receipt.read_text())
+    content["results"][0]["top1"] = 0.123  # of clip
+    receipt.write_text(json.dumps(content))
+    assert "totals" not in causes(check(receipt, changes={"methods": ("wca",)}))
+    assert "totals" in causes(check(receipt, changes={"methods": ("clip",)}))
+
+
+@pytest.mark.parametrize("content", ["image,class\na,b\n", "\xff\xfe", "encoder,method\n"])
+def test_predictions_that_are_none_are_told(photos, encoders, tmp_path, content):
+    evaluate(request(photos, methods=("clip",)), tmp_path / "out")
+    (tmp_path / "out" / "predictions.csv").write_bytes(content.encode("latin-1"))
+    if content.endswith("method\n"):  # no rows at all
+        assert "predictions file" in causes(check(tmp_path / "out"))
+    else:
+        with pytest.raises(EvaluationError, match="expected predictions that"):
+            check(tmp_path / "out")
+
+
+@pytest.mark.skipif(sys.platform in ("darwin", "win32"), reason="file names are Unicode there")
+def test_file_names_in_no_encoding(photos, encoders, tmp_path):
+    odd = photos / "red_wall" / os.fsdecode(b"\xff.png")
+    shutil.copy(photos / "red_wall" / "0.png", odd)
+    asked = request(photos, methods=("clip",))
+    assert evaluate(asked, tmp_path / "out")["dataset"]["images"] == 13
+    assert evaluate(asked, tmp_path / "out")["dataset"]["images"] == 13
+    assert computed(tmp_path / "out") == [[13]]
+    assert check(tmp_path / "out") == []
 
 
 def test_a_class_that_was_renamed_has_its_images_still(photos, encoders, tmp_path):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crossalign.errors import EvaluationError
 from crossalign.evaluation.receipt import file_digest, load
 
 _SHOWN = 3  # names in a message
@@ -19,6 +20,7 @@ SCORE_TOLERANCE = 1e-4
 TOTAL_TOLERANCE = 1e-9
 """Likewise for accuracies, which count images."""
 
+_COLUMNS = ("encoder", "method", "run", "image", "class", "predicted", "score", "content")
 _SCHEMA = """
 CREATE TABLE images (
     image TEXT PRIMARY KEY, class TEXT, content TEXT, seen INTEGER
@@ -63,16 +65,17 @@ def compare(old: Path, new: Path) -> list[Difference]:
     files = [predictions_beside(path, receipt) for path, receipt in ((old, before), (new, after))]
     one, two = files
     effects: list[Difference] = []
+    names = _encoder_names(before, after)
     if one is not None and two is not None:
         with Table(one, before) as table:
-            images, effects = table.compare(two, after)
+            images, effects = table.compare(two, after, names)
         found += images
         found += _altered(one, before)
     elif before["dataset"]["content"] != after["dataset"]["content"]:
         found.append(Difference("images", "the images differ; without both prediction files it "
                                 "cannot be said which"))  # fmt: skip
     if not (found or effects) or None in files:  # else it has been said more exactly
-        effects += _totals(before, after)
+        effects += _totals(before, after, names)
     # Other versions are a cause where there is something to explain, and no fault otherwise.
     return found + ([*_versions(before, after), *effects] if effects else [])
 
@@ -98,9 +101,23 @@ def _altered(file: Path, receipt: dict[str, Any]) -> Iterator[Difference]:
         )
 
 
-def _totals(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
-    """Compare the numbers themselves, method by method in their order."""
-    for one, two in zip(before["results"], after["results"], strict=False):
+def _encoder_names(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
+    """What the first evaluation called the encoders of the second: a model may have been moved."""
+    one, two = list(before["encoders"]), list(after["encoders"])
+    if len(one) != len(two):
+        return {}
+    return dict(zip(two, one, strict=True))
+
+
+def _totals(
+    before: dict[str, Any], after: dict[str, Any], names: dict[str, str]
+) -> Iterator[Difference]:
+    """Compare the numbers themselves."""
+    found = {(row["encoder"], row["method"]): row for row in before["results"]}
+    for two in after["results"]:
+        one = found.get((names.get(two["encoder"], two["encoder"]), two["method"]))
+        if one is None:
+            continue
         changed = [
             f"{name} {_shown(one[name])} is now {_shown(two[name])}"
             for name in ("images", "failed", "top1", "top5", "per_class")
@@ -270,26 +287,28 @@ class Table:
         self._rows.close()
 
     def compare(
-        self, file: Path, receipt: dict[str, Any]
+        self, file: Path, receipt: dict[str, Any], names: dict[str, str] | None = None
     ) -> tuple[list[Difference], list[Difference]]:
         """Say what differs in another evaluation.
 
         Args:
             file: Its predictions.
             receipt: Its receipt.
+            names: What this evaluation calls the other's encoders, where it is not the same.
 
         Returns:
             Differences of the images, and of what was predicted.
         """
         ids = _class_ids(receipt)
         images, changed, scores = _Images(), _Named(), 0.0
-        total = 0
+        rows = total = 0
         for row in _rows(file):
+            rows += 1
             self._look_at(row, images, ids)
             known = self._rows.execute(
                 "SELECT predicted, score FROM predictions WHERE encoder = ? AND method = ? AND "
                 "run = ? AND image = ?",
-                _row_key(row),
+                _row_key(row, names or {}),
             ).fetchone()
             if known is None:
                 continue
@@ -308,6 +327,8 @@ class Table:
             effects.append(
                 Difference("predictions", f"{changed.count} of {total} differ, {listed}")
             )
+        elif rows and not total:
+            effects.append(Difference("predictions", "the two have none in common"))
         elif scores > SCORE_TOLERANCE:
             detail = f"the labels agree, the scores by up to {scores:.1e}"
             effects.append(Difference("scores", detail))
@@ -378,11 +399,25 @@ def _class_ids(receipt: dict[str, Any]) -> dict[str, set[str]]:
 
 def _rows(file: Path) -> Iterator[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as stream:
-        yield from csv.DictReader(stream)
+        try:
+            for row in csv.DictReader(stream):
+                if any(row.get(name) is None for name in _COLUMNS):
+                    raise EvaluationError(_unreadable(file, "a row lacks some of them"))
+                yield row
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise EvaluationError(_unreadable(file, str(error))) from error
 
 
-def _row_key(row: dict[str, str]) -> tuple[str, str, str, str]:
-    return row["encoder"], row["method"], row["run"], row["image"]
+def _unreadable(file: Path, why: str) -> str:
+    return (
+        f"{file}: expected predictions that `crossalign evaluate` wrote, with the columns "
+        f"{', '.join(_COLUMNS)}; {why}. Without the file, totals are compared."
+    )
+
+
+def _row_key(row: dict[str, str], names: dict[str, str] | None = None) -> tuple[str, ...]:
+    encoder = row["encoder"]
+    return (names or {}).get(encoder, encoder), row["method"], row["run"], row["image"]
 
 
 def _some(what: str, names: list[str]) -> str:

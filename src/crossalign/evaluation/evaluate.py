@@ -157,15 +157,15 @@ def check(
 
     Raises:
         EvaluationError: If the receipt cannot be read, the data set cannot be any more, or ``out``
-            holds an evaluation.
+            holds anything.
     """
     old = receipts.load(receipt)
     home = receipt if receipt.is_dir() else receipt.parent
     request = receipts.request_of(old, home, changes or {})
-    if out is not None and any((out / name).exists() for name in (receipts.FILE, JOURNALS)):
+    if out is not None and (out.is_file() or (out.is_dir() and any(out.iterdir()))):
         raise EvaluationError(
-            f"{out}: expected a folder without an evaluation, since nothing is taken from an "
-            "earlier one and none is overwritten; choose another, or leave it out."
+            f"{out}: expected a new or an empty folder, since a check takes nothing from an "
+            "earlier evaluation and overwrites none; choose another, or leave it out."
         )
     with tempfile.TemporaryDirectory(prefix="crossalign-check-") as spare:
         folder = Path(spare) if out is None else out

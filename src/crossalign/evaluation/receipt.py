@@ -12,6 +12,7 @@ from typing import Any
 from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import digest
+from crossalign.evaluation.datasets import DATASETS, NAME_LISTS
 from crossalign.evaluation.machine import machine, versions
 from crossalign.evaluation.request import PROTOCOLS, Request, method_json
 from crossalign.evaluation.run import Setup, Walk
@@ -20,8 +21,7 @@ FORMAT = 1
 FILE = "receipt.json"
 PREDICTIONS = "predictions.csv"
 
-PLACES = ("dataset", "root", "names", "descriptions", "descriptors")
-"""Fields of a request that may name a file or a folder."""
+_PLACES = ("dataset", "root", "names", "descriptions", "descriptors")  # may name file or folder
 
 
 def make(
@@ -137,16 +137,25 @@ def files(request: Request, folder: Path) -> dict[str, dict[str, str]]:
         folder: Where the receipt will be; places are relative to it.
 
     Returns:
-        For each field of the request that names one its place, and of a file its SHA-256.
+        For each field of the request that names one its place, and of a file its SHA-256. Encoders
+        in a folder of their own stand there by their names.
     """
+    named = {name: getattr(request, name) for name in _PLACES}
+    if request.root is not None:
+        del named["dataset"]  # the name of a data set, whatever else is called so
+    if request.names in NAME_LISTS:
+        del named["names"]
     found = {}
-    for name in PLACES:
-        value = getattr(request, name)
+    for name, value in named.items():
         if value is None or not Path(value).exists():
-            continue  # the name of a data set, or of a list of class names
+            continue
         found[name] = {"place": _relative(Path(value), folder)}
         if Path(value).is_file():
             found[name]["digest"] = file_digest(Path(value))
+    for model in request.models:
+        _, _, rest = model.partition(":")
+        if rest and Path(rest).is_dir():
+            found[model] = {"place": _relative(Path(rest), folder)}
     return found
 
 
@@ -171,21 +180,33 @@ def request_of(receipt: dict[str, Any], folder: Path, changes: dict[str, Any]) -
     Raises:
         EvaluationError: If one is neither where it was from the receipt nor where it was named.
     """
-    fields = {**receipt["request"], **changes}
-    for name, known in receipt.get("files", {}).items():
-        if name in changes:
-            continue
-        place, named = folder / known["place"], Path(fields[name])
-        if place.exists():
-            fields[name] = str(place)
-        elif not named.exists():
-            option = "NEW" if name == "dataset" else f"--{name} NEW"
-            raise EvaluationError(
-                f"{fields[name]}: there is none here, and none at {place}, where the receipt had "
-                f"it. If it was moved, say where it is: crossalign evaluate {option} --check "
-                f"{folder}"
-            )
-    return Request.from_json(fields)
+    changes = dict(changes)
+    old = dict(receipt["request"])
+    if old.get("root") is not None and changes.get("dataset", old["dataset"]) not in DATASETS:
+        changes["root"] = changes.pop("dataset")  # where the named data set is now
+    known = receipt.get("files", {})
+    for name in _PLACES:
+        if name in known and name not in changes:
+            old[name] = _found(folder, known[name]["place"], old[name], name)
+    old["models"] = [
+        f"{model.partition(':')[0]}:{folder / known[model]['place']}"
+        if model in known and (folder / known[model]["place"]).is_dir()
+        else model
+        for model in old.get("models", ())
+    ]
+    return Request.from_json({**old, **changes})
+
+
+def _found(folder: Path, place: str, value: str, name: str) -> str:
+    if (folder / place).exists():
+        return str(folder / place)
+    if Path(value).exists():
+        return value
+    option = "NEW" if name in ("dataset", "root") else f"--{name} NEW"
+    raise EvaluationError(
+        f"{value}: there is none here, and none at {folder / place}, where the receipt had it. If "
+        f"it was moved, say where it is: crossalign evaluate {option} --check {folder}"
+    )
 
 
 def load(path: Path) -> dict[str, Any]:
@@ -218,7 +239,8 @@ def _content(walk: Walk) -> str:
     """Name the images of a pass by their keys, classes and pixels."""
     total = hashlib.blake2b(digest_size=16)
     for outcome in walk.journal:
-        total.update(f"{outcome.key}\0{outcome.label}\0{outcome.content}\n".encode())
+        line = f"{outcome.key}\0{outcome.label}\0{outcome.content}\n"
+        total.update(line.encode("utf-8", "surrogateescape"))
     return total.hexdigest()
 
 

@@ -115,14 +115,14 @@ def test_a_finished_job_does_nothing_and_new_images_are_added(photos, make, make
     assert outcome.labelled == 0
     assert encoder.image_batches == []
     assert rows_of(out) == first
-    assert notes == ["12 of 12 images were done before"]
+    assert notes == ["12 of 12 images done before"]
     picture("red", 50).save(photos / "0001.png")
     (photos / "003.png").unlink()
     notes.clear()
     outcome = run_job(open_source(photos), out, make(encoder=encoder), on_note=notes.append)
     assert outcome.labelled == 1
     assert sum(encoder.image_batches) == 1
-    assert "1 images of earlier runs are no longer" in notes[0]
+    assert "1 image of earlier runs no longer" in notes[0]
     assert [Path(row["path"]).name for row in rows_of(out)][:3] == [
         "000.png",
         "0001.png",
@@ -146,7 +146,7 @@ def test_an_image_that_changed_is_labelled_again(photos, make, make_encoder, pic
         open_source(packed(photos, kind)), out, make(encoder=encoder), on_note=notes.append
     )
     assert (outcome.labelled, outcome.failed) == (2, 0)
-    assert "2 images have changed since; they are labelled again" in notes
+    assert "2 images changed since: labelled again" in notes
     after = rows_of(out)
     differ = [place for place, pair in enumerate(zip(before, after, strict=True))
               if pair[0] != pair[1]]  # fmt: skip
@@ -259,7 +259,7 @@ def test_other_decisions_are_made_from_the_scores_that_were_kept(
         )
         assert (outcome.labelled, encoder.image_batches) == (0, [])
         if name != "plain" or notes[1:]:
-            assert notes[0].startswith("12 images are decided about anew from their scores (")
+            assert notes[0].startswith("12 images decided about anew from the scores (")
         fresh = photos.parent / f"{name}.{ending}"
         run_job(open_source(photos), fresh, make(), decisions, restart=True)
         assert out.read_bytes() == fresh.read_bytes(), name
@@ -283,7 +283,7 @@ def test_a_threshold_may_change_with_none_of_these_and_in_the_middle(photos, mak
     outcome = run_job(
         *(open_source(photos), out, make(decisions=strict), strict), on_note=notes.append
     )
-    assert notes[0].startswith("6 images are decided about anew from their scores (threshold: None")
+    assert notes[0].startswith("6 images decided about anew from the scores (threshold: None")
     assert outcome.labelled == 6
     assert out.read_bytes() == reference.read_bytes()
 
@@ -307,7 +307,7 @@ def test_a_kill_while_decisions_are_made_anew_mixes_nothing(photos, make, monkey
     assert out.read_bytes() == before
     notes = []
     run_job(open_source(photos), out, make(), on_note=notes.append)
-    assert notes[0].startswith("12 images are decided about anew")
+    assert notes[0].startswith("12 images decided about anew")
     assert out.read_bytes() == before
 
 
@@ -451,7 +451,7 @@ def test_a_full_disk_ends_in_a_message_and_a_job_that_goes_on(photos, picture):
     assert "Traceback" not in done.stderr
     assert [path.name for path in photos.parent.iterdir() if ".csv." in path.name] == ["l.csv.job"]
     done = label(photos, out)
-    assert "200 of 200 images were done before" in done.stderr
+    assert "200 of 200 images done before" in done.stderr
     assert len(rows_of(out)) == 200
 
 

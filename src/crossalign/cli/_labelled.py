@@ -45,10 +45,11 @@ def print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
     from crossalign.labeling.jobfile import JobFile
     from crossalign.labeling.output import job_path
     from crossalign.labeling.review import review
+    from crossalign.labeling.wording import images as counted
 
     with JobFile(job_path(out)) as job:
         found = review(job)
-    typer.echo(f"{outcome.images} images in {out}, {outcome.labelled} of them labelled now")
+    typer.echo(f"{counted(outcome.images)} in {out}, {outcome.labelled:,} labelled now")
     print_table(
         ("label" if found.several else "decision", "images"),
         [(name, str(n)) for name, n in found.counts],
@@ -72,6 +73,7 @@ def write_results(
     from crossalign.labeling.jobfile import JobFile
     from crossalign.labeling.output import job_path, write_rows
     from crossalign.labeling.sheets import write_sheets
+    from crossalign.labeling.wording import images as counted
 
     card = classifier.encoder.card
     model = f"crossalign {classifier.method.name}, {card.name} {card.revision}"
@@ -80,7 +82,7 @@ def write_results(
             for kind, path, number in write_exports(
                 exports, Job(job, source, classifier.classes, model)
             ):
-                typer.echo(f"{kind}: {number} images, {path}")
+                typer.echo(f"{kind}: {counted(number)}, {path}")
         finally:
             if job.any_moved():  # also by a move that was cut short
                 write_rows(out, job, decisions)
@@ -91,6 +93,8 @@ def write_results(
 
 
 def _print_lists(found: Review) -> None:
+    from crossalign.labeling.wording import images as counted
+
     for title, images in (
         (f"Least sure, by {found.sure}", found.least_sure),
         ("Least like the others of their label", found.unusual),
@@ -104,6 +108,6 @@ def _print_lists(found: Review) -> None:
             more = f" and {len(group) - 3} more" if len(group) > 3 else ""
             typer.echo(f"  {', '.join(group[:3])}{more}")
     if found.errors:
-        say(f"{found.failed} images failed; --retry-errors tries them again:")
+        say(f"{counted(found.failed)} failed; --retry-errors tries again:")
         for kind, number, example in found.errors[:10]:
             say(f"  {number} x {kind} (such as {example})")

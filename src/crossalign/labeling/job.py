@@ -21,6 +21,7 @@ from crossalign.labeling.output import check_ours, check_output, job_path, write
 from crossalign.labeling.scored import Scored
 from crossalign.labeling.sinks import check_table
 from crossalign.labeling.sources import Entry, Source
+from crossalign.labeling.wording import images as counted
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -202,10 +203,10 @@ def run_job(
         if listing is None:
             return Outcome(job.count(), stopped=True, left=job.count(TODO))
         if retry_errors and (again := job.retry_errors()):
-            note(f"{again} images that failed are tried again")
+            note(f"{counted(again)} that failed before: tried again")
         before, total = job.count() - job.count(TODO), job.count()
         if before:
-            note(f"{before} of {total} images were done before")
+            note(f"{before:,} of {counted(total)} done before")
         work, labelled = replace(work, repeated=listing.repeated > 0), 0
         if before < total:
             show = on_progress or _ignore
@@ -288,10 +289,10 @@ def _list(
         on_note(f"{listing.repeated} entries of {source.name} occur again; each image counts once")
     if listing.gone:
         on_note(
-            f"{listing.gone} images of earlier runs are no longer in {source.name}; their rows stay"
+            f"{counted(listing.gone)} of earlier runs no longer in {source.name}; their rows stay"
         )
     if listing.changed:
-        on_note(f"{listing.changed} images have changed since; they are labelled again")
+        on_note(f"{counted(listing.changed)} changed since: labelled again")
     return listing
 
 
@@ -344,7 +345,7 @@ def _settle(
     if changed:
         number = job.decide_again(changed, work.decide, stop.is_set)
         lines = ", ".join(_changes(held, changed))
-        on_note(f"{number} images are decided about anew from their scores ({lines})")
+        on_note(f"{counted(number)} decided about anew from the scores ({lines})")
 
 
 def _changes(held: dict[str, str], wanted: dict[str, str]) -> list[str]:

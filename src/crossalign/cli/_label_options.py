@@ -23,7 +23,8 @@ class Where(str, enum.Enum):
 Images: TypeAlias = Annotated[
     str,
     typer.Argument(
-        help="Folder, 'pattern', list (.txt), table (.csv, .parquet) or archive (.tar, .zip)."
+        metavar="SOURCE",
+        help="Folder, 'pattern', list (.txt), table (.csv, .parquet) or archive (.tar, .zip).",
     ),
 ]
 Out: TypeAlias = Annotated[

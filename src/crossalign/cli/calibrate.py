@@ -42,7 +42,9 @@ from crossalign.cli._shared import (
 def calibrate(
     photos: Annotated[
         Path,
-        typer.Argument(help="Folder of class folders, or a .csv table with path and label."),
+        typer.Argument(
+            metavar="PHOTOS", help="Folder of class folders, or a .csv table with path and label."
+        ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The calibration, as JSON.")],
     class_: ClassNames = None,

@@ -126,8 +126,13 @@ def test_files_that_are_no_calibration(tmp_path, text):
     (tmp_path / "c.json").write_text(text)
     with pytest.raises(CalibrationError, match="is not a calibration"):
         Calibration.load(tmp_path / "c.json")
-    with pytest.raises(CalibrationError, match="is not a calibration"):
+
+
+def test_a_calibration_that_cannot_be_read(tmp_path):
+    with pytest.raises(CalibrationError, match=r"none\.json: No such file .* Check the path"):
         Calibration.load(tmp_path / "none.json")
+    with pytest.raises(CalibrationError, match="Is a directory"):
+        Calibration.load(tmp_path)
 
 
 def test_a_temperature_of_nought_is_refused(tmp_path):

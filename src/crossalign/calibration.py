@@ -179,7 +179,12 @@ class Calibration:
             )
             if not 0 < float(loaded.temperature) < math.inf:
                 raise ValueError("its temperature is not a positive number")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise CalibrationError(
+                f"expected a calibration, a file that can be read; {path}: "
+                f"{error.strerror or error}. Check the path."
+            ) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise CalibrationError(
                 f"{path} is not a calibration as `crossalign calibrate` writes it "
                 f"({type(error).__name__}: {error})."

@@ -188,6 +188,18 @@ def test_usage_errors(explain: Callable[..., Result], arguments: list[str], mess
     assert not Path("x.html").exists()
 
 
+@pytest.mark.parametrize("out", ["red.png", "here/red.png", "link.png", "link.html"])
+def test_no_photo_is_overwritten(explain: Callable[..., Result], out: str) -> None:
+    Path("here").symlink_to(Path.cwd())
+    for link in ("link.png", "link.html"):
+        Path(link).symlink_to("red.png")
+    before = Path("red.png").read_bytes()
+    code, stdout, err = explain("red.png", *COLOURS, "--out", out)
+    assert (code, stdout) == (2, "")
+    assert "is one of the images, and would be overwritten" in " ".join(err.split())
+    assert Path("red.png").read_bytes() == before
+
+
 def test_png_needs_the_extra(
     explain: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:

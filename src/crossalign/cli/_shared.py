@@ -53,6 +53,19 @@ def check_writable(report: Path) -> None:
         raise typer.BadParameter(f"cannot write {report}: a folder of that name is in the way")
 
 
+def check_apart(report: Path, images: Iterable[str]) -> None:
+    """Find out whether a report would take the place of an image, under whatever name."""
+    for image in images:
+        try:
+            same = report.samefile(image)
+        except (OSError, ValueError):  # either is not there: nothing to lose
+            continue
+        if same:
+            raise typer.BadParameter(
+                f"{report} is one of the images, and would be overwritten. Choose another name"
+            )
+
+
 # Who takes an option of encoders, and how the option is spelt.
 _TAKEN: dict[str, tuple[tuple[str, ...], str]] = {
     "dtype": (("onnx", "hf", "open_clip"), "--dtype"),

@@ -30,6 +30,7 @@ from crossalign.cli._options import (
     StoreSize,
 )
 from crossalign.cli._shared import (
+    check_apart,
     check_writable,
     classes_given,
     classifier_given,
@@ -105,6 +106,7 @@ def explain(
         )
     if against is not None and len(chosen.classes) < 2:
         raise typer.BadParameter(f"--against {against!r}: there is no other class to compare")
+    check_apart(out, images)
     check_writable(out)
     encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     classifier = classifier_given(

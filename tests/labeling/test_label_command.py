@@ -79,7 +79,7 @@ def test_broken_images_are_summed_up_and_the_exit_code_is_1(run, folder):
         (["photos", "--out", "l.xml", *WORDS], "expected an output that ends in"),
         (["photos", "--out", "l.csv"], "no classes"),
         (["photos", "--out", "l.csv", *WORDS, "--multi-label"], "need a threshold"),
-        (["photos", "--out", "l.csv", *WORDS, "--calibration", "c.json"], "not a calibration"),
+        (["photos", "--out", "l.csv", *WORDS, "--calibration", "c.json"], "c.json: No such file"),
         (["photos", "--out", "l.csv", *WORDS, "--export", "csv"], "KIND=PATH"),
         (["photos", "--out", "l.csv", *WORDS, "-c", "undecided"], "cannot be called"),
         (
@@ -174,6 +174,18 @@ def test_a_calibration_of_named_classes_goes_with_none_of_these(run, folder):
     code, _, err = run("label", "photos", "--out", "labels.csv", *words)
     assert code == 0, err
     assert "photo of nothing" not in err, "the background is nobody's class"
+
+
+@pytest.mark.parametrize("out", ["known.csv", "names.json", "./names.json"])
+def test_calibrate_writes_over_nothing_that_it_reads(run, folder, out):
+    Path("known.csv").write_text("path,label\nphotos/red/0.png,red\n")
+    Path("names.json").write_text('["red", "green"]')
+    before = Path(out).read_bytes()
+    words = ["--classes", "names.json", "--model", "fake", "--out", out]
+    code, _, err = run("calibrate", "known.csv", *words)
+    assert code == 2
+    assert "is read by this command, and would be overwritten" in " ".join(err.split())
+    assert Path(out).read_bytes() == before
 
 
 def test_calibrate_counts_what_a_background_would_take_away(run, folder):

@@ -53,16 +53,16 @@ def check_writable(report: Path) -> None:
         raise typer.BadParameter(f"cannot write {report}: a folder of that name is in the way")
 
 
-def check_apart(report: Path, images: Iterable[str]) -> None:
-    """Find out whether a report would take the place of an image, under whatever name."""
-    for image in images:
+def check_apart(written: Path, what: str, read: Iterable[str | Path]) -> None:
+    """Find out whether a file would take the place of one that is read, under whatever name."""
+    for source in read:
         try:
-            same = report.samefile(image)
+            same = written.samefile(source)
         except (OSError, ValueError):  # either is not there: nothing to lose
             continue
         if same:
             raise typer.BadParameter(
-                f"{report} is one of the images, and would be overwritten. Choose another name"
+                f"{written} is {what}, and would be overwritten. Choose another name"
             )
 
 

@@ -29,6 +29,7 @@ from crossalign.cli._options import (
 )
 from crossalign.cli._shared import (
     background_given,
+    check_apart,
     check_writable,
     classes_given,
     classifier_given,
@@ -88,6 +89,8 @@ def calibrate(
     from crossalign.labeling.plots import check_plot, summary, write_reliability
 
     check_precision(precision)
+    read = [photos, *(file for file in (classes, background) if file is not None)]
+    check_apart(out, "read by this command", read)
     check_writable(out)
     if plot is not None:
         check_plot(plot)

@@ -106,7 +106,7 @@ def explain(
         )
     if against is not None and len(chosen.classes) < 2:
         raise typer.BadParameter(f"--against {against!r}: there is no other class to compare")
-    check_apart(out, images)
+    check_apart(out, "one of the images", images)
     check_writable(out)
     encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     classifier = classifier_given(

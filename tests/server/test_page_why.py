@@ -225,8 +225,9 @@ def test_every_method_is_shown(page: Page, method: str) -> None:
     hint = page.text("#hint")
     lights = page.all("#why .lines button")
     assert bool(lights) == ("as a whole" not in hint) == (METHODS[method].crops is not None)
-    for light in [*lights, *(page.all("#difference") if lights else [])]:
-        hover(page, light)
+    places = [("#why .lines button", place) for place in range(len(lights))]
+    for selector, place in [*places, *([("#difference", 0)] if lights else [])]:
+        page.until(lambda: hover(page, page.all(selector)[place]) is None)
         page.until(lambda: page.text("#hint") != hint)
     assert "NaN" not in page.text("main")
     assert page.complaints() == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 import numpy as np
 import pytest
@@ -211,6 +212,11 @@ def test_crops_without_weight_are_not_counted_as_votes(page: Page) -> None:
     assert "20 of 20 crops are for cat; the other 10 weigh nothing." in page.text("#lead")
 
 
+def hover_at(page: Page, selector: str, place: int) -> bool:
+    hover(page, page.all(selector)[place])
+    return True
+
+
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_is_shown(page: Page, method: str) -> None:
     needs_words = METHODS[method].texts == "descriptors"
@@ -225,8 +231,9 @@ def test_every_method_is_shown(page: Page, method: str) -> None:
     hint = page.text("#hint")
     lights = page.all("#why .lines button")
     assert bool(lights) == ("as a whole" not in hint) == (METHODS[method].crops is not None)
-    for light in [*lights, *(page.all("#difference") if lights else [])]:
-        hover(page, light)
+    places = [("#why .lines button", place) for place in range(len(lights))]
+    for selector, place in [*places, *([("#difference", 0)] if lights else [])]:
+        page.until(partial(hover_at, page, selector, place))
         page.until(lambda: page.text("#hint") != hint)
     assert "NaN" not in page.text("main")
     assert page.complaints() == []

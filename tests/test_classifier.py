@@ -26,6 +26,7 @@ from crossalign import (
     ImageError,
     MethodError,
     Prediction,
+    StoreError,
     load_encoder,
 )
 from crossalign.alignment import FORMS
@@ -751,6 +752,22 @@ def test_one_image_given_as_many(encoder: Any, tmp_path: Path, picture: Any) -> 
         classifier.predict(file)
     with pytest.raises(ImageError, match="got one"):
         classifier.predict(memoryview(b"x"))
+
+
+@pytest.mark.parametrize("nothing", [None, 5, object()])
+def test_what_yields_no_images_is_told(encoder: Any, nothing: Any) -> None:
+    with pytest.raises(ImageError, match="expected several images"):
+        Classifier(["red"], encoder=encoder).predict(nothing)
+    with pytest.raises(StoreError, match="expected a folder"):
+        Classifier(["red"], encoder=encoder, store=5)  # type: ignore[arg-type]
+
+
+def test_ranks_are_counted_from_the_best(encoder: Any, pictures: list[Image.Image]) -> None:
+    prediction = Classifier(COLOURS, encoder=encoder)(pictures[0])
+    assert prediction.ranked(0) == []
+    assert prediction.ranked(99) == prediction.ranked()
+    with pytest.raises(MethodError, match="from 0 up"):
+        prediction.ranked(-1)
 
 
 def test_counts_of_any_whole_kind(encoder: Any) -> None:

@@ -491,6 +491,23 @@ def test_usage_errors(
     assert words in err
 
 
+def test_refining_never_takes_the_place_of_what_is_refined(
+    run: Callable[..., Result], folder: Path
+) -> None:
+    Path("c.json").write_text(json.dumps({"red": ["a", "b"], "blue": ["c", "d"]}))
+    before = Path("c.json").read_bytes()
+    code, _, err = run("refine", "c.json", "--out", "./c.json", "--model", "fake")
+    assert code == 2
+    assert "would be overwritten" in err
+    assert Path("c.json").read_bytes() == before
+
+
+def test_photos_that_are_nowhere(run: Callable[..., Result], folder: Path) -> None:
+    code, _, err = run("parity", "fake", "fake", "--photos", "nowhere")
+    assert code == 2
+    assert "there is none at nowhere" in err
+
+
 # ------------------------------------------------------------------------------------ interrupted
 
 

@@ -800,7 +800,7 @@ def test_the_commands(tmp_path: Path) -> None:
     assert command(*label).stdout == first.stdout
     info = json.loads(command("store", "info", folder, "--json").stdout)
     assert (info["pictures"], info["views"], info["max_bytes"]) == (1, 4, 10**9)
-    assert "1 pictures, 4 views" in command("store", "info", folder).stdout
+    assert "1 picture, 4 views" in command("store", "info", folder).stdout
     assert command("store", "verify", folder).returncode == 0
     with sqlite3.connect(folder / FILE) as database:
         database.execute("UPDATE views SET checksum = 1")

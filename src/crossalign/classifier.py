@@ -294,13 +294,18 @@ class Classifier:
             An iterator over one prediction for each image.
 
         Raises:
-            ImageError: If a single image was given in place of several.
+            ImageError: If a single image was given, or something that yields none.
         """
         if is_one_image(images):
             raise ImageError(
                 f"expected several images (a list or another iterable); got one, "
                 f"{source_name(images)}. Call the classifier itself with a single image, or put it "
                 "in a list."
+            )
+        if not hasattr(images, "__iter__") and not hasattr(images, "__getitem__"):
+            raise ImageError(
+                "expected several images (a list or another iterable); got "
+                f"{type(images).__name__}."
             )
         return (
             self._decide(encoded, keep_evidence=keep_evidence) for encoded in self._encode(images)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crossalign.alignment import Form
 from crossalign.crops import Boxes
 from crossalign.encoders.base import Embeddings
-from crossalign.errors import CrossalignError, DescriptionError
+from crossalign.errors import CrossalignError, DescriptionError, MethodError
 
 Scores = npt.NDArray[np.float32]
 
@@ -221,12 +221,17 @@ class Prediction:
         """Rank the classes.
 
         Args:
-            count: How many at most; all by default.
+            count: How many at most, from 0 up; all by default.
 
         Returns:
             Pairs of class and score, the best first; equal scores stay in class order. Empty if the
             image could not be used.
+
+        Raises:
+            MethodError: If the count is below 0.
         """
+        if count is not None and count < 0:
+            raise MethodError(f"expected a number of classes from 0 up; got {count}.")
         if self.scores is None:
             return []
         order = np.argsort(-self.scores, kind="stable")[:count]

@@ -67,6 +67,8 @@ class Store:
     """
 
     def __init__(self, folder: str | os.PathLike[str], *, max_bytes: int | None = None) -> None:
+        if not isinstance(folder, str | os.PathLike):
+            raise StoreError(f"expected a folder for the store; got {folder!r}.")
         if max_bytes is not None and (type(max_bytes) is not int or max_bytes < 0):
             raise StoreError(
                 f"expected max_bytes as a whole number of bytes, 0 for no limit; got {max_bytes!r}."

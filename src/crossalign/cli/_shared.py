@@ -35,6 +35,8 @@ def image_files(folder: Path | None) -> list[Path]:
         return []
     from crossalign.images import IMAGE_ENDINGS
 
+    if not folder.is_dir():
+        raise typer.BadParameter(f"expected a folder with image files; there is none at {folder}")
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
     if not found:
         raise typer.BadParameter(f"no photos in {folder}: expected a folder with image files")

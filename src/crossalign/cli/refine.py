@@ -9,7 +9,7 @@ import typer
 
 from crossalign.cli._app import OK, command
 from crossalign.cli._options import Device, Dtype, Engine, ModelName
-from crossalign.cli._shared import encoder_named
+from crossalign.cli._shared import check_apart, encoder_named
 
 
 @command
@@ -45,6 +45,7 @@ def refine(
     settings = _settings(by, {name: value for name, value in given.items() if value is not None})
     if out.suffix.lower() != ".json":
         raise typer.BadParameter(f"--out {out}: expected a .json file")
+    check_apart(out, "the file that is refined", [file])
     classes = DescriptionSet.load(file)
     encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
     found = CRITERIA[by](classes, encoder, **settings)

@@ -34,7 +34,8 @@ def info(folder: Folder, json_: Json = False) -> int:
         return OK
     limit = f" of at most {_size(found.max_bytes)}" if found.max_bytes else ", no limit"
     typer.echo(
-        f"{found.pictures} pictures, {found.views} views, {found.texts} texts; "
+        f"{found.pictures:,} picture{'' if found.pictures == 1 else 's'}, {found.views:,} views, "
+        f"{found.texts:,} texts; "
         f"{_size(found.bytes)}{limit}"
     )
     rows = [

@@ -567,3 +567,11 @@ def test_shared_sets_are_read(shared):
     assert (len(dataset), len(dataset.class_ids)) == (650, 1000)
     with (shared / "data" / "imagenet_val650" / "classes.csv").open(newline="") as file:
         assert dataset.class_names == tuple(row["class_name"] for row in csv.DictReader(file))
+
+
+def test_images_beside_the_class_folders_are_named(tmp_path):
+    for name in ("cat/1.png", "dog/1.png", "3.png", ".4.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    dataset = load_dataset(tmp_path)
+    assert dataset.notes == (f"{tmp_path}: 1 image beside the class folders left out",)

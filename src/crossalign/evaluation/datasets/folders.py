@@ -84,6 +84,14 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
                     "classes.csv (folder,class_name) says which folders are"
                 ),
             )
+    loose = sum(
+        path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
+        for path in (ask.root / below).iterdir()
+        if path.is_file()
+    )
+    if loose:
+        left = f"{loose} image{'' if loose == 1 else 's'} beside the class folders left out"
+        notes += (f"{ask.root / below}: {left}",)
     if not folders:
         raise reader.missing(f"no class folders with images in {ask.root / below}")
     names = own.ordered if own is not None else [wordify(folder) for folder in folders]

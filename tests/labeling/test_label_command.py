@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import sys
 from pathlib import Path
 
 import pytest
 
-from crossalign import cli
+from crossalign import calibration, cli
 from crossalign.calibration import Calibration
 from crossalign.encoders import registry
 
@@ -160,6 +161,21 @@ def test_what_cannot_be_calibrated_is_told_before_the_work(
     assert code == 2
     assert message in " ".join(err.replace("│", " ").split())
     assert not Path("c.json").exists()
+
+
+def test_a_calibration_that_makes_it_worse_says_so(run, folder, monkeypatch):
+    learn = calibration.learn
+
+    def unlucky(*given, **settings):
+        found = learn(*given, **settings)
+        worse = dataclasses.replace(found.after, log_loss=found.before.log_loss + 0.1)
+        return dataclasses.replace(found, after=worse)
+
+    assert "worse" not in run("calibrate", "photos", "--out", "c.json", *WORDS)[2]
+    monkeypatch.setattr(calibration, "learn", unlucky)
+    code, _, err = run("calibrate", "photos", "--out", "c.json", *WORDS)
+    assert code == 0
+    assert "came out worse than those of the usual temperature; 30 photos are too few" in err
 
 
 def test_a_calibration_of_named_classes_goes_with_none_of_these(run, folder):

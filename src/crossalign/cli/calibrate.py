@@ -38,6 +38,8 @@ from crossalign.cli._shared import (
     say_left_out,
 )
 
+_NOISE = 0.005  # of the log-loss, which is no reason for a note
+
 
 @command
 def calibrate(
@@ -135,6 +137,11 @@ def calibrate(
     )
     found.save(out)
     typer.echo(summary(found))
+    if found.after.log_loss > found.before.log_loss + _NOISE:
+        say(
+            "note: the confidences came out worse than those of the usual temperature; "
+            f"{len(labels)} photos are too few to learn from, or unlike one another. Give more"
+        )
     if none_of_these:
         typer.echo(f"{lost} of {len(labels)} photos fit the background better than every class")
     if precision is not None:

@@ -164,7 +164,7 @@ def test_what_cannot_be_calibrated_is_told_before_the_work(
 
 
 def test_a_calibration_that_makes_it_worse_says_so(run, folder, monkeypatch):
-    learn = calibration.learn
+    learn = calibration.calibrate
 
     def unlucky(*given, **settings):
         found = learn(*given, **settings)
@@ -172,7 +172,7 @@ def test_a_calibration_that_makes_it_worse_says_so(run, folder, monkeypatch):
         return dataclasses.replace(found, after=worse)
 
     assert "worse" not in run("calibrate", "photos", "--out", "c.json", *WORDS)[2]
-    monkeypatch.setattr(calibration, "learn", unlucky)
+    monkeypatch.setattr(calibration, "calibrate", unlucky)
     code, _, err = run("calibrate", "photos", "--out", "c.json", *WORDS)
     assert code == 0
     assert "came out worse than those of the usual temperature; 30 photos are too few" in err

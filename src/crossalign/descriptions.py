@@ -30,6 +30,7 @@ from crossalign._description_checks import (
     some,
     write_whole,
 )
+from crossalign._wording import counted
 from crossalign.errors import DescriptionError
 
 __all__ = ["DescriptionSet", "wordify"]
@@ -326,5 +327,5 @@ class DescriptionSet:
         counts = sorted({len(group) for group in self.texts})
         each = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         total = sum(len(group) for group in self.texts)
-        what = f"{total} text{'' if total == 1 else 's'}, {each} each" if total else "names only"
+        what = f"{counted(total, 'text')}, {each} each" if total else "names only"
         return f"DescriptionSet({len(self)} class{plural}, {what}: {some(self.classes)})"

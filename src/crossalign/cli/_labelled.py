@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from crossalign._wording import first_of
 from crossalign.cli._app import say
 from crossalign.cli._shared import print_table
 
@@ -105,8 +106,7 @@ def _print_lists(found: Review) -> None:
     if found.duplicates:
         typer.echo(f"\nNear-duplicates, {found.groups_in_words}:")
         for group in found.duplicates:
-            more = f" and {len(group) - 3} more" if len(group) > 3 else ""
-            typer.echo(f"  {', '.join(group[:3])}{more}")
+            typer.echo(f"  {first_of(group, 3)}")
     if found.errors:
         say(f"{counted(found.failed)} failed; --retry-errors tries again:")
         for kind, number, example in found.errors[:10]:

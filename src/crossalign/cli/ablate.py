@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from crossalign._wording import counted
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import Device, Dtype, Engine, Kind, ModelName, Side, StoreSize
@@ -60,7 +61,6 @@ def ablate(
     from crossalign.evaluation import FACTORS
     from crossalign.evaluation import ablate as run
     from crossalign.evaluation.ablation import cells, verdict
-    from crossalign.evaluation.report import image_count
 
     fields = options.wanted(
         dataset=dataset,
@@ -106,5 +106,5 @@ def ablate(
     typer.echo(f"\nReport: {out / 'report.html'}")
     failed = result["failed"]
     if failed:
-        say(f"{image_count(failed)} could not be read; predictions.csv of a factor says which")
+        say(f"{counted(failed, 'image')} could not be read; predictions.csv of a factor says which")
     return SOME_FAILED if failed else OK

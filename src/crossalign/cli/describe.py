@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crossalign._wording import first_of
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._shared import check_writable
 
@@ -155,8 +156,7 @@ class _Target:
 def _listed(names: Sequence[str]) -> str:
     from crossalign._text_checks import visible
 
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(visible(name) for name in names[:_SHOWN]) + more
+    return first_of([visible(name) for name in names], _SHOWN)
 
 
 def _kept(prompts: PromptSet, wishes: Wishes) -> dict[str, str | int]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from crossalign._wording import counted
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import Crops, Device, Dtype, Engine, Kind, Risk, Side, StoreSize
@@ -142,7 +143,7 @@ def _evaluate(
 ) -> int:
     from crossalign._progress import PassProgress
     from crossalign.evaluation import evaluate as run
-    from crossalign.evaluation.report import family, image_count, percent
+    from crossalign.evaluation.report import family, percent
 
     with PassProgress() as shown:
         content = run(
@@ -176,7 +177,7 @@ def _evaluate(
     typer.echo(f"Report: {out / 'report.html'}")
     failed = max(row["failed"] for row in content["results"])
     if failed:
-        say(f"{image_count(failed)} could not be read; predictions.csv says which")
+        say(f"{counted(failed, 'image')} could not be read; predictions.csv says which")
     return SOME_FAILED if failed else OK
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from crossalign._wording import counted
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
     Bank,
@@ -203,7 +204,7 @@ def _looks(classifier: Classifier, taken: Sequence[int]) -> str:
     if spec is None:
         return "the whole image"
     most = spec.count if rule is None else rule.maximum
-    crops = f"{most} {spec.kind} crop{'' if most == 1 else 's'} a photo"
+    crops = f"{counted(most, f'{spec.kind} crop')} a photo"
     if taken and min(taken) == most:
         return crops
     span = sorted({min(taken), max(taken)}) if taken else [0]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from crossalign._wording import counted
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import Device, Dtype, Engine, ModelName
 from crossalign.cli._shared import encoder_named, print_line
@@ -72,17 +73,13 @@ def lint(
     findings = look(file, options, encoder)
     for finding in findings:
         _show(finding, json_)
-    counts = [_count(sum(x.severity == s for x in findings), s) for s in reversed(SEVERITIES)]
-    mended = f"; {_count(len(changes), 'thing')} mended" if fix else ""
+    counts = [counted(sum(x.severity == s for x in findings), s) for s in reversed(SEVERITIES)]
+    mended = f"; {counted(len(changes), 'thing')} mended" if fix else ""
     summary = f"{file}: {', '.join(counts)}{mended}"
     say(summary) if json_ else typer.echo(summary)
     found = worst(findings)
     bad = found is not None and SEVERITIES.index(found) >= SEVERITIES.index(fail_on)
     return SOME_FAILED if bad else OK
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _show(finding: Finding, json_: bool) -> None:

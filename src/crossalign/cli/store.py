@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from crossalign._wording import counted
 from crossalign.cli._app import OK, SOME_FAILED, app, command, say
 from crossalign.cli._options import Json, byte_count
 from crossalign.cli._shared import print_line, print_table
@@ -34,7 +35,7 @@ def info(folder: Folder, json_: Json = False) -> int:
         return OK
     limit = f" of at most {_size(found.max_bytes)}" if found.max_bytes else ", no limit"
     typer.echo(
-        f"{found.pictures:,} picture{'' if found.pictures == 1 else 's'}, {found.views:,} views, "
+        f"{counted(found.pictures, 'picture', grouped=True)}, {found.views:,} views, "
         f"{found.texts:,} texts; "
         f"{_size(found.bytes)}{limit}"
     )

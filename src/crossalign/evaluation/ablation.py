@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from crossalign._wording import counted
 from crossalign.errors import EvaluationError
 from crossalign.evaluation import report
 from crossalign.evaluation.evaluate import evaluate, write_json
@@ -178,7 +179,7 @@ def page(result: dict[str, Any]) -> Page:
     data, failed = result["dataset"], result["failed"]
     introduction = [
         f"Variants of {result['method']} on {data['name']}: "
-        f"{report.image_count(data['images'])} of {data['classes']} classes"
+        f"{counted(data['images'], 'image')} of {data['classes']} classes"
         + (f", of which {failed} could not be read: left out. " if failed else ". ")
         + f"Protocol {result['protocol']}; {result['about_runs']} Top-1 accuracy in per cent with "
         "95 % intervals (Wilson).",

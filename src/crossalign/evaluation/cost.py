@@ -13,13 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from crossalign import alignment, crops
+from crossalign._wording import counted
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.errors import EvaluationError, ImageError
 from crossalign.evaluation.classes import classes_for
 from crossalign.evaluation.footprint import footprint
 from crossalign.evaluation.page import Table
-from crossalign.evaluation.report import image_count
 from crossalign.evaluation.run import Setup, examples
 from crossalign.images import content_digest, load_image
 from crossalign.methods import METHODS, Method
@@ -295,7 +295,7 @@ def tables(costs: Costs) -> tuple[Table, Table]:
             "Cost of an image",
             ("method", "views", *times, "image, ms", "times CLIP"),
             of_images,
-            note=f"Medians of {image_count(costs.images)}, one at a time and stage by stage.",
+            note=f"Medians of {counted(costs.images, 'image')}, one at a time and stage by stage.",
         ),
         Table(
             "Cost of a class, and memory",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from crossalign._wording import first_of
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.receipt import file_digest, load
 
@@ -308,7 +309,7 @@ class Table:
             known = self._rows.execute(
                 "SELECT predicted, score FROM predictions WHERE encoder = ? AND method = ? AND "
                 "run = ? AND image = ?",
-                _row_key(row, names or {}),
+                _row_key(row, names),
             ).fetchone()
             if known is None:
                 continue
@@ -421,7 +422,4 @@ def _row_key(row: dict[str, str], names: dict[str, str] | None = None) -> tuple[
 
 
 def _some(what: str, names: list[str]) -> str:
-    if not names:
-        return ""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{what}: {', '.join(names[:_SHOWN])}{more}"
+    return f"{what}: {first_of(names, _SHOWN)}" if names else ""

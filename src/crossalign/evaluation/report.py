@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from crossalign._wording import counted
 from crossalign.evaluation.page import Page, Plot, Table
 from crossalign.evaluation.plots import Panel, Series, dots_svg, lines_svg, panels_svg
 
@@ -19,18 +20,6 @@ def percent(spread: dict[str, Any]) -> str:
     """
     text = f"{100 * spread['mean']:.1f}"
     return text if spread["sd"] is None else f"{text} ± {100 * spread['sd']:.2f}"
-
-
-def image_count(count: int) -> str:
-    """Write how many images.
-
-    Args:
-        count: Their number.
-
-    Returns:
-        ``1 image`` or ``12 images``.
-    """
-    return f"{count} image{'' if count == 1 else 's'}"
 
 
 def crops_shown(row: dict[str, Any]) -> str:
@@ -61,8 +50,8 @@ def evaluation_page(content: dict[str, Any]) -> Page:
     rows, data = content["results"], content["dataset"]
     introduction = [
         (
-            f"{image_count(data['images'])} of {data['classes']} classes ({data['name']}, split "
-            f"{data['split']}). Protocol {content['protocol']}; {content['about_runs']}"
+            f"{counted(data['images'], 'image')} of {data['classes']} classes ({data['name']}, "
+            f"split {data['split']}). Protocol {content['protocol']}; {content['about_runs']}"
         )
     ]
     if data["shared_names"]:
@@ -73,7 +62,7 @@ def evaluation_page(content: dict[str, Any]) -> Page:
     introduction += data["notes"]
     failed = max(row["failed"] for row in rows)
     if failed:
-        introduction.append(f"{image_count(failed)} could not be read: left out.")
+        introduction.append(f"{counted(failed, 'image')} could not be read: left out.")
     introduction.append(
         "Per cent. ± is the standard deviation of a run, the interval in brackets covers the "
         "chance in which images were there (Wilson, 95 %). ECE: expected calibration error of "

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from crossalign._wording import counted
 from crossalign.labeling.decisions import OUTCOMES
 from crossalign.labeling.jobfile import DONE, FAILED, JobFile
 from crossalign.labeling.sketches import BITS, bits_apart, groups, near_pairs
@@ -73,7 +74,7 @@ class Review:
     def groups_in_words(self) -> str:
         """How many groups of near-duplicates there are, and how many of them are listed."""
         groups, listed = self.duplicate_groups, len(self.duplicates)
-        text = f"{groups} group{'' if groups == 1 else 's'}"
+        text = counted(groups, "group")
         shown = "the largest is shown" if listed == 1 else f"the {listed} largest are shown"
         return f"{text}, {shown}" if listed < groups else text
 

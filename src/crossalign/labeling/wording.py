@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from crossalign._wording import counted
+
 
 def images(count: int) -> str:
     """Count images in words.
@@ -16,4 +18,4 @@ def images(count: int) -> str:
         >>> images(1), images(1000)
         ('1 image', '1,000 images')
     """
-    return f"{count:,} image{'' if count == 1 else 's'}"
+    return counted(count, "image", grouped=True)

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from crossalign._description_checks import some
+from crossalign._wording import counted
 from crossalign.descriptions import wordify
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.base import (
@@ -30,6 +32,7 @@ SPLITS = ("test", "val", "validation", "valid", "dev", "train")
 """Names of folders that are taken for splits, the usual choice first."""
 
 _METADATA = ("metadata.csv", "metadata.jsonl")
+_SHOWN = 5  # folders in a message
 
 
 def read_folders(reader: Reader, ask: Ask) -> Dataset:
@@ -80,8 +83,8 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
         if empty:
             notes += (
                 (
-                    f"{ask.root / below}: no image in {_some(empty)}, so not taken for a class; a "
-                    "classes.csv (folder,class_name) says which folders are"
+                    f"{ask.root / below}: no image in {some(empty, _SHOWN)}, so not taken for a "
+                    "class; a classes.csv (folder,class_name) says which folders are"
                 ),
             )
     loose = sum(
@@ -90,7 +93,7 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
         if path.is_file()
     )
     if loose:
-        left = f"{loose} image{'' if loose == 1 else 's'} beside the class folders left out"
+        left = f"{counted(loose, 'image')} beside the class folders left out"
         notes += (f"{ask.root / below}: {left}",)
     if not folders:
         raise reader.missing(f"no class folders with images in {ask.root / below}")
@@ -164,11 +167,7 @@ def _beside(ask: Ask, below: str) -> tuple[str, ...]:
     if not below:
         return ()
     others = [name for name in subfolders(ask.root) if name not in (*SPLITS, below)]
-    return (f"{ask.root}: {_some(others)} left out, beside the splits",) if others else ()
-
-
-def _some(folders: list[str]) -> str:
-    return ", ".join(map(repr, folders[:5])) + (", ..." if len(folders) > 5 else "")
+    return (f"{ask.root}: {some(others, _SHOWN)} left out, beside the splits",) if others else ()
 
 
 def _metadata(folder: Path) -> list[dict[str, str]] | None:

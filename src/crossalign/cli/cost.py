@@ -36,7 +36,7 @@ def cost(
 ) -> int:
     """Measure what methods cost beyond plain CLIP, stage by stage."""
     from crossalign.evaluation.cost import measure, tables, to_json
-    from crossalign.evaluation.made import unused
+    from crossalign.evaluation.made import notes
     from crossalign.evaluation.run import prepare
 
     fields = options.wanted(
@@ -59,7 +59,7 @@ def cost(
     )
     request = options.request_of(fields)
     setup = prepare(request)
-    for text in (*setup.dataset.notes, *(f"without effect: {found}" for found in unused(request))):
+    for text in notes(setup):
         options.note(text)
     costs = measure(setup, images=images)
     if json_:

@@ -17,7 +17,7 @@ from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
 from crossalign.evaluation.differences import Difference, compare
-from crossalign.evaluation.made import departures, how_made, published_departures, unused
+from crossalign.evaluation.made import departures, how_made, notes, published_departures
 from crossalign.evaluation.page import write
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
@@ -85,12 +85,7 @@ def evaluate(
     known = cells() if reported is None else (*read_cells(reported), *cells())
     command = list(command)
     setup = prepare(request)
-    notes = (
-        *setup.dataset.notes,
-        *(f"without effect: {text}" for text in unused(request)),
-        *_replaced(request, out),
-    )
-    for note in notes:
+    for note in (*notes(setup), *_replaced(request, out)):
         if on_note is not None:
             on_note(note)
     try:

@@ -155,6 +155,19 @@ def published_departures(setup: Setup, name: str, origin: str) -> list[str]:
     return found
 
 
+def notes(setup: Setup) -> tuple[str, ...]:
+    """Say what one should know before an evaluation is run.
+
+    Args:
+        setup: What is evaluated.
+
+    Returns:
+        What there is to say about the data set, and about settings without effect.
+    """
+    without_effect = (f"without effect: {text}" for text in unused(setup.request))
+    return (*setup.dataset.notes, *without_effect)
+
+
 def unused(request: Request) -> list[str]:
     """Name the settings that were asked for and that nothing in the evaluation looks at.
 

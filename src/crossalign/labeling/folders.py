@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crossalign.errors import ImageError, LabelingError
 from crossalign.images import read_file
-from crossalign.labeling.decisions import NONE_OF_THESE, UNDECIDED, Row
+from crossalign.labeling.decisions import NO_LABEL, OUTCOMES, Row
 from crossalign.labeling.jobfile import JobFile
 from crossalign.labeling.sinks import whole_file
 from crossalign.labeling.sources import Entry, Source
@@ -29,7 +29,7 @@ def labels_of(row: Row) -> list[str]:
     """
     if isinstance(row.decision, list):
         return row.decision
-    return [] if row.decision in (None, NONE_OF_THESE, UNDECIDED) else [str(row.decision)]
+    return [] if row.decision in (None, *OUTCOMES) else [str(row.decision)]
 
 
 def finished_source(job: JobFile, source: Source) -> Source:
@@ -185,7 +185,7 @@ def _target(path: Path, identity: str, row: Row) -> Path:
 
 def _targets(path: Path, identity: str, row: Row) -> Iterator[Path]:
     """A place for each label; the identity keeps photos apart that are called alike."""
-    undecided = row.decision if isinstance(row.decision, str) else "no label"
+    undecided = row.decision if isinstance(row.decision, str) else NO_LABEL
     for name in labels_of(row) or [undecided]:
         yield path.joinpath(_safe(name), *map(_safe, identity.strip("/").split("/")))
 

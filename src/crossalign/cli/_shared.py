@@ -147,15 +147,21 @@ def method_given(
     return dataclasses.replace(method, crops=dataclasses.replace(method.crops, **changes))
 
 
+def store_limit(folder: Path | None, size: str | None) -> int | None:
+    """Bytes that a store may take; None for no limit."""
+    if size is None:
+        return None
+    if folder is None:
+        raise typer.BadParameter("--store-size goes with --store DIR")
+    return byte_count(size)
+
+
 def store_given(folder: Path | None, size: str | None) -> Store | None:
     """Open the store that was asked for, if any."""
     from crossalign.store import Store
 
-    if folder is None:
-        if size is not None:
-            raise typer.BadParameter("--store-size goes with --store DIR")
-        return None
-    return Store(folder, max_bytes=None if size is None else byte_count(size))
+    limit = store_limit(folder, size)
+    return None if folder is None else Store(folder, max_bytes=limit)
 
 
 def classifier_given(

@@ -18,9 +18,8 @@ from crossalign.cli._options import (
     ModelName,
     StoreFolder,
     StoreSize,
-    byte_count,
 )
-from crossalign.cli._shared import encoder_named
+from crossalign.cli._shared import encoder_named, store_limit
 from crossalign.errors import MissingExtraError
 
 _NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
@@ -104,8 +103,7 @@ def serve(
     from crossalign.server.run import serve as run
     from crossalign.server.settings import Settings, find_token, is_loopback
 
-    if store_size is not None and store is None:
-        raise typer.BadParameter("--store-size goes with --store DIR")
+    store_bytes = store_limit(store, store_size)
     hosts = tuple(allowed_host or ())
     settings = Settings(
         method=method,
@@ -129,7 +127,7 @@ def serve(
         batch_seconds=batch_ms / 1000,
         class_sets=class_sets,
         store=store,
-        store_bytes=None if store_size is None else byte_count(store_size),
+        store_bytes=store_bytes,
         token=find_token(token_file),
         allowed_hosts=(*LOOPBACK_HOSTS, *hosts) if is_loopback(host) or hosts else (),
     )

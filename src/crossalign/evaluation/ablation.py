@@ -117,13 +117,8 @@ def _base(request: Request) -> Method:
     base = get_method(request.methods[0])
     given = {name: getattr(request, name) for name in _METHOD_SETTINGS}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    spec: dict[str, Any] = {}
-    if request.crops is not None:
-        spec["count"] = request.crops
-    if request.side is not None:
-        spec["side"] = request.side
-    if request.kind is not None:
-        spec["kind"] = request.kind
+    asked = {"count": request.crops, "side": request.side, "kind": request.kind}
+    spec = {name: value for name, value in asked.items() if value is not None}
     return dataclasses.replace(base, crops=with_crops(base, **spec), **changes)
 
 

@@ -73,22 +73,18 @@ class Journal:
 
     def __init__(self, path: Path, identity: dict[str, Any], command: Sequence[str] = ()) -> None:
         self.path = path
-        self.done = 0
-        self.computed = 0
+        self.done = self.computed = 0
         self._identity = json.dumps(identity, sort_keys=True)
         self._command = tuple(command)
         self._rows: sqlite3.Connection | None = None
-        self._walk = 0
         self._session: int | None = None
-        self._started = self._written = time.monotonic()
-        self._when = dt.datetime.now(dt.timezone.utc)
 
     def __enter__(self) -> Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._rows = self._opened()
         self._rows.execute("BEGIN")
         (last,) = self._rows.execute("SELECT max(walk) FROM outcomes").fetchone()
-        self._walk, self.done, self.computed = (last or 0) + 1, 0, 0
+        self._walk: int = (last or 0) + 1
         self._started = self._written = time.monotonic()
         self._when = dt.datetime.now(dt.timezone.utc)
         return self

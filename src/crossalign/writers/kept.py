@@ -29,7 +29,9 @@ def stamped(described: DescriptionSet) -> DescriptionSet:
         The same, with ``written`` in its provenance.
     """
     written = {name: _mark(described[name]) for name in described}
-    return _with(described, {**(described.provenance or {}), _WRITTEN: written})
+    return dataclasses.replace(
+        described, provenance={**(described.provenance or {}), _WRITTEN: written}
+    )
 
 
 def hand_made(path: Path) -> DescriptionSet | None:
@@ -116,10 +118,6 @@ def merged(
 
 def _mark(texts: Iterable[str]) -> str:
     return text_id("\n".join(text_id(text) for text in texts))
-
-
-def _with(described: DescriptionSet, provenance: dict[str, Any]) -> DescriptionSet:
-    return dataclasses.replace(described, provenance=provenance)
 
 
 def _of(classes: DescriptionSet, answers: Any) -> list[Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,7 +21,12 @@ from crossalign.evaluation.datasets.base import (
     subfolders,
 )
 from crossalign.evaluation.datasets.folders import FOLDERS, SPLITS, class_folders
-from crossalign.evaluation.datasets.imagenet import IMAGENETS, NAME_LISTS, imagenet_names
+from crossalign.evaluation.datasets.imagenet import (
+    IMAGENETS,
+    NAME_LISTS,
+    WORDNET_ID,
+    imagenet_names,
+)
 from crossalign.evaluation.datasets.lists import (
     Names,
     read_names,
@@ -93,16 +97,13 @@ def load_dataset(
     else:
         reader, place = _of_path(name)
     found = reader.read(reader, Ask(place, split, given, partial))
-    if given is None and all(_WORDNET_ID.fullmatch(name) for name in found.class_names):
+    if given is None and all(WORDNET_ID.fullmatch(name) for name in found.class_names):
         raise EvaluationError(
             f"{place}: its class names are WordNet ids ({found.class_names[0]!r}, ...), which mean "
             "nothing to an encoder. Use --names crossalign (or clip, clip-d) for the names of "
             "ImageNet's classes, or --names FILE."
         )
     return found
-
-
-_WORDNET_ID = re.compile(r"n\d{8}")
 
 
 def _of_path(name: str | os.PathLike[str]) -> tuple[Reader, Path]:

@@ -26,7 +26,8 @@ from crossalign.evaluation.datasets.lists import (
     read_text,
 )
 
-_WNID = re.compile(r"n\d{8}")
+WORDNET_ID = re.compile(r"n\d{8}")
+"""What folders of ImageNet are called: a noun of WordNet 3.0, by the offset of its synset."""
 
 
 NAME_LISTS = MappingProxyType({"crossalign": "class_name", "clip": "clip", "clip-d": "clip-d"})
@@ -89,7 +90,7 @@ def read_validation(reader: Reader, ask: Ask) -> Dataset:
     """
     split = reader.choose_split(ask.split)
     below = next((name for name in _VALIDATION_FOLDERS if (ask.root / name).is_dir()), "")
-    folders = [name for name in subfolders(ask.root / below) if _WNID.fullmatch(name)]
+    folders = [name for name in subfolders(ask.root / below) if WORDNET_ID.fullmatch(name)]
     if folders:
         ids = sorted({*folders, *(() if ask.partial else imagenet_names())})
         return _imagenet(reader, ask, split, ids, folder_pairs(ask.root, ids, below))
@@ -188,7 +189,7 @@ def read_subset(reader: Reader, ask: Ask) -> Dataset:
     """
     split = reader.choose_split(ask.split)
     below = next((name for name in (reader.name, "sketch") if (ask.root / name).is_dir()), "")
-    folders = [name for name in subfolders(ask.root / below) if _WNID.fullmatch(name)]
+    folders = [name for name in subfolders(ask.root / below) if WORDNET_ID.fullmatch(name)]
     if not folders or not image_names(ask.root / below / folders[0]):
         raise reader.missing(f"no class folders (n01440764, ...) in {ask.root / below}")
     return _imagenet(reader, ask, split, folders, folder_pairs(ask.root, folders, below))

@@ -22,9 +22,9 @@ test: $(DEV)  ## Run the tests
 	$(BIN)/python -m pytest
 
 test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch or OpenVINO, in environments of their own
-	.venv-torch/bin/python -m pytest tests/test_alignment.py tests/test_crops.py \
-		tests/test_transformers.py tests/test_onnx.py tests/test_export.py
-	.venv-open-clip/bin/python -m pytest tests/test_open_clip.py
+	.venv-torch/bin/python -m pytest tests/alignment/test_scoring.py tests/images/test_crops.py \
+		tests/encoders/test_transformers.py tests/encoders/test_onnx.py tests/encoders/test_export.py
+	.venv-open-clip/bin/python -m pytest tests/encoders/test_open_clip.py
 
 test-ray: $(RAY)  ## Run the tests that need Ray, in an environment of its own
 	.venv-ray/bin/python -m pytest tests/labeling/test_ray.py

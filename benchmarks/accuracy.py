@@ -19,8 +19,8 @@ import time
 from pathlib import Path
 
 from crossalign import METHODS, Classifier, CropSpec, DescriptionSet, load_encoder
-from crossalign.calibration import wilson
-from crossalign.sentences import descriptor_sentences
+from crossalign.alignment.calibration import wilson
+from crossalign.texts.descriptors import descriptor_sentences
 
 FLAT = dataclasses.replace(METHODS["wca"], name="wca-flat", crop_scale=0.0, description_scale=0.0)
 VARIANTS = {**METHODS, FLAT.name: FLAT}

@@ -30,10 +30,10 @@ import numpy as np
 
 import accuracy
 from crossalign import Classifier, CropSpec, load_encoder
-from crossalign.adaptive import Adaptive, Contest, Plan, plan
-from crossalign.crops import shown
+from crossalign.alignment.adaptive import Adaptive, Contest, Plan, plan
 from crossalign.encoders import Encoder
-from crossalign.predictions import Evidence
+from crossalign.images.crops import shown
+from crossalign.predictions.prediction import Evidence
 
 METHODS = ("wca", "wca-flat")
 RISKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)

@@ -27,9 +27,9 @@ import numpy as np
 
 from accuracy import SETS, PhotoSet, read_set
 from crossalign import METHODS, Classifier, CropSpec, DescriptionSet, alignment, load_encoder
-from crossalign.bank import find
 from crossalign.classifier import ClassSide
 from crossalign.methods import Method, class_texts
+from crossalign.texts.bank import find
 
 WAYS = ("label", "templates", "bank", "beside")
 SHARES = (0.25, 0.5, 0.75)

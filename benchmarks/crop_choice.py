@@ -24,8 +24,8 @@ import numpy as np
 import accuracy
 from adaptive import drawn, thinned
 from crossalign import Classifier, CropSpec, alignment, load_encoder
-from crossalign.crops import Kind
 from crossalign.encoders import Encoder
+from crossalign.images.crops import Kind
 
 METHODS = ("wca", "wca-flat")
 SETS = ("imagenet_val650", "pets37", "dtd10", "pacs_photo")

@@ -29,10 +29,10 @@ import numpy as np
 
 from _common import Table, finish, parser
 from crossalign import load_encoder
-from crossalign.demo import everyday_classes
+from crossalign.encoders.export import export
+from crossalign.encoders.parity import synthetic_pictures
 from crossalign.errors import MissingExtraError
-from crossalign.export import export
-from crossalign.parity import synthetic_pictures
+from crossalign.texts.everyday import everyday_classes
 
 BASELINE = "Transformers, fp32, 77 positions"
 ROWS: dict[str, tuple[str, dict[str, str]]] = {

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from _common import Table, finish, in_turns, parser, seconds, spread
-from crossalign import Classifier, CropSpec, alignment, crops, load_encoder, load_image
-from crossalign.demo import PHOTOS, everyday_classes, photo_folder
-from crossalign.images import content_digest
+from crossalign import Classifier, CropSpec, alignment, load_encoder, load_image
+from crossalign.images import crops
+from crossalign.images.load import content_digest
+from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
 
 
 def main() -> int:

@@ -23,12 +23,12 @@ import time
 from pathlib import Path
 
 from crossalign import Classifier, load_encoder, load_image
-from crossalign.demo import PHOTOS, everyday_classes, photo_folder
 from crossalign.encoders import Encoder
-from crossalign.images import IMAGE_ENDINGS
+from crossalign.engine.cache.store import Store
+from crossalign.images.load import IMAGE_ENDINGS
 from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
 from crossalign.methods import get_method
-from crossalign.store import Store
+from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
 
 
 def main() -> None:

@@ -31,10 +31,10 @@ from PIL import Image
 
 from _common import Table, finish, parser, ratios, spread
 from crossalign import Classifier, CropSpec, DescriptionSet, alignment, load_encoder
-from crossalign.crops import boxes
-from crossalign.demo import PHOTOS, everyday_classes, photo_folder
-from crossalign.images import content_digest, load_image
-from crossalign.texts import LABEL_TEMPLATE, fill_template
+from crossalign.images.crops import boxes
+from crossalign.images.load import content_digest, load_image
+from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+from crossalign.texts.templates import LABEL_TEMPLATE, fill_template
 
 SPEC = CropSpec(60)
 EXPECTED = 6.0  # times as fast as the published steps, both sides together

@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 
 from accuracy import SETS, PhotoSet, read_set, texts_for
-from crossalign import METHODS, CropSpec, DescriptionSet, Encoder, alignment, crops, load_encoder
-from crossalign.images import content_digest, load_image
-from crossalign.refine import by_cosine, by_coverage, by_usefulness, encode_classes
+from crossalign import METHODS, CropSpec, DescriptionSet, Encoder, alignment, load_encoder
+from crossalign.images import crops
+from crossalign.images.load import content_digest, load_image
+from crossalign.texts.filtering import by_cosine, by_coverage, by_usefulness, encode_classes
 
 Refine = Callable[[DescriptionSet, Encoder], DescriptionSet]
 REFINEMENTS: dict[str, Refine] = {

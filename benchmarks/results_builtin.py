@@ -16,11 +16,9 @@ from pathlib import Path
 
 from accuracy import FLAT, PROMPTS, SETS
 from crossalign import METHODS
-from crossalign._progress import PassProgress
 from crossalign.evaluation import Request, ablate, evaluate
 from crossalign.evaluation.ablation import HEAD, cells, verdict
 from crossalign.evaluation.cost import measure, tables
-from crossalign.evaluation.page import Table, markdown_table
 from crossalign.evaluation.receipt import machine
 from crossalign.evaluation.report import (
     COMPARISON_HEAD,
@@ -30,6 +28,8 @@ from crossalign.evaluation.report import (
     percent,
 )
 from crossalign.evaluation.run import prepare
+from crossalign.reports.page import Table, markdown_table
+from crossalign.utils.progress import PassProgress
 
 BASELINE = "clip"
 INTRODUCTION = (

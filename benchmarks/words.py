@@ -5,7 +5,7 @@
 
 The folder is laid out as ``benchmarks/accuracy.py`` says; descriptions are those of the bank, and
 photos whose class it does not know are left out. Rules are compared on the regions that a page
-would frame (:func:`crossalign.figures.summary.distinct_regions`) of each photo's own class:
+would frame (:func:`crossalign.reports.summary.distinct_regions`) of each photo's own class:
 
 - *largest term*: each region gets the description whose terms are larger there, weight for weight,
   than over all crops, by most;
@@ -32,10 +32,11 @@ import numpy as np
 from PIL import Image
 
 from accuracy import read_set
-from crossalign import Classifier, DescriptionSet, Explanation, bank, load_encoder
+from crossalign import Classifier, DescriptionSet, Explanation, load_encoder
 from crossalign.encoders import Encoder
 from crossalign.explain import LEAST_LIFT
-from crossalign.figures.summary import distinct_regions
+from crossalign.reports.summary import distinct_regions
+from crossalign.texts import bank
 
 SETS = ("pacs_photo", "pets37", "imagenet_val650")
 SIDE = 320

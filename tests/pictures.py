@@ -10,7 +10,7 @@ import numpy as np
 import PIL
 from PIL import Image, ImageCms, features
 
-from crossalign.images import DEFAULT_MAX_PIXELS
+from crossalign.images.load import DEFAULT_MAX_PIXELS
 
 # ------------------------------------------------------------------------------- a picture to know
 

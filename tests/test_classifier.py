@@ -30,7 +30,7 @@ from crossalign import (
     load_encoder,
 )
 from crossalign.alignment import FORMS
-from crossalign.demo import everyday_classes, photo_folder
+from crossalign.texts.everyday import everyday_classes, photo_folder
 
 COLOURS = {
     "red": ["a red thing", "something red as a rose", "red all over"],

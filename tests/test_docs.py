@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from crossalign import Classifier, Store
-from crossalign.calibration import calibrate
+from crossalign.alignment.calibration import calibrate
 from crossalign.cli import main
-from crossalign.demo import everyday_classes, photo_folder
 from crossalign.labeling.decisions import scoring_settings
-from crossalign.labeling.labelled import labelled_photos
+from crossalign.labeling.labelled_photos import labelled_photos
+from crossalign.texts.everyday import everyday_classes, photo_folder
 
 ROOT = Path(__file__).parents[1]
 PAGES = (

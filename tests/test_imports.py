@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
-import functools
 import graphlib
+import importlib.util
 import subprocess
 import sys
-from collections.abc import Iterator
+import warnings
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from PIL import Image
 
 import crossalign
+from crossalign.utils.old_paths import MOVED
 
+ROOT = Path(__file__).parents[1]
 SOURCE = Path(crossalign.__file__).parent
 COMMANDS = sorted(path.stem for path in (SOURCE / "cli").glob("[!_]*.py"))
 HEAVY = {"numpy", "PIL", "onnxruntime", "tokenizers", "torch", "torchvision", "skimage"}
@@ -63,7 +66,8 @@ def test_labelling_never_imports_torch(tmp_path: Path) -> None:
     Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
     words = ("classify", str(tmp_path / "red.png"), "--crops", "1", "--json", "-c", "a", "-c", "b")
     loaded = modules_after(
-        command(*words) + "\nfrom crossalign import demo, report; demo.photo_folder()"
+        command(*words) + "\nfrom crossalign.reports import explanation_page\n"
+        "from crossalign.texts import everyday; everyday.photo_folder()"
     )
     assert {"numpy", "PIL", "onnxruntime", "tokenizers"} <= loaded
     assert loaded.isdisjoint({"torch", "torchvision", "skimage", "scipy", "matplotlib"})
@@ -79,95 +83,89 @@ def test_every_public_name_is_there() -> None:
 
 # ----------------------------------------------------------------------------------- architecture
 
-# From bottom to top: a module may import what stands in rooms below it, and in its own room as
-# long as nothing goes round in circles. `errors` is for all.
-ROOMS = [
-    {"images", "_filetypes", "_wording"},
-    {"crops", "_boxes"},
-    {
-        *("descriptions", "texts", "sentences", "waffle", "bank"),
-        *("_description_checks", "_english", "_languages", "_text_checks"),
-    },
-    {"alignment", "calibration", "weighting"},
-    {"encoders"},
-    {"store", "_database", "_packing", "_salvage", "_upkeep"},
-    {"methods", "lint", "refine"},
-    {"predictions", "adaptive", "_class_side", "_plan", "_room", "_rounds", "_stream", "_views"},
-    {"classifier", "pipeline"},
-    {"explain", "figures"},
-    {
-        "report",
-        "demo",
-        "parity",
-        "export",
-        "_onnx_folder",
-        "_onnx_precision",
-        "writers",
-        "_progress",
-    },
-    {"labeling"},
-    {"estimator"},
-    {"evaluation"},
-    {"server"},
-    {"cli"},
-]
-FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
+
+def structure() -> ModuleType:
+    """The tool that measures the house: it names the rooms and their order."""
+    spec = importlib.util.spec_from_file_location("structure", ROOT / "tools" / "structure.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Names of the modules that a file imports anywhere, those for type checkers included."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are written out in full here"
-            assert node.module is not None
-            for alias in node.names:
-                inner = SOURCE.joinpath(*node.module.split(".")[1:], alias.name)
-                is_module = inner.is_dir() or inner.with_suffix(".py").is_file()
-                own = node.module.split(".")[0] == "crossalign"
-                yield f"{node.module}.{alias.name}" if own and is_module else node.module
+HOUSE = structure()
 
 
-@functools.cache
-def own_imports() -> dict[str, set[str]]:
-    """Each module of the package, and those of the package that it imports."""
-    graph = {}
-    for path in sorted(SOURCE.rglob("*.py")):
-        parts = path.relative_to(SOURCE).with_suffix("").parts
-        name = ".".join(part for part in parts if part != "__init__")
-        found = {module for module in imports(path) if module.split(".")[0] == "crossalign"}
-        graph[name] = {module.partition(".")[2] for module in found}
-    del graph[""]  # the package itself, which only points at its public names
-    return graph
+def test_imports_go_down() -> None:
+    assert HOUSE.upward() == []
 
 
-@pytest.mark.parametrize("module", sorted(own_imports()))
-def test_imports_go_down(module: str) -> None:
-    room = module.split(".")[0]
-    imported = {name.split(".")[0] for name in own_imports()[module]} - {"errors", room}
-    if room == "errors":
-        assert imported == set()
-        return
-    assert room in FLOOR, f"new module {module}: give it a room in ROOMS"
-    if room in {"cli", "evaluation", "export", "server"}:
-        imported -= {""}  # the package, for its version
-    too_high = {name for name in imported if FLOOR.get(name, len(ROOMS)) > FLOOR[room]}
-    assert not too_high, f"{module} imports from rooms above it"
+def test_the_house_keeps_its_size() -> None:
+    assert len(HOUSE.entries()) <= HOUSE.MOST_ENTRIES
+    assert len(HOUSE.longest_chain()) <= HOUSE.MOST_IN_CHAIN
 
 
 def test_imports_never_go_round() -> None:
-    list(graphlib.TopologicalSorter(own_imports()).static_order())
+    list(graphlib.TopologicalSorter(HOUSE.graph()).static_order())
+
+
+def test_private_names_stay_in_their_room() -> None:
+    """A leading underscore means private to a room: to a folder of the package, or a file."""
+    for module, path in HOUSE.modules().items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not node.module:
+                continue
+            if not node.module.startswith("crossalign."):
+                continue
+            names = [*node.module.split(".")[1:], *(alias.name for alias in node.names)]
+            private = [name for name in names if name.startswith("_") and name[:2] != "__"]
+            same = names[0] == HOUSE.room_of(module)
+            assert same or not private, f"{module} imports {private} of {names[0]}"
 
 
 def test_the_mathematics_knows_arrays_alone() -> None:
-    assert own_imports()["alignment"] == {"errors"}
-    standard = {name.split(".")[0] for name in imports(SOURCE / "alignment.py")}
-    assert standard - set(sys.stdlib_module_names) == {"array_api_compat", "crossalign"}
+    assert HOUSE.rooms()["alignment"] <= {"errors", "utils"}
+    standard = {
+        name.split(".")[0]
+        for module, path in HOUSE.modules().items()
+        if HOUSE.room_of(module) == "alignment"
+        for name in HOUSE.imports(path)
+    }
+    outside = standard - set(sys.stdlib_module_names)
+    assert outside <= {"array_api_compat", "crossalign", "numpy", "scipy"}
 
 
 def test_encoders_know_nothing_of_classes() -> None:
-    for module, imported in own_imports().items():
-        if module.split(".")[0] == "encoders":
-            rooms = {name.split(".")[0] for name in imported}
-            assert rooms <= {"encoders", "crops", "images", "errors"}
+    assert HOUSE.rooms()["encoders"] <= {"images", "errors", "utils"}
+
+
+# ------------------------------------------------------------------------------------- old paths
+
+
+@pytest.mark.parametrize(("old", "new"), MOVED.items())
+def test_old_paths_lead_to_the_new_modules(old: str, new: str) -> None:
+    sys.modules.pop(f"crossalign.{old}", None)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        module = importlib.import_module(f"crossalign.{old}")
+    assert f"crossalign.{old} is now crossalign.{new};" in str(caught[-1].message)
+    assert {warning.category for warning in caught} == {DeprecationWarning}
+    assert module is importlib.import_module(f"crossalign.{new}")
+    assert module.__spec__ is not None
+    assert module.__spec__.name == f"crossalign.{new}", "its own name stays"
+
+
+def test_an_old_path_names_the_line_that_took_it(tmp_path: Path) -> None:
+    script = tmp_path / "old.py"
+    script.write_text("x = 1\nfrom crossalign.store import Store\nimport crossalign.figures.svg\n")
+    done = subprocess.run(
+        [sys.executable, "-W", "default", str(script)], capture_output=True, text=True, check=True
+    )
+    assert f"{script}:2: DeprecationWarning: crossalign.store is now" in done.stderr
+    assert f"{script}:3: DeprecationWarning: crossalign.figures is now" in done.stderr
+
+
+def test_what_never_was_is_not_found() -> None:
+    with pytest.raises(ModuleNotFoundError, match=r"crossalign\.nonsense"):
+        importlib.import_module("crossalign.nonsense")

@@ -22,16 +22,16 @@ from crossalign import (
     Method,
     MethodError,
 )
-from crossalign import crops as crop_room
 from crossalign.alignment import (
     FORMS,
     PUBLISHED_CROP_SCALE,
     PUBLISHED_DESCRIPTION_SCALE,
 )
-from crossalign.images import content_digest
+from crossalign.images import crops as crop_room
+from crossalign.images.load import content_digest
 from crossalign.methods import class_texts, get_method
-from crossalign.texts import TEMPLATES
-from crossalign.waffle import waffle_texts
+from crossalign.texts.templates import TEMPLATES
+from crossalign.texts.waffle import waffle_texts
 
 PETS = {
     "red fox": ["red fur", "a bushy tail"],

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from crossalign._english import indefinite_article
+from crossalign.texts.english import indefinite_article
 
-BANK = Path(__file__).parents[1] / "src/crossalign/data/bank.txt"
+BANK = Path(__file__).parents[1] / "src/crossalign/texts/data/bank.txt"
 HOLE = re.compile(r"\{a?\}")
 WORDS = range(5, 26)  # of a description with its name filled in
 LEAST = 6  # descriptions a class

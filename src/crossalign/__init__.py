@@ -16,19 +16,20 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING
 
+from crossalign.utils import old_paths
+
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from crossalign.adaptive import Adaptive as Adaptive
+    from crossalign.alignment.adaptive import Adaptive as Adaptive
     from crossalign.classifier import Classifier as Classifier
-    from crossalign.crops import CropSpec as CropSpec
-    from crossalign.descriptions import DescriptionSet as DescriptionSet
     from crossalign.encoders import Encoder as Encoder
     from crossalign.encoders import ModelCard as ModelCard
     from crossalign.encoders import Preprocess as Preprocess
     from crossalign.encoders import list_encoders as list_encoders
     from crossalign.encoders import load_encoder as load_encoder
     from crossalign.encoders import register_encoder as register_encoder
+    from crossalign.engine.cache.store import Store as Store
     from crossalign.errors import AlignmentError as AlignmentError
     from crossalign.errors import CalibrationError as CalibrationError
     from crossalign.errors import CropError as CropError
@@ -43,21 +44,22 @@ if TYPE_CHECKING:
     from crossalign.errors import ServerError as ServerError
     from crossalign.errors import StoreError as StoreError
     from crossalign.errors import WriterError as WriterError
-    from crossalign.estimator import ZeroShotClassifier as ZeroShotClassifier
-    from crossalign.images import load_image as load_image
+    from crossalign.images.crops import CropSpec as CropSpec
+    from crossalign.images.load import load_image as load_image
+    from crossalign.integrations.sklearn import ZeroShotClassifier as ZeroShotClassifier
     from crossalign.methods import METHODS as METHODS
     from crossalign.methods import Method as Method
-    from crossalign.predictions import Explanation as Explanation
-    from crossalign.predictions import Prediction as Prediction
-    from crossalign.store import Store as Store
+    from crossalign.predictions.prediction import Explanation as Explanation
+    from crossalign.predictions.prediction import Prediction as Prediction
+    from crossalign.texts.descriptions import DescriptionSet as DescriptionSet
 
 # Where each public name lives. They are imported when first asked for, so that importing the
 # package, and with it `crossalign --help`, stays instant.
 _HOMES = {
-    "adaptive": ("Adaptive",),
+    "alignment.adaptive": ("Adaptive",),
     "classifier": ("Classifier",),
-    "crops": ("CropSpec",),
-    "descriptions": ("DescriptionSet",),
+    "images.crops": ("CropSpec",),
+    "texts.descriptions": ("DescriptionSet",),
     "encoders": (
         "Encoder",
         "ModelCard",
@@ -82,15 +84,17 @@ _HOMES = {
         "StoreError",
         "WriterError",
     ),
-    "estimator": ("ZeroShotClassifier",),
+    "integrations.sklearn": ("ZeroShotClassifier",),
     "images": ("load_image",),
     "methods": ("METHODS", "Method"),
     "predictions": ("Explanation", "Prediction"),
-    "store": ("Store",),
+    "engine.cache.store": ("Store",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [*sorted(_HOME_OF), "__version__"]
+
+old_paths.install()
 
 
 def __getattr__(name: str) -> object:

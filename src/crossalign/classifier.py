@@ -13,23 +13,23 @@ from typing import Any, Literal, TypeAlias, overload
 import numpy as np
 
 from crossalign import alignment
-from crossalign._class_side import ClassSide as ClassSide
-from crossalign._class_side import description_weights, encode_classes
-from crossalign._description_checks import as_items, clean
-from crossalign._rounds import in_rounds
-from crossalign._stream import Encoded, Planner, all_views, encode_stream
-from crossalign._views import Opener
-from crossalign.adaptive import Adaptive, Contest
-from crossalign.calibration import PLAIN_TEMPERATURE
-from crossalign.crops import Boxes, CropSpec
-from crossalign.descriptions import DescriptionSet
+from crossalign.alignment.adaptive import Adaptive, Contest
+from crossalign.alignment.calibration import PLAIN_TEMPERATURE
+from crossalign.alignment.weights import counted, weigh
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.encoders.registry import load_encoder
+from crossalign.engine.cache.store import Store
+from crossalign.engine.classes import ClassSide as ClassSide
+from crossalign.engine.classes import description_weights, encode_classes
+from crossalign.engine.rounds import in_rounds
+from crossalign.engine.stream import Encoded, Planner, all_views, encode_stream
+from crossalign.engine.views import Opener
 from crossalign.errors import CropError, ImageError, MethodError
-from crossalign.images import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
+from crossalign.images.crops import Boxes, CropSpec
+from crossalign.images.load import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Method, class_texts, get_method
-from crossalign.pipeline import Pipeline
-from crossalign.predictions import (
+from crossalign.predictions.pipeline import Pipeline
+from crossalign.predictions.prediction import (
     CropScores,
     Evidence,
     Explanation,
@@ -37,8 +37,8 @@ from crossalign.predictions import (
     Reserve,
     Scores,
 )
-from crossalign.store import Store
-from crossalign.weighting import counted, weigh
+from crossalign.texts.descriptions import DescriptionSet
+from crossalign.texts.validation import as_items, clean
 
 Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
 """What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
@@ -60,7 +60,7 @@ class Classifier:
             is settled. A method that looks at the whole image alone has no use for it.
         seed: For random crops and random words; 0 by default.
         bank: Where names alone are given and the method asks for descriptions (``cupl``, ``wca``),
-            use those of :mod:`crossalign.bank` for the classes that it knows, see
+            use those of :mod:`crossalign.texts.bank` for the classes that it knows, see
             :func:`crossalign.methods.class_texts`. False gives templates to all, as published.
         batch_size: Views in one call of the encoder.
         workers: Threads that decode and cut; as many as there are processors by default, at most 4.

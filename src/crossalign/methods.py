@@ -22,14 +22,14 @@ from crossalign.alignment import (
     PUBLISHED_DESCRIPTION_SCALE,
     Form,
 )
-from crossalign.crops import CropSpec
-from crossalign.descriptions import DescriptionSet, wordify
+from crossalign.alignment.weights import WEIGHTINGS, Weighting
 from crossalign.errors import DescriptionError, MethodError
-from crossalign.refine import REDUNDANT
-from crossalign.sentences import SentenceStyle, descriptor_sentences
-from crossalign.texts import LABEL_TEMPLATE, fill_template, fill_templates
-from crossalign.waffle import waffle_texts
-from crossalign.weighting import WEIGHTINGS, Weighting
+from crossalign.images.crops import CropSpec
+from crossalign.texts.descriptions import DescriptionSet, wordify
+from crossalign.texts.descriptors import SentenceStyle, descriptor_sentences
+from crossalign.texts.filtering import REDUNDANT
+from crossalign.texts.templates import LABEL_TEMPLATE, fill_template, fill_templates
+from crossalign.texts.waffle import waffle_texts
 
 Texts: TypeAlias = Literal["label", "templates", "descriptors", "waffle", "descriptions"]
 """Which texts stand for a class.
@@ -58,8 +58,8 @@ class Method:
         style: ``"english"``, or ``"published"`` for the sentences of the published code, its slips
             of grammar included. For ``descriptors``.
         source: The paper.
-        crop_weighting: How crops are weighed, see :data:`crossalign.weighting.WEIGHTINGS`; the
-            published way is ``"softmax"``.
+        crop_weighting: How crops are weighed, see
+            :data:`crossalign.alignment.weights.WEIGHTINGS`; the published way is ``"softmax"``.
         description_weighting: How descriptions are weighed.
         top: Crops or descriptions that count where the weighting is ``"top-k"``.
         redundant: Descriptions whose cosine to a kept one of their class exceeds this are dropped;
@@ -140,8 +140,8 @@ def class_texts(
 
     Underscores of class names become spaces, as in the published code.
 
-    With the bank, a method that asks for descriptions gets those of :mod:`crossalign.bank` for
-    names alone. Classes that the bank does not know get the method's templates; then the others
+    With the bank, a method that asks for descriptions gets those of :mod:`crossalign.texts.bank`
+    for names alone. Classes that the bank does not know get the method's templates; then the others
     carry the templates beside their descriptions, because texts of one kind may be more alike to
     every image than texts of another, which would favour some classes over others.
 
@@ -212,7 +212,7 @@ def _from_bank(classes: DescriptionSet) -> tuple[tuple[str, ...], ...]:
 
     "cats" beside "cat" would tie with it on every image.
     """
-    from crossalign.bank import find  # read only where it is needed
+    from crossalign.texts.bank import find  # read only where it is needed
 
     found: dict[str, tuple[str, ...]] = {}
     seen: set[str] = set()

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from crossalign import METHODS, CrossalignError, EvaluationError
+from crossalign.alignment.weights import WEIGHTINGS, weigh
 from crossalign.evaluation import FACTORS, Request, ablate, check
 from crossalign.evaluation.cost import CLASS_STAGES, STAGES, measure, tables, to_json
-from crossalign.evaluation.plots import (
+from crossalign.evaluation.run import prepare
+from crossalign.reports.charts import (
     Panel,
     Series,
     dots_svg,
@@ -23,8 +25,6 @@ from crossalign.evaluation.plots import (
     ratio_ticks,
     ticks,
 )
-from crossalign.evaluation.run import prepare
-from crossalign.weighting import WEIGHTINGS, weigh
 
 
 def request(photos, **changes) -> Request:

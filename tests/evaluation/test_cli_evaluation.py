@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from crossalign.cli import main
-from crossalign.demo import photo_folder
+from crossalign.texts.everyday import photo_folder
 
 
 @pytest.fixture

@@ -33,13 +33,13 @@ from crossalign import (
     EvaluationError,
     ImageError,
 )
-from crossalign._views import Opener
+from crossalign.engine.views import Opener
 from crossalign.evaluation import Request, check, compare, evaluate
 from crossalign.evaluation import run as run_module
 from crossalign.evaluation.differences import Table
 from crossalign.evaluation.journal import Journal
 from crossalign.evaluation.reported import architecture, cells, matching, read_cells
-from crossalign.evaluation.runs import Outcome
+from crossalign.evaluation.run_scores import Outcome
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from crossalign import Classifier, load_encoder
-from crossalign.calibration import calibrate
+from crossalign.alignment.calibration import calibrate
 from crossalign.errors import CalibrationError, LabelingError
 from crossalign.labeling import BACKGROUND, NONE_OF_THESE, UNDECIDED, Decisions
 from crossalign.labeling.decisions import NO_LABEL, OUTCOMES, load_background, scoring_settings
-from crossalign.labeling.scored import Scored
-from crossalign.predictions import Evidence, Prediction
+from crossalign.labeling.image_scores import Scored
+from crossalign.predictions.prediction import Evidence, Prediction
 
 
 def prediction(*scores: float, beside: tuple[float, ...] = ()) -> Prediction:

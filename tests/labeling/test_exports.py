@@ -13,8 +13,7 @@ import pytest
 
 from crossalign import Classifier
 from crossalign.errors import LabelingError
-from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
-from crossalign.labeling import folders as class_folders
+from crossalign.labeling import Decisions, JobFile, class_folders, job_path, open_source, run_job
 from crossalign.labeling.exports import Job, check_exports, export, write_exports
 
 CLASSES = ["red", "green", "blue"]

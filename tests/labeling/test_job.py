@@ -28,11 +28,11 @@ from PIL import Image
 from pyarrow import parquet
 
 from crossalign import Classifier
-from crossalign.calibration import calibrate
+from crossalign.alignment.calibration import calibrate
 from crossalign.errors import LabelingError
 from crossalign.labeling import COLUMNS, Decisions, JobFile, job_path, open_source, run_job
-from crossalign.labeling.jobfile import Result
-from crossalign.labeling.scored import Scored
+from crossalign.labeling.image_scores import Scored
+from crossalign.labeling.job_file import Result
 from pictures import CUT, NOT_IMAGES
 
 CLASSES = ["red", "green", "blue"]
@@ -289,7 +289,7 @@ def test_a_threshold_may_change_with_none_of_these_and_in_the_middle(photos, mak
 
 
 def test_a_kill_while_decisions_are_made_anew_mixes_nothing(photos, make, monkeypatch):
-    monkeypatch.setattr("crossalign.labeling.jobfile._MOST_AT_ONCE", 5)
+    monkeypatch.setattr("crossalign.labeling.job_file._MOST_AT_ONCE", 5)
     out = photos.parent / "l.csv"
     run_job(open_source(photos), out, make())
     before, calls = out.read_bytes(), []

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from crossalign import calibration, cli
-from crossalign.calibration import Calibration
+from crossalign import cli
+from crossalign.alignment import calibration
+from crossalign.alignment.calibration import Calibration
 from crossalign.encoders import registry
 
 CLASSES = ["red", "green", "blue"]

@@ -22,8 +22,8 @@ ray = pytest.importorskip("ray", reason="needs the extra 'ray'; run by make test
 from crossalign import Classifier, load_encoder  # noqa: E402
 from crossalign.errors import LabelingError  # noqa: E402
 from crossalign.labeling import Decisions, open_source, run_job  # noqa: E402
-from crossalign.labeling.ray_engine import RayEngine  # noqa: E402
-from crossalign.labeling.recipe import Recipe  # noqa: E402
+from crossalign.labeling.classifier_recipe import Recipe  # noqa: E402
+from crossalign.labeling.ray.engine import RayEngine  # noqa: E402
 
 PROGRAM = Path(sys.executable).with_name("crossalign")
 CLASSES = ("red", "green", "blue")

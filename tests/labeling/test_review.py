@@ -18,10 +18,10 @@ from PIL import Image
 from crossalign import Classifier
 from crossalign.errors import LabelingError
 from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
+from crossalign.labeling.contact_sheets import write_sheets
 from crossalign.labeling.exports import EXPORTS, Job, export, parse_export
+from crossalign.labeling.near_duplicates import bits_apart, distances, groups, near_pairs, sketch
 from crossalign.labeling.review import review
-from crossalign.labeling.sheets import write_sheets
-from crossalign.labeling.sketches import bits_apart, distances, groups, near_pairs, sketch
 
 CLASSES = ["red", "green", "blue"]
 NASTY = '<img src=x onerror=alert(1)> & "q".png'
@@ -309,7 +309,7 @@ def test_a_move_never_overwrites(finished, photos, tmp_path):
 
 
 def test_names_that_folders_cannot_have(finished, photos, tmp_path):
-    from crossalign.labeling.folders import _safe
+    from crossalign.labeling.class_folders import _safe
 
     names = ["a/b", "a_b", "..", ".", "", "a.", "a%2Fb", "con?", "a\0b"]
     made = [_safe(name) for name in names]

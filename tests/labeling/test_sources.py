@@ -15,7 +15,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from crossalign.errors import ImageError, LabelingError
-from crossalign.images import load_image
+from crossalign.images.load import load_image
 from crossalign.labeling import open_source
 
 NAMES = ["b/2.png", "a.PNG", "b/c/3.jpeg", "b/1.png"]

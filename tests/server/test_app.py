@@ -16,8 +16,8 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from crossalign import Classifier, EncoderError, __version__
-from crossalign.adaptive import Adaptive
-from crossalign.server import guard
+from crossalign.alignment.adaptive import Adaptive
+from crossalign.server import middleware as guard
 
 COLOURS = ["red", "green", "blue"]
 WORDS = {"red": ["red as a rose", "red"], "green": ["green leaves"], "blue": ["a blue sky", "sea"]}

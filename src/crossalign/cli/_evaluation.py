@@ -13,8 +13,8 @@ from crossalign.cli._app import say
 from crossalign.cli._options import byte_count
 
 if TYPE_CHECKING:
+    from crossalign.engine.cache.store import Store
     from crossalign.evaluation import Request
-    from crossalign.store import Store
 
 DatasetName: TypeAlias = Annotated[
     str | None,
@@ -109,7 +109,7 @@ def kept(
     if none or size is None:
         yield False if none else folder
         return
-    from crossalign.store import Store
+    from crossalign.engine.cache.store import Store
 
     with Store(folder or out / "store", max_bytes=byte_count(size)) as store:
         yield store

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from crossalign._wording import first_of
 from crossalign.cli._app import say
 from crossalign.cli._shared import print_table
+from crossalign.utils.text import first_of
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -27,7 +27,7 @@ class Shown:
 
     def update(self, done: int, total: int, before: int) -> None:
         if self._progress is None:
-            from crossalign._progress import Progress
+            from crossalign.utils.progress import Progress
 
             self._progress = Progress("images labelled", total, before)
             self._progress.__enter__()
@@ -43,8 +43,8 @@ class Shown:
 
 def print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
     """Print what a job found, and what to look at first."""
-    from crossalign.labeling.jobfile import JobFile
-    from crossalign.labeling.output import job_path
+    from crossalign.labeling.job_file import JobFile
+    from crossalign.labeling.output_table import job_path
     from crossalign.labeling.review import review
     from crossalign.labeling.wording import images as counted
 
@@ -69,11 +69,11 @@ def write_results(
     report: Path | None,
 ) -> None:
     """Write the exports and then the report, so that its links lead where images were moved."""
+    from crossalign.labeling.class_folders import finished_source
+    from crossalign.labeling.contact_sheets import write_sheets
     from crossalign.labeling.exports import Job, write_exports
-    from crossalign.labeling.folders import finished_source
-    from crossalign.labeling.jobfile import JobFile
-    from crossalign.labeling.output import job_path, write_rows
-    from crossalign.labeling.sheets import write_sheets
+    from crossalign.labeling.job_file import JobFile
+    from crossalign.labeling.output_table import job_path, write_rows
     from crossalign.labeling.wording import images as counted
 
     card = classifier.encoder.card

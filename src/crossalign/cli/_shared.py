@@ -18,22 +18,22 @@ from crossalign.cli._app import say
 from crossalign.cli._options import byte_count
 
 if TYPE_CHECKING:
-    from crossalign.adaptive import Adaptive
+    from crossalign.alignment.adaptive import Adaptive
     from crossalign.classifier import Classifier
-    from crossalign.descriptions import DescriptionSet
     from crossalign.encoders import Encoder
+    from crossalign.encoders.parity import Parity
+    from crossalign.engine.cache.store import Store
     from crossalign.labeling.decisions import Decisions
     from crossalign.methods import Method
-    from crossalign.parity import Parity
-    from crossalign.predictions import Prediction
-    from crossalign.store import Store
+    from crossalign.predictions.prediction import Prediction
+    from crossalign.texts.descriptions import DescriptionSet
 
 
 def image_files(folder: Path | None) -> list[Path]:
     """All files below a folder that are named like photos."""
     if folder is None:
         return []
-    from crossalign.images import IMAGE_ENDINGS
+    from crossalign.images.load import IMAGE_ENDINGS
 
     if not folder.is_dir():
         raise typer.BadParameter(f"expected a folder with image files; there is none at {folder}")
@@ -100,7 +100,7 @@ def encoder_named(name: str, **options: str | None) -> Encoder:
 
 
 def classes_given(names: list[str] | None, file: Path | None) -> Any:
-    from crossalign.descriptions import DescriptionSet
+    from crossalign.texts.descriptions import DescriptionSet
 
     if names and file is not None:
         raise typer.BadParameter("give classes with -c or with --classes FILE, not with both")
@@ -117,7 +117,7 @@ def classes_given(names: list[str] | None, file: Path | None) -> Any:
 def crops_given(text: str | None, risk: float | None, method: Method) -> int | Adaptive | None:
     """Read --crops and --risk; None leaves the number to the method."""
     if text == "auto":
-        from crossalign.adaptive import Adaptive
+        from crossalign.alignment.adaptive import Adaptive
 
         return Adaptive() if method.crops is None else Adaptive.of(method.crops.count, risk)
     if risk is not None:
@@ -158,7 +158,7 @@ def store_limit(folder: Path | None, size: str | None) -> int | None:
 
 def store_given(folder: Path | None, size: str | None) -> Store | None:
     """Open the store that was asked for, if any."""
-    from crossalign.store import Store
+    from crossalign.engine.cache.store import Store
 
     limit = store_limit(folder, size)
     return None if folder is None else Store(folder, max_bytes=limit)
@@ -221,7 +221,7 @@ def background_given(none_of_these: bool, file: Path | None) -> tuple[str, ...]:
 
 def say_left_out(decisions: Decisions, classifier: Classifier) -> None:
     """Say which background texts are none, because they name a class."""
-    from crossalign._text_checks import visible
+    from crossalign.texts.quality import visible
 
     if decisions.none_of_these:
         for text in sorted(set(decisions.background) - set(classifier.background)):
@@ -232,7 +232,7 @@ def predict(
     classifier: Classifier, images: Iterable[Any], *, keep_evidence: bool = False
 ) -> Iterator[Prediction]:
     """Predict with progress on standard error."""
-    from crossalign._progress import Progress
+    from crossalign.utils.progress import Progress
 
     with Progress("texts encoded") as progress:
         classifier.prepare(progress.update)

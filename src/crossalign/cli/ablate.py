@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from crossalign._wording import counted
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import Device, Dtype, Engine, Kind, ModelName, Side, StoreSize
 from crossalign.cli._shared import print_table
+from crossalign.utils.text import counted
 
 
 @command
@@ -57,10 +57,10 @@ def ablate(
     no_store: options.NoStore = False,
 ) -> int:
     """Vary one part of a method after the other, with plots."""
-    from crossalign._progress import PassProgress
     from crossalign.evaluation import FACTORS
     from crossalign.evaluation import ablate as run
     from crossalign.evaluation.ablation import cells, verdict
+    from crossalign.utils.progress import PassProgress
 
     fields = options.wanted(
         dataset=dataset,

@@ -84,11 +84,11 @@ def calibrate(
     """Learn from labelled photos what scores are worth, for `crossalign label --calibration`."""
     import numpy as np
 
-    from crossalign.calibration import calibrate as learn
-    from crossalign.calibration import check_precision
+    from crossalign.alignment.calibration import calibrate as learn
+    from crossalign.alignment.calibration import check_precision
     from crossalign.labeling.decisions import Decisions, scoring_settings
-    from crossalign.labeling.labelled import labelled_photos
-    from crossalign.labeling.plots import check_plot, summary, write_reliability
+    from crossalign.labeling.labelled_photos import labelled_photos
+    from crossalign.reports.reliability import check_plot, summary, write_reliability
 
     check_precision(precision)
     read = [photos, *(file for file in (classes, background) if file is not None)]

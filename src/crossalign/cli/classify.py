@@ -35,7 +35,7 @@ from crossalign.cli._shared import (
 )
 
 if TYPE_CHECKING:
-    from crossalign.predictions import Prediction
+    from crossalign.predictions.prediction import Prediction
 
 
 @command

@@ -36,7 +36,7 @@ def cost(
 ) -> int:
     """Measure what methods cost beyond plain CLIP, stage by stage."""
     from crossalign.evaluation.cost import measure, tables, to_json
-    from crossalign.evaluation.made import notes
+    from crossalign.evaluation.provenance import notes
     from crossalign.evaluation.run import prepare
 
     fields = options.wanted(

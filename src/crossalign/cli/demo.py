@@ -21,8 +21,8 @@ def demo(
     import time
 
     from crossalign.classifier import Classifier
-    from crossalign.demo import PHOTOS, everyday_classes, photo_folder
-    from crossalign.report import Entry, write_report
+    from crossalign.reports.explanation_page import Entry, write_report
+    from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
 
     folder = photo_folder()
     report = out / "report.html"

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crossalign._wording import first_of
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._shared import check_writable
+from crossalign.utils.text import first_of
 
 if TYPE_CHECKING:
-    from crossalign.descriptions import DescriptionSet
-    from crossalign.writers.endpoint import Endpoint
-    from crossalign.writers.llm import Outcome
-    from crossalign.writers.prompts import PromptSet, Question, Wishes
+    from crossalign.texts.descriptions import DescriptionSet
+    from crossalign.texts.generate.endpoint import Endpoint
+    from crossalign.texts.generate.language_model import Outcome
+    from crossalign.texts.generate.prompts import PromptSet, Question, Wishes
 
 _SHOWN = 20  # classes or answers that are named before the rest is counted
 
@@ -81,7 +81,7 @@ def describe(
     kept beside FILE.json at once; the same command goes on where an earlier one ended. Classes
     whose texts somebody changed in FILE.json since stay as they are.
     """
-    from crossalign.descriptions import DescriptionSet
+    from crossalign.texts.descriptions import DescriptionSet
 
     if wordnet == (llm is not None):
         raise typer.BadParameter("give either --llm URL with --llm-model NAME, or --wordnet")
@@ -96,8 +96,8 @@ def describe(
     if wordnet:
         return _from_wordnet(names, target, lexicon, domain, dry_run)
 
-    from crossalign.writers.endpoint import Endpoint, key_for
-    from crossalign.writers.prompts import Wishes, get_prompt_set, make_questions
+    from crossalign.texts.generate.endpoint import Endpoint, key_for
+    from crossalign.texts.generate.prompts import Wishes, get_prompt_set, make_questions
 
     if llm is None or llm_model is None:
         raise typer.BadParameter("--llm URL needs --llm-model NAME beside it")
@@ -119,13 +119,13 @@ class _Target:
     overwrite: bool
 
     def kept(self) -> DescriptionSet | None:
-        from crossalign.writers.kept import hand_made
+        from crossalign.texts.generate.manual_edits import hand_made
 
         return None if self.overwrite else hand_made(self.path)
 
     def to_describe(self) -> list[str]:
         """Leave out, and name, the classes that are kept as they are."""
-        from crossalign.writers.kept import not_kept
+        from crossalign.texts.generate.manual_edits import not_kept
 
         kept = self.kept()
         if kept is not None:
@@ -136,7 +136,7 @@ class _Target:
         return not_kept(self.names, kept)
 
     def save(self, described: DescriptionSet | None, missing: Sequence[str], code: int) -> int:
-        from crossalign.writers.kept import merged, not_kept
+        from crossalign.texts.generate.manual_edits import merged, not_kept
 
         kept = self.kept()  # again: somebody may be at work on it while answers come in
         missing = not_kept(missing, kept)
@@ -154,7 +154,7 @@ class _Target:
 
 
 def _listed(names: Sequence[str]) -> str:
-    from crossalign._text_checks import visible
+    from crossalign.texts.quality import visible
 
     return first_of([visible(name) for name in names], _SHOWN)
 
@@ -178,8 +178,8 @@ def _plan(
     tries: int,
     price: tuple[float, float] | None,
 ) -> int:
-    from crossalign.writers.journal import Journal, journal_path
-    from crossalign.writers.llm import estimate, still_open
+    from crossalign.texts.generate.journal import Journal, journal_path
+    from crossalign.texts.generate.language_model import estimate, still_open
 
     left = questions
     if out is not None and journal_path(out).is_file():
@@ -208,11 +208,11 @@ def _ask(
     parallel: int,
     tries: int,
 ) -> int:
-    from crossalign._progress import Progress
     from crossalign.errors import WriterError
-    from crossalign.writers.endpoint import Client
-    from crossalign.writers.journal import Journal, journal_path
-    from crossalign.writers.llm import compose, write
+    from crossalign.texts.generate.endpoint import Client
+    from crossalign.texts.generate.journal import Journal, journal_path
+    from crossalign.texts.generate.language_model import compose, write
+    from crossalign.utils.progress import Progress
 
     if endpoint.exposes_key:
         say("warning: the key goes to this endpoint unencrypted (http, not https)")
@@ -255,8 +255,8 @@ def _ask(
 
 
 def _report_bad(outcome: Outcome, tries: int) -> None:
-    from crossalign._text_checks import visible
-    from crossalign.writers.answers import CUT_OFF
+    from crossalign.texts.generate.answers import CUT_OFF
+    from crossalign.texts.quality import visible
 
     for item in outcome.bad[:_SHOWN]:
         asked = visible(item.question.template, 60)
@@ -273,8 +273,8 @@ def _report_bad(outcome: Outcome, tries: int) -> None:
 def _from_wordnet(
     names: DescriptionSet, target: _Target | None, lexicon: str | None, domain: str, dry_run: bool
 ) -> int:
-    from crossalign._text_checks import visible
-    from crossalign.writers.wordnet import describe_classes
+    from crossalign.texts.generate.wordnet import describe_classes
+    from crossalign.texts.quality import visible
 
     if target is not None:
         target.to_describe()

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crossalign._wording import counted
 from crossalign.cli import _evaluation as options
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import Crops, Device, Dtype, Engine, Kind, Risk, Side, StoreSize
 from crossalign.cli._shared import print_table
+from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
+    from crossalign.engine.cache.store import Store
     from crossalign.evaluation import Request
-    from crossalign.store import Store
 
 _DEFAULT_OUT = Path("crossalign-evaluation")
 
@@ -141,9 +141,9 @@ def _evaluate(
     reported: Path | None,
     parquet: bool,
 ) -> int:
-    from crossalign._progress import PassProgress
     from crossalign.evaluation import evaluate as run
     from crossalign.evaluation.report import family, percent
+    from crossalign.utils.progress import PassProgress
 
     with PassProgress() as shown:
         content = run(
@@ -184,10 +184,10 @@ def _evaluate(
 def _check(
     receipt: Path, changes: dict[str, Any], out: Path | None, store: Path | Literal[False] | None
 ) -> int:
-    from crossalign._progress import PassProgress
     from crossalign.evaluation import check as run
     from crossalign.evaluation.differences import predictions_beside
     from crossalign.evaluation.receipt import load
+    from crossalign.utils.progress import PassProgress
 
     with PassProgress() as shown:
         differences = run(receipt, changes=changes, out=out, store=store, on_progress=shown)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossalign._wording import counted
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import (
     Bank,
@@ -39,11 +38,12 @@ from crossalign.cli._shared import (
     predict,
     say_undescribed,
 )
+from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
-    from crossalign.predictions import Prediction
-    from crossalign.report import Entry
+    from crossalign.predictions.prediction import Prediction
+    from crossalign.reports.explanation_page import Entry
 
 _KINDS = (".html", ".png", ".svg")
 _CLASSES_LISTED = 10
@@ -88,7 +88,7 @@ def explain(
     draft: Draft = False,
 ) -> int:
     """Show why: which regions and words decided, and how sure the label is."""
-    from crossalign.report import Entry
+    from crossalign.reports.explanation_page import Entry
 
     kind = out.suffix.lower()
     if kind not in _KINDS:
@@ -164,7 +164,7 @@ def _reported(prediction: Prediction) -> Prediction:
 def _writer(kind: str, *, unfolded: bool) -> Callable[[Path, Classifier, Iterator[Entry]], int]:
     """Find who writes files of a kind; they give back how many images failed."""
     if kind == ".png":
-        from crossalign.figures import plots
+        from crossalign.reports import figures as plots
 
         plots.require_matplotlib()
     page = functools.partial(_write_page, unfolded=unfolded)
@@ -174,7 +174,7 @@ def _writer(kind: str, *, unfolded: bool) -> Callable[[Path, Classifier, Iterato
 def _write_page(
     out: Path, classifier: Classifier, entries: Iterator[Entry], *, unfolded: bool
 ) -> int:
-    from crossalign.report import write_report
+    from crossalign.reports.explanation_page import write_report
 
     taken: list[int] = []
 
@@ -213,10 +213,11 @@ def _looks(classifier: Classifier, taken: Sequence[int]) -> str:
 
 def _write_picture(out: Path, _classifier: Classifier, entries: Iterator[Entry]) -> int:
     from crossalign.errors import ImageError
-    from crossalign.figures import card_svg, plots
-    from crossalign.figures.summary import summarise
-    from crossalign.images import load_image
-    from crossalign.report import replacing
+    from crossalign.images.load import load_image
+    from crossalign.reports import card_svg
+    from crossalign.reports import figures as plots
+    from crossalign.reports.explanation_page import replacing
+    from crossalign.reports.summary import summarise
 
     (entry,) = entries
     if entry.prediction.error is not None:

@@ -30,8 +30,8 @@ def export(
 
     Exit code 1 if it is written, but a photo to compare on could not be read.
     """
-    from crossalign.demo import everyday_classes
-    from crossalign.export import export as export_encoder
+    from crossalign.encoders.export import export as export_encoder
+    from crossalign.texts.everyday import everyday_classes
 
     classes = everyday_classes()
     found = export_encoder(

@@ -24,8 +24,8 @@ from crossalign.cli._shared import (
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
+    from crossalign.labeling.classifier_recipe import Recipe
     from crossalign.labeling.decisions import Decisions
-    from crossalign.labeling.recipe import Recipe
     from crossalign.labeling.sources import Source
 
 
@@ -69,10 +69,10 @@ def label(
     shards: own.Shards = None,
 ) -> int:
     """Label all images of a source; a job that was stopped goes on where it was."""
+    from crossalign.labeling.classifier_recipe import Recipe
     from crossalign.labeling.exports import parse_export
     from crossalign.labeling.job import run_job
-    from crossalign.labeling.output import job_path
-    from crossalign.labeling.recipe import Recipe
+    from crossalign.labeling.output_table import job_path
     from crossalign.labeling.sources import open_source
 
     exports = [parse_export(text) for text in export or ()]
@@ -135,7 +135,7 @@ def _decisions(
     top: int,
     calibration: Path | None,
 ) -> Decisions:
-    from crossalign.calibration import Calibration
+    from crossalign.alignment.calibration import Calibration
     from crossalign.labeling.decisions import Decisions
 
     return Decisions(
@@ -153,7 +153,7 @@ def _engine(
 ) -> Any:
     """Who labels, ready to begin; options of the cluster's are refused where they do nothing."""
     from crossalign.labeling.job import local_engine
-    from crossalign.labeling.ray_engine import SHARD_SIZE, RayEngine
+    from crossalign.labeling.ray.engine import SHARD_SIZE, RayEngine
 
     if engine == own.Where.local:
         idle = [f"--{name}" for name, value in given.items() if value is not None]
@@ -184,10 +184,10 @@ def _check_results(
     restart: bool,
 ) -> None:
     """Find out before the work, not after it, that something cannot be written."""
+    from crossalign.labeling.contact_sheets import check_sheets
     from crossalign.labeling.exports import check_exports
-    from crossalign.labeling.output import check_output
-    from crossalign.labeling.sheets import check_sheets
-    from crossalign.labeling.sinks import check_table
+    from crossalign.labeling.output_table import check_output
+    from crossalign.labeling.table_writers import check_table
 
     check_table(out)
     check_output(out, images)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crossalign._wording import counted
 from crossalign.cli._app import OK, SOME_FAILED, command, say
 from crossalign.cli._options import Device, Dtype, Engine, ModelName
 from crossalign.cli._shared import encoder_named, print_line
+from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
-    from crossalign.lint import Change, Finding
+    from crossalign.texts.lint import Change, Finding
 
 
 @command
@@ -60,9 +60,9 @@ def lint(
     ] = False,
 ) -> int:
     """Find what is wrong with a description file. Exit code 1 if something is."""
-    from crossalign.lint import SEVERITIES, LintOptions, worst
-    from crossalign.lint import fix as mend
-    from crossalign.lint import lint as look
+    from crossalign.texts.lint import SEVERITIES, LintOptions, worst
+    from crossalign.texts.lint import fix as mend
+    from crossalign.texts.lint import lint as look
 
     wanted = None if language is None else language.strip().lower()
     options = LintOptions(min_texts, max_words, naming, near, script, wanted)
@@ -83,7 +83,7 @@ def lint(
 
 
 def _show(finding: Finding, json_: bool) -> None:
-    from crossalign._text_checks import visible
+    from crossalign.texts.quality import visible
 
     if json_:
         print_line(dataclasses.asdict(finding))
@@ -96,7 +96,7 @@ def _show(finding: Finding, json_: bool) -> None:
 
 
 def _show_change(change: Change, json_: bool) -> None:
-    from crossalign._text_checks import visible
+    from crossalign.texts.quality import visible
 
     if json_:
         print_line({"severity": "fixed", **dataclasses.asdict(change)})

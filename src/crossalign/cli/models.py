@@ -20,7 +20,7 @@ def models(
     import dataclasses
 
     from crossalign.encoders import list_encoders
-    from crossalign.encoders._runtimes import WELL_KNOWN, list_runtimes
+    from crossalign.encoders.runtimes import WELL_KNOWN, list_runtimes
 
     cards = list_encoders()
     here = {card.name for card in cards}

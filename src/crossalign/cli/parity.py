@@ -37,9 +37,9 @@ def parity(
     """
     if not 0 <= gate <= 1:  # NaN is not, either
         raise typer.BadParameter(f"expected a cosine from 0 to 1 as --gate; got {gate}")
-    from crossalign.demo import everyday_classes
-    from crossalign.descriptions import DescriptionSet
-    from crossalign.parity import compare
+    from crossalign.encoders.parity import compare
+    from crossalign.texts.descriptions import DescriptionSet
+    from crossalign.texts.everyday import everyday_classes
 
     chosen = everyday_classes() if classes is None else DescriptionSet.load(classes)
     a = encoder_named(model_a, dtype=dtype_a, device=device_a, engine=engine_a)

@@ -37,9 +37,9 @@ def refine(
     show: Annotated[bool, typer.Option("--show", help="Print every text that is dropped.")] = False,
 ) -> int:
     """Keep fewer and better descriptions, by their texts alone."""
-    from crossalign._text_checks import visible
-    from crossalign.descriptions import DescriptionSet
-    from crossalign.refine import CRITERIA
+    from crossalign.texts.descriptions import DescriptionSet
+    from crossalign.texts.filtering import CRITERIA
+    from crossalign.texts.quality import visible
 
     given = {"threshold": threshold, "margin": margin, "least": least, "keep": keep}
     settings = _settings(by, {name: value for name, value in given.items() if value is not None})

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from crossalign._wording import counted
 from crossalign.cli._app import OK, SOME_FAILED, app, command, say
 from crossalign.cli._options import Json, byte_count
 from crossalign.cli._shared import print_line, print_table
+from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
-    from crossalign.store import Store
+    from crossalign.engine.cache.store import Store
 
 group = typer.Typer(help="Look after a store of embeddings, as --store DIR makes it.")
 app.add_typer(group, name="store", no_args_is_help=True)
@@ -103,14 +103,14 @@ def prune(
 
 def _bytes(store: Store) -> int:
     """Room that the file takes, which can be told of a broken one too."""
-    from crossalign._database import FILE
+    from crossalign.engine.cache.database import FILE
 
     return (store.folder / FILE).stat().st_size
 
 
 def _opened(folder: Path) -> Store:
     """Open a store that is there: looking into one must not make one."""
-    from crossalign.store import Store
+    from crossalign.engine.cache.store import Store
 
     if not Store.exists(folder):
         raise typer.BadParameter(f"there is no store in {folder}")

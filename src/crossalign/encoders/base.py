@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args, runtime_checkab
 import numpy as np
 import numpy.typing as npt
 
-from crossalign import crops
 from crossalign.errors import EncoderError
+from crossalign.images import crops
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -121,7 +121,7 @@ class Preprocess:
         return pixels
 
     def whole(self, image: Image.Image) -> crops.Pixels:
-        """Show the whole image, see :func:`crossalign.crops.whole`.
+        """Show the whole image, see :func:`crossalign.images.crops.whole`.
 
         Args:
             image: Upright RGB image.
@@ -140,7 +140,7 @@ class Preprocess:
         out: crops.Pixels,
         full_size: tuple[int, int] | None = None,
     ) -> None:
-        """Show crops, see :func:`crossalign.crops.cut`.
+        """Show crops, see :func:`crossalign.images.crops.cut`.
 
         Args:
             image: Upright RGB image, or a smaller copy of it.
@@ -159,7 +159,7 @@ class Preprocess:
             )  # fmt: skip
 
     def visible(self, boxes: npt.ArrayLike) -> crops.Boxes:
-        """Tell which part of each crop is shown, see :func:`crossalign.crops.visible`.
+        """Tell which part of each crop is shown, see :func:`crossalign.images.crops.visible`.
 
         Args:
             boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4).
@@ -170,7 +170,7 @@ class Preprocess:
         return crops.visible(boxes, self.size, self.resize)
 
     def shown(self, size: tuple[int, int]) -> npt.NDArray[np.float64]:
-        """Tell which part of the whole image is shown, see :func:`crossalign.crops.shown`.
+        """Tell which part of the whole image is shown, see :func:`crossalign.images.crops.shown`.
 
         Args:
             size: Width and height of the image.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import onnxruntime
     import tokenizers
 
-    from crossalign.crops import Pixels
+    from crossalign.images.crops import Pixels
 
 # Small enough for the processor's caches: 4 to 8 views at a time took two thirds of the time a view
 # of 32 at a time. Embeddings are the same to the last bit.
@@ -208,7 +208,7 @@ def _card() -> ModelCard:
 
 
 def _data(file: str) -> Any:
-    return resources.files("crossalign") / "data" / "builtin" / file
+    return resources.files("crossalign.encoders") / "data" / "builtin" / file
 
 
 def _pad(rows: list[list[int]]) -> dict[str, npt.NDArray[np.int64]]:

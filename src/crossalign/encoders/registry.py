@@ -37,18 +37,18 @@ _SCHEMES: dict[str, Scheme] = {
     ),
     "onnx": Scheme(
         usage="onnx:<folder or hub repository>",
-        loader="crossalign.encoders.onnx:load",
-        cards="crossalign.encoders.onnx:cards",
+        loader="crossalign.encoders.onnx.encoder:load",
+        cards="crossalign.encoders.onnx.encoder:cards",
     ),
     "hf": Scheme(
         usage="hf:<folder or hub repository>",
-        loader="crossalign.encoders.transformers:load",
-        cards="crossalign.encoders._hf_folder:cards",
+        loader="crossalign.encoders.torch.transformers:load",
+        cards="crossalign.encoders.torch.checkpoint:cards",
     ),
     "open_clip": Scheme(
         usage="open_clip:<architecture>/<pretrained tag or .safetensors file>",
-        loader="crossalign.encoders.open_clip:load",
-        cards="crossalign.encoders._open_clip_files:cards",
+        loader="crossalign.encoders.torch.open_clip:load",
+        cards="crossalign.encoders.torch.open_clip_files:cards",
     ),
 }
 

@@ -12,18 +12,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from crossalign._wording import counted
+from crossalign.engine.cache.store import Store
 from crossalign.errors import EvaluationError
 from crossalign.evaluation import report
 from crossalign.evaluation.evaluate import evaluate, write_json
 from crossalign.evaluation.factors import FACTORS, Factor, Variant, chosen, with_crops
-from crossalign.evaluation.made import departures
-from crossalign.evaluation.page import Page, Plot, Table, write
-from crossalign.evaluation.plots import Series, dots_svg, lines_svg
+from crossalign.evaluation.provenance import departures
 from crossalign.evaluation.request import PROTOCOLS, Request
 from crossalign.evaluation.run import OnProgress
 from crossalign.methods import METHODS, Method, get_method
-from crossalign.store import Store
+from crossalign.reports.charts import Series, dots_svg, lines_svg
+from crossalign.reports.page import Page, Plot, Table, write
+from crossalign.utils.text import counted
 
 
 def ablate(

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.descriptions import DescriptionSet, wordify
 from crossalign.errors import EvaluationError
 from crossalign.methods import ClassTexts, Method, class_texts
-from crossalign.sentences import descriptor_sentences
+from crossalign.texts.descriptions import DescriptionSet, wordify
+from crossalign.texts.descriptors import descriptor_sentences
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,17 +12,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from crossalign import alignment, crops
-from crossalign._wording import counted
+from crossalign import alignment
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.errors import EvaluationError, ImageError
 from crossalign.evaluation.classes import classes_for
-from crossalign.evaluation.footprint import footprint
-from crossalign.evaluation.page import Table
+from crossalign.evaluation.memory import footprint
 from crossalign.evaluation.run import Setup, examples
-from crossalign.images import content_digest, load_image
+from crossalign.images import crops
+from crossalign.images.load import content_digest, load_image
 from crossalign.methods import METHODS, Method
+from crossalign.reports.page import Table
+from crossalign.utils.text import counted
 
 STAGES = ("decode", "cut", "image encoder", "weights", "scoring")
 """What an image goes through, in order."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from crossalign._wording import first_of
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.receipt import file_digest, load
+from crossalign.utils.text import first_of
 
 _SHOWN = 3  # names in a message
 

@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from crossalign.adaptive import Adaptive
+from crossalign.alignment.adaptive import Adaptive
+from crossalign.engine.cache.store import Store
 from crossalign.errors import EvaluationError, MissingExtraError
 from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
 from crossalign.evaluation.differences import Difference, compare
-from crossalign.evaluation.made import departures, how_made, notes, published_departures
-from crossalign.evaluation.page import write
+from crossalign.evaluation.provenance import departures, how_made, notes, published_departures
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
@@ -33,7 +33,7 @@ from crossalign.evaluation.run import (
     walk,
 )
 from crossalign.methods import METHODS, Method
-from crossalign.store import Store
+from crossalign.reports.page import write
 
 COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
            "confidence", "margin", "crops", "content", "error")  # fmt: skip

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from crossalign.crops import CropSpec
+from crossalign.alignment.weights import WEIGHTINGS
 from crossalign.errors import EvaluationError
+from crossalign.images.crops import CropSpec
 from crossalign.methods import Method
-from crossalign.weighting import WEIGHTINGS
 
 
 @dataclass(frozen=True, slots=True)

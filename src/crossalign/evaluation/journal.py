@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any
 
 from crossalign.errors import EvaluationError
-from crossalign.evaluation.runs import Outcome
+from crossalign.evaluation.run_scores import Outcome
 
 _APPLICATION = 0x58414C45  # marks the file as ours
 _SCHEMA = """

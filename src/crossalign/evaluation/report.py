@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from crossalign._wording import counted
-from crossalign.evaluation.page import Page, Plot, Table
-from crossalign.evaluation.plots import Panel, Series, dots_svg, lines_svg, panels_svg
+from crossalign.reports.charts import Panel, Series, dots_svg, lines_svg, panels_svg
+from crossalign.reports.page import Page, Plot, Table
+from crossalign.utils.text import counted
 
 
 def percent(spread: dict[str, Any]) -> str:

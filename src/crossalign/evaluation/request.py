@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
-from crossalign.adaptive import Adaptive
-from crossalign.crops import PUBLISHED_SIDE, CropSpec, Kind
+from crossalign.alignment.adaptive import Adaptive
 from crossalign.errors import CrossalignError, EvaluationError
+from crossalign.images.crops import PUBLISHED_SIDE, CropSpec, Kind
 from crossalign.methods import Method, get_method
 
 TEMPERATURE = 0.01
@@ -71,7 +71,7 @@ class Request:
         methods: Names of methods, or methods.
         descriptions: File with sentences about each class, ``{class: [sentence, ...]}``.
         descriptors: File with short descriptors of each class, for ``clip-d``.
-        bank: Where there is no file, describe the classes that :mod:`crossalign.bank` knows.
+        bank: Where there is no file, describe the classes that :mod:`crossalign.texts.bank` knows.
         crops: Crops in a run; the method's own number by default. ``"auto"`` takes as many of each
             image as its decision needs and at most the method's own number, see
             :class:`crossalign.Adaptive`.
@@ -82,7 +82,7 @@ class Request:
         crop_scale: S_c of the methods that weigh crops.
         description_scale: S_d of the methods that weigh descriptions.
         crop_weighting: How crops are weighed by the methods that weigh them, see
-            :mod:`crossalign.weighting`.
+            :mod:`crossalign.alignment.weights`.
         description_weighting: How descriptions are.
         protocol: Name of a protocol, see ``PROTOCOLS``.
         seed: Of the first run.

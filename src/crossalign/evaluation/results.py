@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from crossalign.errors import EvaluationError
-from crossalign.evaluation import paired, statistics
+from crossalign.evaluation import metrics, significance
 from crossalign.evaluation.classes import Roster
 from crossalign.evaluation.run import Scoreboard
 
@@ -47,17 +47,17 @@ def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
         {
             "top1": float(hits.mean()),
             "top5": float(near.mean()),
-            "per_class": statistics.per_class_mean(labels, hits),
-            "calibration_error": statistics.calibration(sure, hits).error,
-            "risk": statistics.area_under_risk(lead, hits),
+            "per_class": metrics.per_class_mean(labels, hits),
+            "calibration_error": metrics.calibration(sure, hits).error,
+            "risk": metrics.area_under_risk(lead, hits),
         }
         for hits, near, sure, lead in zip(right, top, confidence, margin, strict=True)
     ]
     over = {name: _spread([run[name] for run in runs]) for name in runs[0]}
-    interval = statistics.wilson(float(right.sum(axis=1).mean()), count)
+    interval = metrics.wilson(float(right.sum(axis=1).mean()), count)
     over["top1"].update(low=interval.low, high=interval.high)
-    bins = statistics.calibration(confidence[0], right[0])
-    coverage, risk = statistics.risk_coverage(margin[0], right[0])
+    bins = metrics.calibration(confidence[0], right[0])
+    coverage, risk = metrics.risk_coverage(margin[0], right[0])
     chosen = np.unique(np.linspace(0, len(coverage) - 1, _CURVE_POINTS).round().astype(int))
     return {
         "images": count,
@@ -79,13 +79,13 @@ def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
 
 
 def _spread(values: list[float]) -> dict[str, Any]:
-    return dataclasses.asdict(statistics.spread(values))
+    return dataclasses.asdict(metrics.spread(values))
 
 
 def _confusions(board: Scoreboard, roster: Roster) -> list[list[Any]]:
     """Most frequent mistakes of the first run: [true class, predicted class, images]."""
     usable = board.usable
-    counts = statistics.confusion(board.labels[usable], board.predicted[0, usable].astype(np.int64))
+    counts = metrics.confusion(board.labels[usable], board.predicted[0, usable].astype(np.int64))
     mistakes = ((pair, count) for pair, count in counts.items() if pair[0] != pair[1])
     return [
         [roster.names[true], roster.names[predicted], count]
@@ -124,9 +124,9 @@ def comparisons(
         if len(first.labels) != len(second.labels) or not (first.usable & second.usable).any():
             continue
         both = first.usable & second.usable
-        result = paired.compare(first.right[:, both], second.right[:, both])
+        result = significance.compare(first.right[:, both], second.right[:, both])
         rows.append({"first": list(one), "second": list(two), **dataclasses.asdict(result)})
-    for row, value in zip(rows, paired.holm([row["p"] for row in rows]), strict=True):
+    for row, value in zip(rows, significance.holm([row["p"] for row in rows]), strict=True):
         row["p_adjusted"] = float(value)
         row["significant"] = bool(value < SIGNIFICANT)
     return rows

@@ -17,6 +17,7 @@ import numpy as np
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
+from crossalign.engine.cache.store import Store
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.classes import Roster, Sources, classes_for, digest, texts_of
 from crossalign.evaluation.datasets import Dataset, Example, load_dataset
@@ -30,11 +31,10 @@ from crossalign.evaluation.request import (
     method_json,
     methods_of,
 )
-from crossalign.evaluation.runs import Outcome, judge, resampled_scores, resampling
-from crossalign.images import ImageSource
+from crossalign.evaluation.run_scores import Outcome, judge, resampled_scores, resampling
+from crossalign.images.load import ImageSource
 from crossalign.methods import ClassTexts, Method
-from crossalign.predictions import Prediction
-from crossalign.store import Store
+from crossalign.predictions.prediction import Prediction
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is running, the number of its images that are done, and their total."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.crops import Boxes
 from crossalign.errors import CrossalignError, DescriptionError
-from crossalign.predictions import Explanation, Prediction
+from crossalign.images.crops import Boxes
+from crossalign.predictions.prediction import Explanation, Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)

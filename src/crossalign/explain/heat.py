@@ -8,10 +8,10 @@ import operator
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.crops import Boxes
 from crossalign.errors import CrossalignError, DescriptionError
 from crossalign.explain.contrast import Contrast
-from crossalign.predictions import Explanation
+from crossalign.images.crops import Boxes
+from crossalign.predictions.prediction import Explanation
 
 HeatMap = npt.NDArray[np.float64]
 """Shape (height, width): evidence for each pixel, in units of the score."""

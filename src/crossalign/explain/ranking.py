@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crossalign.errors import CrossalignError
 from crossalign.explain.contrast import Contrast
-from crossalign.predictions import Explanation
+from crossalign.predictions.prediction import Explanation
 
 Box: TypeAlias = tuple[int, int, int, int]
 """``(left, top, right, bottom)`` in pixels of the upright image."""

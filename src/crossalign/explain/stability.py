@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossalign.errors import CrossalignError, DescriptionError
-from crossalign.predictions import CropScores, Prediction
+from crossalign.predictions.prediction import CropScores, Prediction
 
 _RESAMPLES_AT_A_TIME = 256
 # Sums that differ by less than this share of them differ by rounding alone, and the label stays.

@@ -25,8 +25,8 @@ from crossalign.labeling.decisions import (
     Row,
 )
 from crossalign.labeling.job import Outcome, run_job
-from crossalign.labeling.jobfile import JobFile
-from crossalign.labeling.output import job_path
+from crossalign.labeling.job_file import JobFile
+from crossalign.labeling.output_table import job_path
 from crossalign.labeling.sources import Source, open_source
 
 __all__ = [

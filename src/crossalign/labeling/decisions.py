@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossalign._text_checks import names_class
-from crossalign.calibration import Calibration
-from crossalign.descriptions import DescriptionSet, wordify
+from crossalign.alignment.calibration import Calibration
 from crossalign.encoders import fingerprint
 from crossalign.errors import DescriptionError, LabelingError
-from crossalign.labeling.scored import Scored, Scores
+from crossalign.labeling.image_scores import Scored, Scores
+from crossalign.texts.descriptions import DescriptionSet, wordify
+from crossalign.texts.quality import names_class
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
-    from crossalign.predictions import Prediction
+    from crossalign.predictions.prediction import Prediction
 
 NONE_OF_THESE = "none of these"
 UNDECIDED = "undecided"

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 from crossalign.errors import LabelingError
+from crossalign.labeling.class_folders import copy_folders, labels_of, link_folders, move_folders
 from crossalign.labeling.decisions import Decisions, Row
-from crossalign.labeling.folders import copy_folders, labels_of, link_folders, move_folders
-from crossalign.labeling.jobfile import JobFile
-from crossalign.labeling.output import file_digest, job_path
-from crossalign.labeling.places import OwnFolder, check_writable, is_inside, is_source
-from crossalign.labeling.sinks import open_text, whole_file
+from crossalign.labeling.job_file import JobFile
+from crossalign.labeling.output_table import file_digest, job_path
+from crossalign.labeling.ownership import OwnFolder, check_writable, is_inside, is_source
 from crossalign.labeling.sources import Source
+from crossalign.labeling.table_writers import open_text, whole_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
 from crossalign.labeling.decisions import Decided, Decisions, digest, scoring_settings
-from crossalign.labeling.jobfile import FAILED, TODO, JobFile, Listing, Result
-from crossalign.labeling.output import check_ours, check_output, job_path, write_rows
-from crossalign.labeling.scored import Scored
-from crossalign.labeling.sinks import check_table
+from crossalign.labeling.image_scores import Scored
+from crossalign.labeling.job_file import FAILED, TODO, JobFile, Listing, Result
+from crossalign.labeling.output_table import check_ours, check_output, job_path, write_rows
 from crossalign.labeling.sources import Entry, Source
+from crossalign.labeling.table_writers import check_table
 from crossalign.labeling.wording import images as counted
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossalign._wording import counted
 from crossalign.labeling.decisions import OUTCOMES
-from crossalign.labeling.jobfile import DONE, FAILED, JobFile
-from crossalign.labeling.sketches import BITS, bits_apart, groups, near_pairs
+from crossalign.labeling.job_file import DONE, FAILED, JobFile
+from crossalign.labeling.near_duplicates import BITS, bits_apart, groups, near_pairs
+from crossalign.utils.text import counted
 
 NEAR_COSINE = 0.96
 """Whole-image embeddings at least about this close count as near-duplicates."""

@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
-from crossalign.images import IMAGE_ENDINGS, stored_pixels
-from crossalign.labeling.sinks import pyarrow
-from crossalign.labeling.tables import (
+from crossalign.images.load import IMAGE_ENDINGS, stored_pixels
+from crossalign.labeling.table_columns import (
     BYTES_COLUMNS,
     PATH_COLUMNS,
     column_of,
@@ -30,6 +29,7 @@ from crossalign.labeling.tables import (
     csv_rows,
     open_list,
 )
+from crossalign.labeling.table_writers import pyarrow
 
 # Where a file says how many pixels it holds, if not at its start.
 _HEAD = 2**24

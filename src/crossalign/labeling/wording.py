@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from crossalign._wording import counted
+from crossalign.utils.text import counted
 
 
 def images(count: int) -> str:

@@ -19,10 +19,10 @@ from crossalign import __version__
 from crossalign.encoders.base import Encoder
 from crossalign.methods import METHODS, Method
 from crossalign.server import metrics, schemas
-from crossalign.server.answers import AsciiJSON, add_handlers
 from crossalign.server.class_sets import NAME_PATTERN, ClassSet
-from crossalign.server.guard import Guard
-from crossalign.server.intake import FORM_TYPE, JSON_TYPE, Body, read_body
+from crossalign.server.errors import AsciiJSON, add_handlers
+from crossalign.server.middleware import Guard
+from crossalign.server.request_bodies import FORM_TYPE, JSON_TYPE, Body, read_body
 from crossalign.server.service import Service
 from crossalign.server.settings import Settings
 

@@ -18,11 +18,11 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from crossalign.crops import Pixels
 from crossalign.encoders.base import Embeddings, Encoder, ModelCard, Preprocess, check_pixels
 from crossalign.errors import EncoderError
-from crossalign.server import jobs
-from crossalign.server.jobs import Budget, Job
+from crossalign.images.crops import Pixels
+from crossalign.server import cancellation
+from crossalign.server.cancellation import Budget, Job
 
 
 @dataclass(slots=True, eq=False)
@@ -124,13 +124,13 @@ class BatchingEncoder:
             ApiError: If the job of this thread must end.
         """
         check_pixels(pixels, self.preprocess.size)
-        jobs.check()
+        cancellation.check()
         if not self._batch_views:
             return self._alone(pixels)
         rows = np.empty((len(pixels), self.card.dim), np.float32)
         if not len(pixels):
             return rows
-        call = _Call(pixels, rows, time.monotonic(), jobs.of_this_thread())
+        call = _Call(pixels, rows, time.monotonic(), cancellation.of_this_thread())
         with self._changed:
             if self._closed:
                 raise EncoderError("the service is stopping; nothing more is encoded.")
@@ -162,7 +162,7 @@ class BatchingEncoder:
     def _alone(self, pixels: Pixels) -> Embeddings:
         rows = []
         for start in range(0, max(1, len(pixels)), _VIEWS):
-            jobs.check()
+            cancellation.check()
             part = pixels[start : start + _VIEWS]
             encode = functools.partial(self._encoder.encode_images, part)
             rows.append(self._timed(encode, len(part)))

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crossalign.classifier import Classifier
-from crossalign.demo import everyday_classes
-from crossalign.descriptions import DescriptionSet
 from crossalign.encoders.base import Encoder
+from crossalign.engine.cache.store import Store
 from crossalign.errors import DescriptionError
-from crossalign.server.answers import ApiError, unprocessable
+from crossalign.server.errors import ApiError, unprocessable
 from crossalign.server.settings import Settings
-from crossalign.store import Store
+from crossalign.texts.descriptions import DescriptionSet
+from crossalign.texts.everyday import everyday_classes
 
 log = logging.getLogger("crossalign.server")
 

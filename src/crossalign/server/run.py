@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from crossalign.encoders.base import Encoder
 from crossalign.errors import ServerError
 from crossalign.server.app import create_app
-from crossalign.server.jobs import GRACE
+from crossalign.server.cancellation import GRACE
 from crossalign.server.logs import configure
 from crossalign.server.service import Service
 from crossalign.server.settings import TOKEN_VARIABLE, Settings, is_loopback

@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from crossalign.adaptive import Adaptive
+from crossalign.alignment.adaptive import Adaptive
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder
 from crossalign.errors import CrossalignError
-from crossalign.images import stored_pixels
-from crossalign.predictions import Prediction
-from crossalign.server.answers import ApiError, AsciiJSON, gone, unprocessable
+from crossalign.images.load import stored_pixels
+from crossalign.predictions.prediction import Prediction
 from crossalign.server.batching import BatchingEncoder
+from crossalign.server.cancellation import Budget, Job
 from crossalign.server.class_sets import ClassMemory, ClassSets
-from crossalign.server.intake import Body, find_classes, json_fields, understand
-from crossalign.server.jobs import Budget, Job
+from crossalign.server.errors import ApiError, AsciiJSON, gone, unprocessable
+from crossalign.server.explanations import check_labels, reasons
 from crossalign.server.metrics import Metrics
-from crossalign.server.reasons import check_labels, reasons
+from crossalign.server.request_bodies import Body, find_classes, json_fields, understand
 from crossalign.server.schemas import (
     ClassifyRequest,
     ExplainFields,

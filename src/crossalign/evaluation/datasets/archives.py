@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from crossalign.descriptions import wordify
 from crossalign.errors import EvaluationError, MissingExtraError
 from crossalign.evaluation.datasets.base import (
     IMAGE_ENDINGS,
@@ -25,6 +24,7 @@ from crossalign.evaluation.datasets.lists import (
     read_names,
     read_text,
 )
+from crossalign.texts.descriptions import wordify
 
 _ROWS = 32  # of a parquet file that are in memory at a time
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.lists import Names, named, read_text
-from crossalign.images import ImageSource
+from crossalign.images.load import ImageSource
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
 

@@ -8,9 +8,6 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from crossalign._description_checks import some
-from crossalign._wording import counted
-from crossalign.descriptions import wordify
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.base import (
     IMAGE_ENDINGS,
@@ -27,6 +24,9 @@ from crossalign.evaluation.datasets.lists import (
     read_names,
     read_text,
 )
+from crossalign.texts.descriptions import wordify
+from crossalign.texts.validation import some
+from crossalign.utils.text import counted
 
 SPLITS = ("test", "val", "validation", "valid", "dev", "train")
 """Names of folders that are taken for splits, the usual choice first."""

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from crossalign.descriptions import wordify
 from crossalign.errors import EvaluationError
+from crossalign.texts.descriptions import wordify
 
 
 @dataclass(frozen=True, slots=True)

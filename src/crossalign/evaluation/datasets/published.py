@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from crossalign.descriptions import wordify
 from crossalign.evaluation.datasets.base import (
     Ask,
     Dataset,
@@ -15,6 +14,7 @@ from crossalign.evaluation.datasets.base import (
     listed,
     subfolders,
 )
+from crossalign.texts.descriptions import wordify
 
 
 def read_cub(reader: Reader, ask: Ask) -> Dataset:

@@ -1,0 +1,293 @@
+"""Preprocessing as a model's own files state it: what they say, or an error, never a guess.
+
+Read are ``preprocessor_config.json`` of Transformers (or the ``image_processor`` part of its
+``processor_config.json``) and ``preprocess_cfg`` of open_clip. A :class:`Preprocess` can say less
+than these files can; whatever it cannot say is refused, with the key that asks for it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from crossalign.encoders.base import Preprocess
+from crossalign.errors import EncoderError
+from crossalign.images.crops import Fit, Resample
+
+# Image processors of Transformers by the start of their class's name, and what they make of a
+# size that is one bare number: the short side (then cut to the middle), or both sides.
+SHORT_SIDE = frozenset({"CLIP", "ChineseCLIP", "Bit"})
+BOTH_SIDES = frozenset({"Siglip", "Siglip2", "EfficientNet", "ViT", "DeiT", "Blip"})
+# These crop only where they are told to, so a missing do_center_crop means no crop.
+NEVER_CROPS_UNASKED = frozenset({"Siglip", "Siglip2", "ViT", "Blip"})
+
+RESAMPLE: dict[int, Resample] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
+OPEN_CLIP_RESAMPLE: dict[str, Resample] = {"bicubic": "bicubic", "bilinear": "bilinear"}
+OPEN_CLIP_FIT: dict[str, Fit] = {"shortest": "crop", "squash": "squash"}
+
+# Keys that change pixels in a way that Preprocess cannot say, unless they are null or false.
+UNSUPPORTED = (
+    "do_pad",
+    "pad_size",
+    "crop_pct",
+    "do_flip_channel_order",
+    "do_convert_grayscale",
+    "do_reduce_labels",
+    "do_image_splitting",
+    "max_num_patches",
+    "size_divisor",
+)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object from a model's folder.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The object.
+
+    Raises:
+        EncoderError: If the file is missing, unreadable, broken or holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise EncoderError(f"{path} is missing; the model's folder needs it.") from error
+    except OSError as error:
+        raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except (ValueError, RecursionError) as error:
+        raise EncoderError(
+            f"expected JSON in {path}; got something else ({error}). Copy the file anew."
+        ) from error
+    if not isinstance(content, dict):
+        raise EncoderError(
+            f"expected a JSON object in {path}; got {type(content).__name__}. Copy the file anew."
+        )
+    return content
+
+
+def read_preprocess(config: Mapping[str, Any], origin: str) -> Preprocess:
+    """Understand an image processor's configuration of Transformers.
+
+    Args:
+        config: Content of a ``preprocessor_config.json``, or of a ``processor_config.json`` that
+            holds it under ``image_processor``.
+        origin: Where it came from, for error messages.
+
+    Returns:
+        The same preprocessing, as data.
+
+    Raises:
+        EncoderError: If a key is missing or contradicts another, or asks for what is unsupported.
+
+    Example:
+        >>> config = {"image_processor_type": "SiglipImageProcessor", "do_resize": True}
+        >>> config |= {"size": {"height": 224, "width": 224}, "resample": 2, "do_rescale": True}
+        >>> config |= {"do_normalize": True, "image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+        >>> made = read_preprocess(config, "preprocessor_config.json")
+        >>> made.size, made.resample, made.fit
+        (224, 'bilinear', 'squash')
+    """
+    if isinstance(config.get("image_processor"), Mapping):
+        origin, config = f"{origin} under 'image_processor'", config["image_processor"]
+    family = _family(config, origin)
+    for key in UNSUPPORTED:
+        if config.get(key) not in (None, False):
+            raise _refusal(config, origin, key, "its absence, null or false")
+    if not _flag(config, origin, "do_resize"):
+        raise _refusal(config, origin, "do_resize", "true: the model's input has one size")
+    size, fit, resize = _size_and_fit(config, origin, family)
+    code = config.get("resample")
+    if type(code) is not int or code not in RESAMPLE:
+        named = ", ".join(f"{number} ({name})" for number, name in RESAMPLE.items())
+        raise _refusal(config, origin, "resample", f"one of {named}")
+    mean, std = _mean_and_std(config, origin, family)
+    made = Preprocess(size, RESAMPLE[code], mean, std, fit, resize if resize > size else None)
+    cuts = made.fit == "crop" or made.resize is not None
+    return dataclasses.replace(made, centre="floor") if cuts else made
+
+
+def read_open_clip_preprocess(config: Mapping[str, Any], origin: str) -> Preprocess:
+    """Understand a ``preprocess_cfg`` of open_clip.
+
+    ``mode``, ``interpolation`` and ``resize_mode`` may be left out: open_clip writes only what
+    differs from RGB, bicubic and shortest.
+
+    Args:
+        config: The configuration, or an object that holds it under ``preprocess_cfg``.
+        origin: Where it came from, for error messages.
+
+    Returns:
+        The same preprocessing, as data.
+
+    Raises:
+        EncoderError: If a key is missing or contradicts another, or asks for what is unsupported.
+
+    Example:
+        >>> config = {"size": [224, 224], "mean": [0.5] * 3, "std": [0.5] * 3}
+        >>> read_open_clip_preprocess(config, "preprocess_cfg.json").fit
+        'crop'
+    """
+    if isinstance(config.get("preprocess_cfg"), Mapping):
+        origin, config = f"{origin} under 'preprocess_cfg'", config["preprocess_cfg"]
+    size = config.get("size")
+    sides: list[Any] = list(size) if isinstance(size, list | tuple) else [size, size]
+    if len(sides) != 2 or not _is_side(sides[0]) or not _is_side(sides[1]) or sides[0] != sides[1]:
+        raise _refusal(config, origin, "size", "a number of pixels from 1 up, or two equal ones")
+    if config.get("mode", "RGB") != "RGB":
+        raise _refusal(config, origin, "mode", "'RGB'")
+    interpolation = config.get("interpolation", "bicubic")
+    if not isinstance(interpolation, str) or interpolation not in OPEN_CLIP_RESAMPLE:
+        raise _refusal(config, origin, "interpolation", "'bicubic' or 'bilinear'")
+    resize_mode = config.get("resize_mode", "shortest")
+    if not isinstance(resize_mode, str) or resize_mode not in OPEN_CLIP_FIT:
+        raise _refusal(
+            config, origin, "resize_mode", "'shortest' or 'squash'; padding is not supported"
+        )
+    return Preprocess(
+        size=sides[0],
+        resample=OPEN_CLIP_RESAMPLE[interpolation],
+        mean=_three(config, origin, "mean"),
+        std=_three(config, origin, "std", positive=True),
+        fit=OPEN_CLIP_FIT[resize_mode],
+    )
+
+
+def _family(config: Mapping[str, Any], origin: str) -> str:
+    """Name the kind of image processor: ``CLIPImageProcessorFast`` is of the ``CLIP`` family."""
+    for key in ("image_processor_type", "feature_extractor_type"):
+        name = config.get(key)
+        if name is None:
+            continue
+        family = str(name).removesuffix("Fast").removesuffix("Pil")
+        family = family.removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
+        if family in SHORT_SIDE | BOTH_SIDES:
+            return family
+        known = ", ".join(sorted(f"{family}ImageProcessor" for family in SHORT_SIDE | BOTH_SIDES))
+        raise _refusal(config, origin, key, f"one of {known}")
+    raise _refusal(config, origin, "image_processor_type", "the name of an image processor's class")
+
+
+def _size_and_fit(config: Mapping[str, Any], origin: str, family: str) -> tuple[int, Fit, int]:
+    """Find the size of the input, how a picture comes to a square, and its side before the crop."""
+    size, short_side = _resize(config, origin, family)
+    if config.get("do_center_crop") is None and family in NEVER_CROPS_UNASKED:
+        cropped = False
+    else:
+        cropped = _flag(config, origin, "do_center_crop")
+    if not cropped:
+        if short_side:
+            raise _refusal(
+                config, origin, "do_center_crop",
+                f"true, since size {config['size']!r} is that of the short side, and the input "
+                "has to become square",
+            )  # fmt: skip
+        return size, "squash", size
+    crop = _square(config, origin, "crop_size")
+    if crop > size:
+        raise _refusal(
+            config, origin, "crop_size",
+            f"at most the side of size, {config['size']!r}: pictures are not padded",
+        )  # fmt: skip
+    return crop, "crop" if short_side else "squash", size
+
+
+def _resize(config: Mapping[str, Any], origin: str, family: str) -> tuple[int, bool]:
+    """Side in pixels, and whether it is that of the short side."""
+    size = config.get("size")
+    if isinstance(size, Mapping) and set(size) == {"shortest_edge"}:
+        if not _is_side(size["shortest_edge"]):
+            raise _refusal(config, origin, "size", "a shortest_edge of whole pixels from 1 up")
+        return size["shortest_edge"], True
+    side = _square(config, origin, "size", " or {'shortest_edge': n}")
+    if isinstance(size, Mapping):
+        return side, False
+    both = config.get("default_to_square")
+    return side, not both if isinstance(both, bool) else family in SHORT_SIDE
+
+
+def _square(config: Mapping[str, Any], origin: str, key: str, more: str = "") -> int:
+    value = config.get(key)
+    sides: list[Any] = [value, value]
+    if isinstance(value, Mapping):
+        sides = [value["height"], value["width"]] if set(value) == {"height", "width"} else [None]
+    if not all(_is_side(side) for side in sides) or len(set(sides)) != 1:
+        raise _refusal(
+            config, origin, key, f"n or {{'height': n, 'width': n}}{more}, square, n from 1 up"
+        )
+    side: int = sides[0]
+    return side
+
+
+def _mean_and_std(
+    config: Mapping[str, Any], origin: str, family: str
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Mean and deviation on a scale where white is 1."""
+    # Before do_rescale existed, feature extractors always divided by 255.
+    if config.get("do_rescale") is not None and not _flag(config, origin, "do_rescale"):
+        raise _refusal(config, origin, "do_rescale", "true: levels are divided by 255")
+    factor = config.get("rescale_factor")
+    factor = 1 / 255 if factor is None else factor
+    if not _is_number(factor):
+        raise _refusal(config, origin, "rescale_factor", "1/255")
+    offset = config.get("rescale_offset") is not None and _flag(config, origin, "rescale_offset")
+    expected = 2 / 255 if offset else 1 / 255
+    if not math.isclose(factor, expected, rel_tol=1e-6):
+        raise _refusal(
+            config, origin, "rescale_factor",
+            "1/127.5, as rescale_offset is true" if offset else "1/255, about 0.00392157",
+        )  # fmt: skip
+    if family == "EfficientNet" and config.get("include_top") is not False:
+        raise _refusal(config, origin, "include_top", "false: normalising twice is not supported")
+    if not _flag(config, origin, "do_normalize"):
+        share = 0.5 if offset else 0.0
+        return (share,) * 3, (0.5 if offset else 1.0,) * 3
+    mean = _three(config, origin, "image_mean")
+    std = _three(config, origin, "image_std", positive=True)
+    if offset:  # levels went to -1 .. 1 before
+        return _scaled(mean, 0.5, 0.5), _scaled(std, 0.5, 0.0)
+    return mean, std
+
+
+def _scaled(
+    values: tuple[float, float, float], factor: float, offset: float
+) -> tuple[float, float, float]:
+    red, green, blue = (factor * value + offset for value in values)
+    return red, green, blue
+
+
+def _three(
+    config: Mapping[str, Any], origin: str, key: str, *, positive: bool = False
+) -> tuple[float, float, float]:
+    values = config.get(key)
+    fits = isinstance(values, list | tuple) and len(values) == 3 and all(map(_is_number, values))
+    if not fits or (positive and min(values or [0]) <= 0):
+        raise _refusal(config, origin, key, f"3 {'positive ' if positive else ''}numbers: R, G, B")
+    red, green, blue = (float(value) for value in values or ())
+    return red, green, blue
+
+
+def _flag(config: Mapping[str, Any], origin: str, key: str) -> bool:
+    value = config.get(key)
+    if not isinstance(value, bool):
+        raise _refusal(config, origin, key, "true or false")
+    return value
+
+
+def _is_side(value: Any) -> bool:
+    return type(value) is int and value >= 1
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _refusal(config: Mapping[str, Any], origin: str, key: str, supported: str) -> EncoderError:
+    found = f"it is {config[key]!r}" if key in config else "it is missing"
+    return EncoderError(f"{origin}: {key!r} cannot be used: {found}. Supported: {supported}.")

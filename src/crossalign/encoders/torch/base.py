@@ -1,0 +1,286 @@
+"""What the encoders that run on PyTorch have in common: pixels, devices, precisions, unit rows."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crossalign.encoders.base import (
+    Embeddings,
+    ModelCard,
+    Preprocess,
+    batches_by_length,
+    check_pixels,
+    check_texts,
+    warn_of_cuts,
+)
+from crossalign.errors import EncoderError, MissingExtraError
+
+if TYPE_CHECKING:
+    from crossalign.images.crops import Pixels
+
+IMAGE_BATCH = 32
+TEXT_BATCH = 64
+
+# Texts of several lengths, to trace a text tower with.
+EXAMPLE_TEXTS = ["a photo of a cat.", "dog"]
+
+DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+
+
+@dataclass(frozen=True)
+class Towers:
+    """Both towers of a loaded network, as modules that an exporter can trace, and their files.
+
+    Args:
+        image: From normalised pixels, float32 (n, 3, S, S), to features (n, D).
+        text: From token ids and the like, int64 (n, L) each, to features (n, D).
+        image_example: Inputs of the image tower by name, in order.
+        text_example: Inputs of the text tower by name, in order.
+        free_length: Whether rows may be shorter than the context length: nothing behind the end of
+            a text has influence.
+        save_settings: Writes everything but the graphs into a folder: configuration, preprocessing
+            and tokenizer, as ``onnx:`` reads them.
+        graphs: Names of the image and the text graph in that layout, without suffix and ending.
+    """
+
+    image: Any
+    text: Any
+    image_example: dict[str, Any]
+    text_example: dict[str, Any]
+    free_length: bool
+    save_settings: Callable[[Path], None]
+    graphs: tuple[str, str]
+
+
+class TorchEncoder:
+    """A dual encoder on PyTorch; what differs from library to library is in its subclasses.
+
+    Safe to use from several threads.
+
+    Args:
+        model: The network, on its device, in evaluation mode.
+        card: What the model is.
+        preprocess: How the pixels are made.
+        weight: One of the network's floating-point tensors, to see its device and precision.
+    """
+
+    def __init__(self, model: Any, card: ModelCard, preprocess: Preprocess, weight: Any) -> None:
+        import torch
+
+        self._torch: Any = torch
+        self._model = model
+        self._card, self._preprocess = card, preprocess
+        self._device, self._dtype = weight.device, weight.dtype
+        self._lock = threading.Lock()  # tokenizers are not safe in threads
+        # White is a tensor since a GPU multiplies by the inverse of a plain number, which rounds.
+        self._white, self._mean, self._std = (
+            torch.tensor(values, dtype=torch.float32, device=weight.device).reshape(1, -1, 1, 1)
+            for values in ([255.0], preprocess.mean, preprocess.std)
+        )
+
+    @property
+    def card(self) -> ModelCard:
+        """Name, revision, dimensions, licence and size."""
+        return self._card
+
+    @property
+    def preprocess(self) -> Preprocess:
+        """As the model's own files state it."""
+        return self._preprocess
+
+    @property
+    def dtype(self) -> str:
+        """The precision in which the network runs, such as ``float32``."""
+        return str(self._dtype).removeprefix("torch.")
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """The device that it runs on, such as ``cuda:0``."""
+        return (str(self._device),)
+
+    def encode_images(self, pixels: Pixels) -> Embeddings:
+        """Embed pictures.
+
+        Args:
+            pixels: uint8 RGB, shape (n, S, S, 3).
+
+        Returns:
+            float32, shape (n, D), rows of unit length.
+
+        Raises:
+            EncoderError: If the pixels have another dtype or shape, or the network overflows.
+        """
+        check_pixels(pixels, self.card.image_size)
+        rows = np.empty((len(pixels), self.card.dim), np.float32)
+        for start in range(0, len(pixels), IMAGE_BATCH):
+            batch = pixels[start : start + IMAGE_BATCH]
+            rows[start : start + len(batch)] = self._embed_images(batch)
+        return rows
+
+    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
+        """Embed texts. Equal texts are embedded once, and texts of like length together.
+
+        Args:
+            texts: What goes beyond the context length is cut by the tokenizer, with a warning. A
+                special token that is written out in a text is plain text.
+
+        Returns:
+            float32, shape (m, D), rows of unit length.
+
+        Raises:
+            EncoderError: If something other than texts came, or the network overflows.
+        """
+        texts = check_texts(texts)
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        unique = np.empty((len(places), self.card.dim), np.float32)
+        rows, lengths, cut = self._read(list(places)) if places else ([], [], set())
+        count = sum(places[text] in cut for text in texts)
+        warn_of_cuts(count, len(texts), self.card.context_length)
+        for chosen in batches_by_length(lengths, TEXT_BATCH):
+            unique[chosen] = self._embed_texts(
+                [rows[place] for place in chosen], lengths[chosen[-1]]
+            )
+        return unique[[places[text] for text in texts]]
+
+    def towers(self) -> Towers:
+        """Give both towers as modules that an exporter can trace."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        card = self.card
+        return (
+            f"{type(self).__name__}({card.name!r}, revision={card.revision!r}, dim={card.dim}, "
+            f"device={str(self._device)!r}, dtype={self.dtype!r})"
+        )
+
+    def _example(self) -> Any:
+        """Pixels to trace the image tower with."""
+        side = self._preprocess.size
+        return self._torch.zeros((2, 3, side, side), device=self._device, dtype=self._dtype)
+
+    def _embed_images(self, pixels: Pixels) -> Any:
+        # A copy: torch wants memory that it may write to, laid out in order.
+        batch = self._torch.from_numpy(np.array(pixels, order="C"))
+        with self._torch.inference_mode():
+            levels = batch.to(self._device).permute(0, 3, 1, 2).float().contiguous()
+            normal = (levels / self._white - self._mean) / self._std
+            return self._unit_rows(self._image_features(normal.to(self._dtype)))
+
+    def _embed_texts(self, rows: list[Any], longest: int) -> Any:
+        with self._torch.inference_mode():
+            return self._unit_rows(self._text_features(rows, longest))
+
+    def _unit_rows(self, features: Any) -> Any:
+        rows = features.float()
+        if not bool(self._torch.isfinite(rows).all()):
+            raise EncoderError(
+                f"{self.card.name} overflows: it gave infinite or undefined numbers in "
+                f"{self._dtype}; load it with dtype='fp32'."
+            )
+        return self._torch.nn.functional.normalize(rows, dim=-1).cpu().numpy()
+
+    def _read(self, texts: list[str]) -> tuple[list[Any], list[int], set[int]]:
+        """Give token ids by text, how many of them each needs, and the places of those cut."""
+        raise NotImplementedError
+
+    def _image_features(self, values: Any) -> Any:
+        """Run the image tower on normalised pixels, (n, 3, S, S)."""
+        raise NotImplementedError
+
+    def _text_features(self, rows: list[Any], longest: int) -> Any:
+        """Run the text tower on some rows of :meth:`_read`, and the places that they need."""
+        raise NotImplementedError
+
+
+def import_torch(name: str, module: str, extra: str) -> tuple[Any, Any]:
+    """Import PyTorch and the library that runs on it.
+
+    Args:
+        name: The encoder that needs them, for error messages.
+        module: The library.
+        extra: The extra that brings both.
+
+    Returns:
+        PyTorch and the library.
+
+    Raises:
+        MissingExtraError: If one of them is not installed.
+        EncoderError: If one of them fails while it is imported.
+    """
+    wanted = "torch"
+    try:
+        torch = importlib.import_module(wanted)
+        wanted = module
+        return torch, importlib.import_module(wanted)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"encoder {name!r}", wanted, extra) from error
+    except (ImportError, RuntimeError, OSError) as error:
+        raise EncoderError(
+            f"{name}: {wanted} fails: {error!s:.300} Builds of torch and torchvision must match."
+        ) from error
+
+
+def choose_device(torch: Any, device: str | None) -> Any:
+    """Find the device that was asked for, or the processor, with a warning at the user's call.
+
+    Args:
+        torch: PyTorch.
+        device: ``"cpu"`` or None, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: a GPU if there is one.
+
+    Returns:
+        The device.
+
+    Raises:
+        EncoderError: If it is written otherwise.
+    """
+    present = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if device == "auto":
+        return torch.device(present[1] if len(present) > 1 else "cpu")
+    wanted = "cpu" if device is None else str(device)
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
+        raise EncoderError(
+            f"expected device as 'cpu', 'cuda', 'cuda:<number>' or 'auto'; got {device!r}."
+        )
+    if (f"{wanted}:0" if wanted == "cuda" else wanted) in present:
+        return torch.device(wanted)
+    warnings.warn(
+        f"device {device!r} was asked for, but PyTorch {torch.__version__} sees only "
+        f"{', '.join(present)}; the CPU is used. A GPU needs its driver and a PyTorch for it.",
+        stacklevel=4,
+    )
+    return torch.device("cpu")
+
+
+def choose_dtype(torch: Any, dtype: str | None, device: Any) -> str:
+    """Settle the precision.
+
+    Args:
+        torch: PyTorch.
+        dtype: A key of :data:`DTYPES`, None for fp32, or ``"auto"``: fp16 on a GPU, bf16 on a
+            processor with instructions for it, else fp32.
+        device: Where the network is to run.
+
+    Returns:
+        A key of :data:`DTYPES`.
+
+    Raises:
+        EncoderError: If it is none of these.
+    """
+    if dtype == "auto":
+        # Older PyTorch has no public way to tell.
+        can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+        fast = can.get("amx_bf16") or can.get("avx512_bf16")
+        return "fp16" if device.type == "cuda" else "bf16" if fast else "fp32"
+    wanted = "fp32" if dtype is None else dtype
+    if wanted not in DTYPES:
+        raise EncoderError(f"expected dtype as {', '.join(DTYPES)} or auto; got {dtype!r}.")
+    return wanted

@@ -1,0 +1,1 @@
+"""Images and classes in, embeddings out."""

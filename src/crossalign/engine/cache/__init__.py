@@ -1,0 +1,1 @@
+"""Embeddings on disk, so that no picture and no text is ever encoded twice."""

@@ -1,0 +1,43 @@
+"""The plan of an image whose crops come in rounds, until its decision is settled."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import numpy as np
+
+from crossalign.alignment import adaptive
+from crossalign.alignment.adaptive import Contest
+from crossalign.encoders.base import Embeddings, Preprocess
+from crossalign.engine.cache.quantization import Places
+from crossalign.engine.stream import Planner, all_views
+from crossalign.engine.views import Views
+
+
+def in_rounds(contest: Contest, preprocess: Preprocess) -> Planner:
+    """Plan images one after the other, each with no more crops than its decision needs.
+
+    Args:
+        contest: The classes, and the rule that says when to stop.
+        preprocess: What the encoder sees of an image and of its crops.
+
+    Returns:
+        What makes the plan of an image.
+    """
+
+    def planner(views: Views) -> Generator[Places, Embeddings, None]:
+        if not len(views.boxes):
+            yield from all_views(views)
+            return
+        seen = preprocess.shown(views.size)
+        order = adaptive.plan(preprocess.visible(views.boxes), seen, contest.scale)
+        # The first crops do not depend on the whole image, so they come in the same round.
+        first = order.order[: contest.rule.minimum]
+        rows = yield np.concatenate([[0], first + 1])
+        trial = contest.start(rows[0], order)
+        trial.add(rows[1:])
+        while not trial.settled:
+            rows = yield trial.wanted + 1
+            trial.add(rows)
+
+    return planner

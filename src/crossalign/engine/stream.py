@@ -1,0 +1,362 @@
+"""The engine: images in, embeddings out, in order; cut in threads, encoded in shared batches.
+
+An image says in rounds which views it wants encoded, by a *plan*: a generator that yields places
+and is sent their embeddings. A plan of one round wants all views at once; one of many can stop when
+it has seen enough. Views of several images fill a batch, whatever round each is in.
+
+Which views share a batch follows from the images and their plans alone, never from timing.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from crossalign.encoders.base import Embeddings
+from crossalign.engine.cache.quantization import Packed, Places, pack, unpack
+from crossalign.engine.memory_budget import Claim, Room
+from crossalign.engine.views import Opened, Opener, Picture, Seen, Views
+from crossalign.errors import CropError, ImageError
+from crossalign.images.crops import Pixels
+
+Plan: TypeAlias = Generator[Places, Embeddings, None]
+"""Yields places of views, each once, and is sent their embeddings, shape (k, D), in that order."""
+
+Planner: TypeAlias = Callable[[Views], Plan]
+"""Makes the plan of an image."""
+
+# Views that one thread cuts at a time. Small enough that the encoder starts early on a single
+# image, large enough that handing them over costs nothing.
+_VIEWS_PER_PART = 16
+
+# Room for the decoded pixels of the images in work, in bytes for each thread that decodes them.
+# With small images it is never filled; with large ones it keeps the memory down. Each thread can
+# decode a photo of 12 megapixels, and no two of 60 are decoded at a time.
+ROOM_PER_WORKER = 128 * 2**20
+
+
+_Error: TypeAlias = ImageError | CropError | MemoryError
+
+
+@dataclass(slots=True)
+class Encoded:
+    """One image with its embeddings, or with the reason why it has none.
+
+    Args:
+        source: What was given.
+        views: Its layout, with the boxes of the crops that its plan asked for; None where there
+            was an error.
+        embeddings: float32, shape (1 + n, D), the whole image first; empty where there was an
+            error.
+        error: Why the image could not be used.
+    """
+
+    source: Any
+    views: Views | None
+    embeddings: Embeddings
+    error: _Error | None = None
+
+
+def all_views(views: Views) -> Generator[Places, Embeddings, None]:
+    """Plan to encode everything in one round.
+
+    Args:
+        views: The image.
+
+    Yields:
+        All places.
+    """
+    yield np.arange(views.count)
+
+
+@dataclass(slots=True, eq=False)
+class _Image:
+    """An image in work."""
+
+    source: Any
+    release: Callable[[], None]  # gives back the room for its pixels
+    views: Views | None = None
+    opened: Opened | None = None
+    picture: Picture | None = None  # dropped as soon as nothing more can be cut from it
+    cutting: int = 0  # parts of it in the queue
+    plan: Plan | None = None
+    rows: Embeddings = field(default_factory=lambda: np.empty((0, 0), np.float32))
+    have: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    asked: list[Places] = field(default_factory=list)
+    fresh: list[tuple[Places, Packed]] = field(default_factory=list)
+    missing: int = 0
+    error: _Error | None = None
+    done: bool = False
+
+
+_ERRORS = (ImageError, CropError, MemoryError)
+_Part: TypeAlias = tuple[_Image, Places, "Future[Pixels]"]
+
+
+@dataclass(slots=True, eq=False)
+class _Ahead:
+    """An image that is being opened.
+
+    Args:
+        source: What was given.
+        claim: Its place in the room for pixels.
+        looking: Gives the room that it needs, as far as that can be told before it is decoded.
+        opening: Gives the image.
+    """
+
+    source: Any
+    claim: Claim
+    opening: Future[tuple[Opened, Picture]] = field(default_factory=Future)
+    looking: Future[int] = field(default_factory=Future)
+
+
+class _Engine:
+    """Everything that is under way at one time."""
+
+    def __init__(
+        self,
+        opener: Opener,
+        planner: Planner,
+        batch_size: int,
+        pool: ThreadPoolExecutor,
+        room: Room,
+    ) -> None:
+        self._room = room
+        self._opener = opener
+        self._planner = planner
+        self._size = batch_size
+        self._pool = pool
+        self._dim = opener.encoder.card.dim
+        self._preprocess = opener.encoder.preprocess
+        self._queue: deque[_Part] = deque()  # being cut
+        self._batch: list[tuple[_Image, Places, Pixels]] = []  # cut, waiting for a full batch
+        self._filled = 0
+        self.waiting: deque[_Image] = deque()  # begun and not given out, in order
+
+    def has_room(self, most: int, size: int) -> bool:
+        """Tell whether another image should be begun.
+
+        Two batches of views are kept in work, so that one is cut while the other is encoded.
+
+        Args:
+            most: Images in work, those included that are done and wait for their turn.
+            size: Room that it needs for its pixels, in bytes. Where this says that there is some,
+                there is, or will be without anything done in this thread.
+
+        Returns:
+            True if so.
+        """
+        queued = self._filled + sum(len(places) for _, places, _ in self._queue)
+        if queued >= 2 * self._size or len(self.waiting) >= most:
+            return False
+        held = sum(image.picture.bytes for image in self.waiting if image.picture is not None)
+        return not held or held + size <= self._room.size
+
+    def begin(self, ahead: _Ahead) -> None:
+        """Take up an image and have its first views cut."""
+        image = _Image(ahead.source, functools.partial(self._room.free, ahead.claim))
+        self.waiting.append(image)
+        try:
+            image.opened, image.picture = ahead.opening.result()
+        except _ERRORS as error:
+            self._finish(image, error)
+            return
+        image.picture.when_dropped = image.release
+        opened = image.opened
+        image.views = opened.views
+        image.rows = np.empty((opened.views.count, self._dim), np.float32)
+        image.have = np.zeros(opened.views.count, np.bool_)
+        if opened.packed is not None:
+            image.rows[opened.places] = unpack(opened.packed)
+            image.have[opened.places] = True
+        image.plan = self._planner(opened.views)
+        self._ask(image, next(image.plan))
+        self._go_on(image)
+
+    def step(self) -> bool:
+        """Take the views that were queued first into the batch; encode it when it is full.
+
+        Returns:
+            False if there was nothing to do.
+        """
+        if not self._queue:
+            if self._batch:
+                self._encode()
+                return True
+            return False
+        image, places, cutting = self._queue.popleft()
+        image.cutting -= 1
+        if not image.done:
+            try:
+                pixels = cutting.result()
+            except _ERRORS as error:
+                self._finish(image, error)
+                return True
+            if image.cutting == 0 and sum(map(len, image.asked)) == len(image.rows):
+                image.picture = None
+                image.release()
+            self._add(image, places, pixels)
+        return True
+
+    def completed(self) -> Iterator[Encoded]:
+        """Give out the images that are done, as long as none before them is not."""
+        while self.waiting and self.waiting[0].done:
+            image = self.waiting.popleft()
+            if image.views is None or image.error is not None:
+                nothing = np.empty((0, self._dim), np.float32)
+                yield Encoded(image.source, None, nothing, image.error)
+                continue
+            used = np.sort(np.concatenate(image.asked))
+            views = Views(image.views.size, image.views.digest, image.views.boxes[used[1:] - 1])
+            yield Encoded(image.source, views, image.rows[used])
+
+    def _add(self, image: _Image, places: Places, pixels: Pixels) -> None:
+        start = 0
+        while start < len(pixels):
+            stop = start + self._size - self._filled
+            taken = pixels[start:stop]
+            self._batch.append((image, places[start:stop], taken))
+            self._filled += len(taken)
+            start += len(taken)
+            if self._filled == self._size:
+                self._encode()
+
+    def _encode(self) -> None:
+        """Encode the batch and hand the embeddings to their images."""
+        batch, self._batch, self._filled = self._batch, [], 0
+        pixels = [part for _, _, part in batch]
+        rows = self._opener.encoder.encode_images(
+            pixels[0] if len(pixels) == 1 else np.concatenate(pixels)
+        )
+        packed = None
+        if self._opener.store is not None:
+            packed = pack(rows)
+            rows = unpack(packed)  # what the store will give next time
+        start = 0
+        for image, places, _ in batch:
+            stop = start + len(places)
+            image.rows[places] = rows[start:stop]
+            image.have[places] = True
+            if packed is not None:
+                image.fresh.append((places, packed[start:stop]))
+            image.missing -= len(places)
+            start = stop
+            if image.missing == 0:
+                self._go_on(image)
+
+    def _go_on(self, image: _Image) -> None:
+        """Send the plan what it asked for, until it wants something that is to be encoded."""
+        while image.plan is not None and not image.missing:
+            try:
+                wanted = image.plan.send(image.rows[image.asked[-1]])
+            except StopIteration:
+                if image.fresh and image.opened is not None:
+                    places, packed = zip(*image.fresh, strict=True)
+                    self._opener.keep(image.opened, np.concatenate(places), np.concatenate(packed))
+                self._finish(image)
+                return
+            self._ask(image, wanted)
+
+    def _ask(self, image: _Image, wanted: Places) -> None:
+        """Have those of the wanted views cut whose embeddings are not there."""
+        image.asked.append(wanted)
+        missing = np.sort(wanted[~image.have[wanted]])
+        image.missing = len(missing)
+        picture, views = image.picture, image.views
+        if picture is None or views is None:  # everything was asked for before
+            return
+        starts = range(0, len(missing), _VIEWS_PER_PART)
+        image.cutting += len(starts)
+        if sum(map(len, image.asked)) == len(image.rows):
+            picture.last(image.cutting)
+        for start in starts:
+            places = missing[start : start + _VIEWS_PER_PART]
+            cutting = self._pool.submit(picture.cut, places, views.boxes, self._preprocess)
+            self._queue.append((image, places, cutting))
+
+    def _finish(self, image: _Image, error: _Error | None = None) -> None:
+        image.error, image.done = error, True
+        image.opened = image.picture = image.plan = None
+        image.fresh.clear()
+        image.release()
+
+
+def encode_stream(
+    sources: Iterable[Any],
+    opener: Opener,
+    planner: Planner = all_views,
+    *,
+    batch_size: int,
+    workers: int,
+) -> Iterator[Encoded]:
+    """Encode images one after the other, in order, with memory that does not grow.
+
+    Images are opened and cut by ``workers`` threads, at most twice as many images ahead, and
+    decoded as far as there is room for their pixels, which is asked for by what their files say of
+    their size. The encoder starts as soon as enough views for a batch are cut. An image that cannot
+    be used comes back with its error, in its place. Stopping early leaves no thread and no work
+    behind.
+
+    Args:
+        sources: Images; read only as far ahead as needed.
+        opener: Opens one image; called in threads.
+        planner: Says which views of an image to encode.
+        batch_size: Views in one call of the encoder, which is made in the caller's thread.
+        workers: Threads that open and cut.
+
+    Yields:
+        One result for each source.
+    """
+    iterator = iter(sources)
+    ahead: deque[_Ahead] = deque()
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="crossalign")
+    room = Room(workers * ROOM_PER_WORKER)
+    engine = _Engine(opener, planner, batch_size, pool, room)
+    try:
+        while True:
+            for source in itertools.islice(iterator, 2 * workers - len(ahead)):
+                image = _Ahead(source, room.claim())
+                ahead.append(image)
+                image.looking = pool.submit(_look, image, opener, pool, room)
+            if ahead and engine.has_room(batch_size + 2 * workers, ahead[0].looking.result()):
+                engine.begin(ahead.popleft())
+            elif not engine.step() and not ahead:
+                break
+            yield from engine.completed()
+        yield from engine.completed()
+    finally:
+        room.close()
+        pool.shutdown(wait=True, cancel_futures=True)
+        if opener.store is not None:
+            opener.store.flush()
+
+
+def _look(image: _Ahead, opener: Opener, pool: ThreadPoolExecutor, room: Room) -> int:
+    """See how large an image is, and have it opened as soon as there is room for it."""
+    try:
+        seen = opener.look(image.source)
+    except BaseException as error:
+        room.free(image.claim)
+        image.opening.set_exception(error)
+        return 0
+    room.ask(image.claim, seen.bytes, lambda: pool.submit(_open, image, seen, opener, room))
+    return seen.bytes
+
+
+def _open(image: _Ahead, seen: Seen, opener: Opener, room: Room) -> None:
+    try:
+        opened, picture = opener(seen)
+    except BaseException as error:
+        room.free(image.claim)
+        image.opening.set_exception(error)
+        return
+    room.change(image.claim, picture.bytes)
+    image.opening.set_result((opened, picture))

@@ -1,0 +1,31 @@
+"""Pictures: any source to one upright RGB image, boxes for its crops, and the pixels in them."""
+
+from __future__ import annotations
+
+from crossalign.images.load import (
+    DEFAULT_MAX_PIXELS,
+    IMAGE_ENDINGS,
+    ImageSource,
+    SupportsArray,
+    content_digest,
+    is_one_image,
+    load_image,
+    load_reduced,
+    read_file,
+    source_name,
+    stored_pixels,
+)
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "IMAGE_ENDINGS",
+    "ImageSource",
+    "SupportsArray",
+    "content_digest",
+    "is_one_image",
+    "load_image",
+    "load_reduced",
+    "read_file",
+    "source_name",
+    "stored_pixels",
+]

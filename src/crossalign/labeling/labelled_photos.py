@@ -1,0 +1,109 @@
+"""Photos that people have labelled, for calibration."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from crossalign.errors import CalibrationError, LabelingError
+from crossalign.labeling.sources import open_source
+from crossalign.labeling.table_columns import PATH_COLUMNS
+from crossalign.texts.descriptions import wordify
+
+LABEL_COLUMNS = ("label", "class", "class_name", "target")
+"""Names that a column of labels goes by, in the order in which they are looked for."""
+
+
+def labelled_photos(
+    source: str | os.PathLike[str], classes: tuple[str, ...]
+) -> list[tuple[str, int]]:
+    """Read photos and what they show.
+
+    Args:
+        source: A folder of class folders, named like the classes or as its ``classes.csv``
+            (``folder,class_name``) says; or a ``.csv`` table with a column of paths, relative to
+            its folder, and one of labels.
+        classes: The class names.
+
+    Returns:
+        Path and place of the class in ``classes``, in order.
+
+    Raises:
+        CalibrationError: If there are none, or a label is not a class.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as name:
+        ...     for label in ("tabby_cat", "pug"):
+        ...         Path(name, label).mkdir()
+        ...         _ = Path(name, label, "1.jpg").write_bytes(b"...")
+        ...     [place for _, place in labelled_photos(name, ("pug", "tabby cat"))]
+        [0, 1]
+    """
+    path = Path(source)
+    if not path.exists():
+        raise CalibrationError(
+            f"there is no {path}: expected a folder of class folders, or a .csv table with columns "
+            "path and label. Check the path."
+        )
+    places = {_key(name): place for place, name in enumerate(classes)}
+    found = list(_from_folders(path, places) if path.is_dir() else _from_table(path, places))
+    if not found:
+        raise CalibrationError(
+            f"there are no labelled photos in {path}: expected a folder with a folder of photos "
+            "for each class, or a table with columns path and label."
+        )
+    return found
+
+
+def _key(name: str) -> str:
+    return " ".join(wordify(name).casefold().split())
+
+
+def _from_folders(path: Path, places: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    names: dict[str, str] = {}
+    if (path / "classes.csv").is_file():
+        with (path / "classes.csv").open(encoding="utf-8-sig", newline="") as stream:
+            for row in csv.DictReader(stream):
+                if row.get("folder") and row.get("class_name"):
+                    names[row["folder"]] = row["class_name"]
+    for folder in sorted(item for item in path.iterdir() if item.is_dir()):
+        if folder.name.startswith("."):
+            continue
+        place = _place(names.get(folder.name, folder.name), places, f"the folder {folder}")
+        for entry in open_source(folder).entries():
+            yield entry.path, place
+
+
+def _from_table(path: Path, places: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+    if path.suffix.lower() != ".csv":
+        raise CalibrationError(
+            f"expected a folder of class folders or a .csv table of labelled photos; got {path}."
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream)
+            names = rows.fieldnames or ()
+            image = next((name for name in PATH_COLUMNS if name in names), None)
+            label = next((name for name in LABEL_COLUMNS if name in names), None)
+            if image is None or label is None:
+                raise CalibrationError(
+                    f"expected columns path and label in {path}; it has {', '.join(names)}."
+                )
+            for number, row in enumerate(rows, start=2):
+                where = f"line {number} of {path}"
+                yield str(path.parent / row[image]), _place(row[label] or "", places, where)
+    except (OSError, csv.Error, UnicodeDecodeError) as error:
+        raise LabelingError(f"{path} cannot be read: {error}.") from error
+
+
+def _place(name: str, places: Mapping[str, int], where: str) -> int:
+    place = places.get(_key(name))
+    if place is None:
+        raise CalibrationError(
+            f"{where} is labelled {name!r}, which is none of the {len(places)} classes. Labels are "
+            "compared without regard to case and underscores."
+        )
+    return place

@@ -1,0 +1,1 @@
+"""The same job on many machines, by Ray Data."""

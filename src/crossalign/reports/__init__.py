@@ -1,0 +1,14 @@
+"""Pictures of an explanation: as SVG and Pillow images with nothing but the package, or matplotlib.
+
+``pictures`` makes Pillow images (heat map overlays, the similarity matrix), ``svg`` drawings in
+which nothing runs and nothing is fetched, and ``plots`` matplotlib figures (extra ``plots``).
+Regions have numbers beside their colours, so that nothing depends on telling colours apart.
+"""
+
+from crossalign.reports.overlays import contrast_overlay as contrast_overlay
+from crossalign.reports.overlays import heat_overlay as heat_overlay
+from crossalign.reports.overlays import thumbnail as thumbnail
+from crossalign.reports.svg import bars_svg as bars_svg
+from crossalign.reports.svg import card_svg as card_svg
+from crossalign.reports.svg import matrix_svg as matrix_svg
+from crossalign.reports.svg import regions_svg as regions_svg

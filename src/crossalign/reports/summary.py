@@ -1,0 +1,301 @@
+"""What there is to say about one photo, gathered for whoever draws it."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from crossalign.errors import DescriptionError
+from crossalign.explain import (
+    Contrast,
+    Region,
+    Stability,
+    Words,
+    contrast,
+    stability,
+    top_regions,
+    top_words,
+)
+from crossalign.predictions.prediction import Explanation, Prediction
+
+Side: TypeAlias = Literal["first", "second", "rest"]
+"""Whom a bar speaks for: the class in question, the one compared with it, or neither."""
+
+REGIONS_SHOWN = 4
+# Random crops overlap much; regions that overlap more than this say the same.
+_MAX_OVERLAP = 0.5
+# A region that adds less than this share of what the first one does is not worth showing.
+_LEAST_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A line of a chart.
+
+    Args:
+        text: What it says.
+        value: Its length.
+        side: Whom it speaks for.
+        whole: A second length beside it: what whole-image matching gives.
+        group: Heading of the bars that it stands among; empty for none.
+    """
+
+    text: str
+    value: float
+    side: Side = "rest"
+    whole: float | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Bars on one scale.
+
+    Args:
+        title: What is shown.
+        note: How to read it; may be empty.
+        bars: The lines, the first first; those of a group beside each other.
+    """
+
+    title: str
+    note: str
+    bars: tuple[Bar, ...]
+
+    @property
+    def groups(self) -> tuple[tuple[str, tuple[Bar, ...]], ...]:
+        """The bars by their groups: heading and bars of each."""
+        found = itertools.groupby(self.bars, lambda bar: bar.group)
+        return tuple((group, tuple(bars)) for group, bars in found)
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Least and largest value, 0 between them."""
+        values = [bar.value for bar in self.bars]
+        values += [bar.whole for bar in self.bars if bar.whole is not None]
+        return min([0.0, *values]), max([0.0, *values])
+
+    @property
+    def span(self) -> float:
+        """What the whole length stands for; 1 where all bars are nothing."""
+        low, high = self.reach
+        return high - low if high - low > 1e-12 else 1.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Summary:
+    """One photo, explained.
+
+    Args:
+        name: File name of the photo.
+        explanation: The score of the class in question.
+        contrast: Why that class and not another; None where there is no other.
+        stability: How sure the label is; None where there is no other class or a single crop.
+        regions: The crops that add most, apart from each other.
+        classes: Chart of the best classes.
+        decisive: Chart of the descriptions that decided between the two classes.
+        meeting: Chart of descriptions of both: how well crops and the whole image answer them.
+    """
+
+    name: str
+    explanation: Explanation
+    contrast: Contrast | None
+    stability: Stability | None
+    regions: tuple[Region, ...]
+    classes: Chart
+    decisive: Chart
+    meeting: Chart
+
+    @property
+    def rival(self) -> str | None:
+        """The class compared with, if there is one."""
+        return None if self.contrast is None else self.contrast.second.label
+
+    @property
+    def headline(self) -> str:
+        """One sentence: which class, by how much, and how sure."""
+        if self.contrast is None:
+            return f"Score {self.explanation.score:.3f}."
+        difference = self.contrast.difference
+        verb = "leads" if difference >= 0 else "trails"
+        sure = self.stability
+        same_pair = sure is not None and (sure.label, sure.rival) == (
+            self.explanation.label,
+            self.rival,
+        )
+        spread = ""
+        if sure is not None and sure.standard_error is not None and same_pair:
+            spread = f" ± {sure.standard_error:.3f} (spread over crops)"
+        return f"{verb} {self.rival} by {abs(difference):.3f}{spread}."
+
+    @property
+    def certainty(self) -> str:
+        """One or two sentences on what other crops would have said; may be empty."""
+        sure = self.stability
+        if sure is None:
+            return ""
+        count = len(self.explanation.boxes)
+        said = (
+            f"{sure.label} is the best class in {_percent(sure.agreement)} of resampled crop sets."
+        )
+        if sure.flip is None:
+            return f"{said} No choice among these {count} crops gives another label."
+        out = len(sure.flip.crops)
+        return f"{said} It takes leaving out {out} of {count} crops to get {sure.flip.becomes}."
+
+
+def summarise(
+    prediction: Prediction,
+    label: str | None = None,
+    against: str | None = None,
+    *,
+    classes: int = 5,
+    descriptions: int = 4,
+) -> Summary:
+    """Gather what there is to say about one photo.
+
+    Args:
+        prediction: Its prediction, without error.
+        label: The class to explain; the predicted one by default.
+        against: The class to compare it with; the best of the others by default, and where the
+            predicted class, explained by default, is this one.
+        classes: How many of the best classes to show.
+        descriptions: How many descriptions of each of the two classes to show.
+
+    Returns:
+        The summary.
+
+    Raises:
+        DescriptionError: If there is no such class, or both are the same.
+        ImageError: If the image could not be used, or must be read again and cannot.
+        CrossalignError: If this prediction was not made by a classifier.
+    """
+    if label is not None and label == against:
+        raise DescriptionError(f"expected another class to compare {label!r} with; got the same.")
+    kept = prediction.with_evidence()
+    explanation = kept.explain(label)
+    others = [name for name, _ in kept.ranked(2) if name != explanation.label]
+    asked = against is not None and against != explanation.label
+    rival = against if asked else next(iter(others), None)
+    both = None if rival is None else contrast(explanation, kept.explain(rival))
+    sides: dict[str, Side] = {explanation.label: "first"}
+    if rival is not None:
+        sides.setdefault(rival, "second")
+    words = _words(explanation, both, descriptions)
+    return Summary(
+        name=Path(prediction.image).name,
+        explanation=explanation,
+        contrast=both,
+        stability=None if both is None or len(explanation.boxes) < 2 else _sure(kept, both),
+        regions=distinct_regions(explanation),
+        classes=Chart(
+            "Best classes",
+            "",
+            tuple(
+                Bar(name, score, sides.get(name, "rest")) for name, score in kept.ranked(classes)
+            ),
+        ),
+        decisive=_decisive(explanation, both, words),
+        meeting=Chart(
+            "How well the descriptions are answered",
+            "cosine with the crops, by weight; paler: with the whole image"
+            if len(explanation.boxes) > 1
+            else "cosine with the whole image",
+            tuple(
+                _meeting(side, word, sides[word.label])
+                for side in ([explanation] if both is None else [both.first, both.second])
+                for word in words
+                if word.label == side.label
+            ),
+        ),
+    )
+
+
+def distinct_regions(explanation: Explanation) -> tuple[Region, ...]:
+    """Choose the regions to show: those that add most, none much like another, none for nothing.
+
+    Args:
+        explanation: The score, taken apart.
+
+    Returns:
+        One to four regions.
+    """
+    regions = top_regions(explanation, REGIONS_SHOWN, max_overlap=_MAX_OVERLAP)
+    least = _LEAST_SHARE * regions[0].adds
+    return regions[:1] + tuple(region for region in regions[1:] if region.adds >= least)
+
+
+def _sure(prediction: Prediction, both: Contrast) -> Stability:
+    """How sure the label is; against the class compared with, if the label is explained."""
+    labelled = both.first.label == prediction.label
+    return stability(prediction, both.second.label if labelled else None)
+
+
+def region_note(region: Region) -> str:
+    """Say how far the words beside a region stand out there.
+
+    Args:
+        region: The region.
+
+    Returns:
+        A few words; empty where none stand out.
+
+    Example:
+        >>> from crossalign.explain import Standout
+        >>> words = Standout(description=0, text="a tail", similarity=0.31, lift=0.02)
+        >>> region_note(Region(0, (0, 0, 9, 9), 0.5, 0.1, "cat", words))
+        "cosine 0.310, at least 0.020 above the whole photo's"
+    """
+    words = region.words
+    if words is None:
+        return ""
+    return f"cosine {words.similarity:.3f}, at least {words.lift:.3f} above the whole photo's"
+
+
+def _decisive(explanation: Explanation, both: Contrast | None, words: list[Words]) -> Chart:
+    if both is None:
+        bars = tuple(Bar(word.text, word.adds, "first") for word in words)
+        return Chart(f"Words that carried {explanation.label}", "what each adds to the score", bars)
+    first, second = both.first.label, both.second.label
+    sides: tuple[tuple[Side, str, str], ...] = (("first", first, second), ("second", second, first))
+    return Chart(
+        f"Words that decided between {first} and {second}",
+        f"blue counts for {first}, orange for {second}; better and worse than the middle of both",
+        tuple(
+            Bar(word.text, word.adds, side, group=f"What {speaker} says, {answer}")
+            for side, winner, loser in sides
+            for speaker, answer in ((winner, "answered better"), (loser, "answered worse"))
+            for word in words
+            if word.label == speaker and (word.adds >= 0) == (side == "first")
+        ),
+    )
+
+
+def _words(explanation: Explanation, both: Contrast | None, count: int) -> list[Words]:
+    """Up to ``count`` descriptions of each class, those that decided most first."""
+    if both is None:
+        return list(top_words(explanation, count))
+    ranked = top_words(both, both.terms.shape[1])
+    chosen = [
+        word
+        for side in (both.first, both.second)
+        for word in [word for word in ranked if word.label == side.label][:count]
+    ]
+    return sorted(chosen, key=lambda word: -abs(word.adds))
+
+
+def _meeting(explanation: Explanation, word: Words, side: Side) -> Bar:
+    """Mean cosine over the crops, by weight, beside the cosine with the whole image."""
+    column = word.description
+    crops = float(np.dot(explanation.crop_weights, explanation.similarity[:, column]))
+    whole = float(explanation.whole_similarity[column])
+    whole_too = whole if len(explanation.boxes) > 1 else None
+    return Bar(word.text, crops, side, whole_too, explanation.label)
+
+
+def _percent(share: float) -> str:
+    """Rounded, but never to all or nothing where it is not."""
+    return f"{share:.0%}" if share in (0.0, 1.0) else f"{min(max(share, 0.01), 0.99):.0%}"

@@ -1,0 +1,138 @@
+"""What ``/v1/explain`` adds to a label: scores taken apart, why not another, and how sure."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from crossalign import explain
+from crossalign.explain import Contrast, Region
+from crossalign.predictions.prediction import Explanation, Prediction
+from crossalign.server.errors import unprocessable
+from crossalign.server.schemas import ExplainFields
+
+# Random crops overlap, and the best of them often show nearly the same.
+REGIONS = 6
+MAX_OVERLAP = 0.5
+
+
+def check_labels(given: ExplainFields, classes: tuple[str, ...]) -> None:
+    """Refuse classes that cannot be explained, before the image is looked at.
+
+    Args:
+        given: The request.
+        classes: Its classes.
+
+    Raises:
+        ApiError: 422 if one is not among them, comes twice, or is set against itself.
+    """
+    labels = given.labels or []
+    for field, names in (("labels", labels), ("against", [given.against or classes[0]])):
+        unknown = [name for name in names if name not in classes]
+        if unknown:
+            known = ", ".join(map(repr, classes[:5])) + (", ..." if len(classes) > 5 else "")
+            raise unprocessable(
+                field,
+                f"{field}: expected one of the {len(classes)} classes of this request; got "
+                f"{unknown[0]!r}. They are {known}.",
+            )
+    if len(set(labels)) < len(labels):
+        raise unprocessable("labels", "labels: expected different classes; got one twice.")
+    if labels and labels[0] == given.against:
+        raise unprocessable("against", _SAME.format(given.against))
+
+
+_SAME = "against: expected a class other than the one it is compared with, {!r}."
+
+
+def reasons(prediction: Prediction, given: ExplainFields, *, crops: bool) -> dict[str, Any]:
+    """Take the scores of some classes apart.
+
+    Args:
+        prediction: What was found; it holds its embeddings.
+        given: The request; :func:`check_labels` has passed it.
+        crops: Whether the method looks at crops.
+
+    Returns:
+        Fields of the answer beside the label.
+
+    Raises:
+        ApiError: 422 if the best class was to be set against itself.
+    """
+    labels = given.labels or [label for label, _ in prediction.ranked(given.best)]
+    explanations = [prediction.explain(label) for label in labels]
+    first = explanations[0]
+    if given.against == first.label:
+        raise unprocessable("against", _SAME.format(first.label))
+    several = len(prediction.classes) > 1
+    return {
+        "boxes": first.boxes.tolist(),
+        "crop_weights": first.crop_weights.tolist(),
+        "explanations": [_explained(explanation) for explanation in explanations],
+        "contrast": _contrasted(explain.why(prediction, first.label, given.against))
+        if several
+        else None,
+        "stability": _stable(prediction, given.against) if several and crops else None,
+    }
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "label": explanation.label,
+        "score": explanation.score,
+        "whole_score": explanation.whole_score,
+        "descriptions": list(explanation.descriptions),
+        "description_weights": explanation.description_weights.tolist(),
+        "similarity": explanation.similarity.tolist(),
+        "whole_similarity": explanation.whole_similarity.tolist(),
+        "terms": explanation.terms.tolist(),
+        "regions": _regions(explanation),
+    }
+
+
+def _contrasted(found: Contrast) -> dict[str, Any]:
+    adds = found.by_description.tolist()
+    split = len(found.first.descriptions)
+    return {
+        "first": _side(found.first, adds[:split]),
+        "second": _side(found.second, adds[split:]),
+        "difference": found.difference,
+        "by_crop": found.by_crop.tolist(),
+        "regions": _regions(found),
+    }
+
+
+def _side(explanation: Explanation, adds: list[float]) -> dict[str, Any]:
+    texts = zip(explanation.descriptions, adds, strict=True)
+    return {
+        "label": explanation.label,
+        "score": explanation.score,
+        "descriptions": [{"text": text, "adds": added} for text, added in texts],
+    }
+
+
+def _regions(of: Explanation | Contrast) -> list[dict[str, Any]]:
+    def plain(region: Region) -> dict[str, Any]:
+        return {
+            "crop": region.crop,
+            "adds": region.adds,
+            "label": region.label,
+            "words": None if region.words is None else asdict(region.words),
+        }
+
+    return [plain(region) for region in explain.top_regions(of, REGIONS, max_overlap=MAX_OVERLAP)]
+
+
+def _stable(prediction: Prediction, against: str | None) -> dict[str, Any]:
+    found = explain.stability(prediction, None if against == prediction.label else against)
+    flip = found.flip
+    return {
+        "label": found.label,
+        "rival": found.rival,
+        "margin": found.margin,
+        "standard_error": found.standard_error,
+        "agreement": found.agreement,
+        "resamples": found.resamples,
+        "flips_alone": list(found.flips_alone),
+        "flip": None if flip is None else {"crops": list(flip.crops), "becomes": flip.becomes},
+    }

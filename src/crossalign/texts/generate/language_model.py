@@ -1,0 +1,442 @@
+"""Descriptions written by a language model: many questions, each answered once and for good.
+
+An answer is in the journal before it is used. Whatever ends a run, the next one takes up what is
+there and asks only what is open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, Protocol
+
+from crossalign.errors import WriterError
+from crossalign.texts.descriptions import DescriptionSet
+from crossalign.texts.generate.answers import MAX_CHARACTERS, Answer, read_answer
+from crossalign.texts.generate.endpoint import Endpoint, EndpointBusy, OversizedReply, Reply
+from crossalign.texts.generate.journal import Journal, Record, digest
+from crossalign.texts.generate.prompts import Question
+from crossalign.texts.quality import text_id
+
+_POLL = 0.1  # seconds between looks at Ctrl-C
+
+
+class Asks(Protocol):
+    """Whatever can be asked: a :class:`crossalign.texts.generate.endpoint.Client`."""
+
+    def ask(self, prompt: str) -> Reply:
+        """Ask one question, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to go on asking an endpoint that does not answer.
+
+    Args:
+        first: Seconds to wait after the first failure; each further wait is twice as long.
+        longest: Most seconds of one wait.
+        tries: Times that one question is sent before it is left open.
+        unheard: The same for an endpoint that cannot be reached and never could in this run.
+        limit: Most seconds that an endpoint may ask to wait (``Retry-After``) and be obeyed.
+        in_a_row: Questions left open one after the other before the run ends.
+        sleep: Waits for some seconds; by default until then or the end of the run.
+        clock: A monotonic clock in seconds.
+    """
+
+    first: float = 1.0
+    longest: float = 60.0
+    tries: int = 8
+    unheard: int = 3
+    limit: float = 600.0
+    in_a_row: int = 3
+    sleep: Callable[[float], Any] | None = None
+    clock: Callable[[], float] = time.monotonic
+
+    def wait(self, failures: int) -> float:
+        """Say how long to wait.
+
+        Args:
+            failures: Failures so far, from 1.
+
+        Returns:
+            Seconds.
+        """
+        return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to one question that counts.
+
+    Args:
+        question: The question.
+        texts: Its usable descriptions.
+        record: As the journal keeps it; None if there is no answer.
+        problem: Why it is not all that was asked for; empty if it is.
+    """
+
+    question: Question
+    texts: tuple[str, ...]
+    record: Record | None
+    problem: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run.
+
+    Args:
+        written: One for each settled question, in the order of the questions.
+        open: Questions without a settled answer, and why.
+        asked: Requests that this run sent.
+        tokens_in: Tokens that the endpoint counted in this run's prompts.
+        tokens_out: And in its answers.
+    """
+
+    written: list[Written] = field(default_factory=list)
+    open: list[tuple[Question, str]] = field(default_factory=list)
+    asked: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    @property
+    def bad(self) -> list[Written]:
+        """Settled questions whose answers stayed bad."""
+        return [written for written in self.written if written.problem]
+
+
+def write(
+    questions: Sequence[Question],
+    client: Asks,
+    endpoint: Endpoint,
+    journal: Journal,
+    *,
+    parallel: int = 4,
+    tries: int = 3,
+    patience: Patience | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Outcome:
+    """Have every question answered that the journal has no answer to.
+
+    Args:
+        questions: From `make_questions`.
+        client: Asks the endpoint.
+        endpoint: Where it asks; for what is written down.
+        journal: Keeps the answers.
+        parallel: Requests in flight at a time.
+        tries: Answers to one question that may be bad, those of earlier runs included.
+        patience: With an endpoint that does not answer.
+        on_progress: Called with the number of questions settled and their total.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        WriterError: If the endpoint refuses for good; what was answered is in the journal.
+    """
+    if parallel < 1 or tries < 1:
+        raise WriterError(
+            f"expected at least 1 request at a time and 1 try; got {parallel} and {tries}."
+        )
+    keys = [question.key(endpoint.model, endpoint.settings) for question in questions]
+    pending = {
+        key: question
+        for key, question in zip(keys, questions, strict=True)
+        if not _settled(question, journal.answers(key), tries)
+    }
+    total = len(set(keys))
+    run = _Run(pending, client, endpoint, journal, tries, patience or Patience())
+    threads = [
+        threading.Thread(target=run.work, name=f"crossalign-writer-{place}", daemon=True)
+        for place in range(min(parallel, len(pending)))
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        done = total - len(pending)
+        for _ in pending:
+            if on_progress is not None:
+                on_progress(done, total)
+            if not _wait(run, threads):
+                break
+            done += 1
+    finally:
+        run.stop.set()
+    if run.fatal is not None:
+        raise run.fatal
+    if on_progress is not None:
+        on_progress(done, total)
+    return _outcome(questions, keys, journal, tries, run)
+
+
+def _wait(run: _Run, threads: Sequence[threading.Thread]) -> bool:
+    """Wait for one question to be settled; False once none will be any more."""
+    while True:
+        working = any(thread.is_alive() for thread in threads)
+        with contextlib.suppress(queue.Empty):
+            run.results.get(timeout=_POLL if working else 0)
+            return True
+        if not working:
+            return False
+
+
+class _Run:
+    """What the threads of one run share."""
+
+    def __init__(
+        self,
+        pending: dict[str, Question],
+        client: Asks,
+        endpoint: Endpoint,
+        journal: Journal,
+        tries: int,
+        patience: Patience,
+    ) -> None:
+        self.results: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.stop = threading.Event()
+        self.fatal: BaseException | None = None
+        self.open: dict[str, str] = {}
+        self.asked = self.tokens_in = self.tokens_out = 0
+        self._tasks: queue.SimpleQueue[tuple[str, Question]] = queue.SimpleQueue()
+        for task in pending.items():
+            self._tasks.put(task)
+        self._client, self._endpoint, self._journal = client, endpoint, journal
+        self._tries, self._patience = tries, patience
+        self._sleep = patience.sleep or self.stop.wait
+        self._lock = threading.Lock()
+        self._not_before = patience.clock()
+        self._lost_in_a_row = 0
+        self._heard = False
+
+    def work(self) -> None:
+        """Take questions until there are none, or somebody says stop."""
+        try:
+            while not self.stop.is_set():
+                try:
+                    key, question = self._tasks.get_nowait()
+                except queue.Empty:
+                    return
+                self._settle(key, question)
+                self.results.put(key)
+        except BaseException as error:  # raised again in the thread that waits
+            with self._lock:
+                self.fatal = self.fatal or error
+            self.stop.set()
+
+    def _settle(self, key: str, question: Question) -> None:
+        """Ask until an answer is good, or there were enough bad ones, or none comes at all."""
+        while not self.stop.is_set():
+            if _settled(question, self._journal.answers(key), self._tries):
+                return
+            try:
+                reply = self._ask(question.prompt)
+            except EndpointBusy as busy:
+                with self._lock:
+                    self.open[key] = busy.reason
+                    self._lost_in_a_row += 1
+                    if self._lost_in_a_row >= self._patience.in_a_row:
+                        self.stop.set()
+                return
+            if reply is None or not self._journal.add(self._record(key, question, reply)):
+                return
+            with self._lock:
+                self._lost_in_a_row = 0
+
+    def _ask(self, prompt: str) -> Reply | None:
+        """Send a question until something comes back; None if the run ends meanwhile."""
+        failures = 0
+        while True:
+            self._pause()
+            if self.stop.is_set():
+                return None
+            with self._lock:
+                self.asked += 1
+            try:
+                reply = self._client.ask(prompt)
+            except OversizedReply:
+                reply = Reply("", 0, 0)  # an answer, and a bad one: asking for ever costs money
+            except EndpointBusy as busy:
+                failures += 1
+                wait = self._patience.wait(failures) if busy.wait is None else busy.wait
+                heard = self._heard or not busy.unreachable
+                if failures >= (self._patience.tries if heard else self._patience.unheard):
+                    raise
+                if wait > self._patience.limit:
+                    self.stop.set()
+                    raise EndpointBusy(f"it asks to wait {wait:.0f} seconds") from None
+                if busy.limited:
+                    self._hold(wait)
+                else:
+                    self._sleep(wait)
+                continue
+            with self._lock:
+                self._heard = True
+                self.tokens_in += reply.tokens_in
+                self.tokens_out += reply.tokens_out
+            return reply
+
+    def _hold(self, seconds: float) -> None:
+        """Let no thread ask for a while: the limit is on all of them together."""
+        with self._lock:
+            self._not_before = max(self._not_before, self._patience.clock() + seconds)
+
+    def _pause(self) -> None:
+        while not self.stop.is_set():
+            with self._lock:
+                wait = self._not_before - self._patience.clock()
+            if wait <= 0:
+                return
+            self._sleep(wait)
+
+    def _record(self, key: str, question: Question, reply: Reply) -> Record:
+        # One character more than is looked at, so that it reads as too long the next time too.
+        answer = reply.text[: MAX_CHARACTERS + 1]
+        return Record(
+            question=key,
+            class_name=question.class_name,
+            model=self._endpoint.model,
+            prompt=question.prompt,
+            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            answer=answer,
+            hash=digest(answer),
+            tokens_in=reply.tokens_in,
+            tokens_out=reply.tokens_out,
+            cut=reply.cut,
+        )
+
+
+def _best(question: Question, records: Iterable[Record]) -> tuple[Answer, Record] | None:
+    """Choose the answer with the most usable texts, the first of those."""
+    read = [(read_answer(item.answer, question.rules, cut=item.cut), item) for item in records]
+    return max(read, key=lambda pair: len(pair[0].texts), default=None)
+
+
+def _settled(question: Question, records: Sequence[Record], tries: int) -> bool:
+    best = _best(question, records)
+    return best is not None and (not best[0].problem or len(records) >= tries)
+
+
+def _outcome(
+    questions: Sequence[Question], keys: Sequence[str], journal: Journal, tries: int, run: _Run
+) -> Outcome:
+    outcome = Outcome(asked=run.asked, tokens_in=run.tokens_in, tokens_out=run.tokens_out)
+    for key, question in zip(keys, questions, strict=True):
+        records = journal.answers(key)
+        best = _best(question, records)
+        if best is None or not _settled(question, records, tries):
+            outcome.open.append((question, run.open.get(key, "not asked any more")))
+        else:
+            answer, record = best
+            outcome.written.append(Written(question, answer.texts, record, answer.problem))
+    return outcome
+
+
+def compose(
+    classes: Sequence[str], written: Sequence[Written], settings: dict[str, Any]
+) -> tuple[DescriptionSet | None, list[str]]:
+    """Make a set of what was written, with word of where each text came from.
+
+    Args:
+        classes: Class names, in order.
+        written: The answers.
+        settings: What was wished for; kept with the texts.
+
+    Returns:
+        The set, None if it would be empty; and the classes left out of it for lack of any text.
+    """
+    texts: dict[str, dict[str, str]] = {name: {} for name in classes}
+    answers = []
+    for item in written:
+        if item.record is None or not item.texts:
+            continue
+        for text in item.texts:
+            # Two answers may say the same; once is enough.
+            texts[item.question.class_name].setdefault(text.casefold(), text)
+        answers.append(
+            {
+                "class": item.question.class_name,
+                "question": item.question.template,
+                "model": item.record.model,
+                "time": item.record.time,
+                "hash": item.record.hash,
+                "texts": [text_id(text) for text in item.texts],
+            }
+        )
+    full = [name for name in classes if texts[name]]
+    if not full:
+        return None, list(classes)
+    provenance = {"written_by": "language model", "settings": settings, "answers": answers}
+    groups = tuple(tuple(texts[name].values()) for name in full)
+    return DescriptionSet(tuple(full), groups, provenance), [x for x in classes if not texts[x]]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a run will take, roughly.
+
+    Args:
+        questions: Requests, if every answer is good.
+        tokens_in: Tokens of the prompts, at four characters each.
+        tokens_out: Tokens of the answers, at a token and a half a word.
+    """
+
+    questions: int
+    tokens_in: int
+    tokens_out: int
+
+    def cost(self, price_in: float, price_out: float) -> float:
+        """Give the price.
+
+        Args:
+            price_in: Of a million tokens of prompts.
+            price_out: Of a million tokens of answers.
+
+        Returns:
+            In the currency of the prices.
+        """
+        return (self.tokens_in * price_in + self.tokens_out * price_out) / 1e6
+
+
+def estimate(questions: Iterable[Question]) -> Estimate:
+    """Reckon what questions will take.
+
+    Args:
+        questions: Those that will be asked.
+
+    Returns:
+        The estimate.
+    """
+    asked = list(questions)
+    return Estimate(
+        len(asked),
+        sum(-(-len(question.prompt) // 4) + 8 for question in asked),
+        sum(question.rules.count * (question.rules.words * 3 // 2 + 4) for question in asked),
+    )
+
+
+def still_open(
+    questions: Iterable[Question], endpoint: Endpoint, journal: Journal, tries: int
+) -> list[Question]:
+    """List the questions that a run would ask.
+
+    Args:
+        questions: All questions.
+        endpoint: Where they would be asked.
+        journal: What is answered.
+        tries: Answers to one question that may be bad.
+
+    Returns:
+        Those without a settled answer.
+    """
+    return [
+        question
+        for question in questions
+        if not _settled(
+            question, journal.answers(question.key(endpoint.model, endpoint.settings)), tries
+        )
+    ]

@@ -1,0 +1,287 @@
+"""What a language model is asked: prompt sets as data, and the questions made of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, get_args
+
+from crossalign.errors import DescriptionError
+from crossalign.texts.descriptions import wordify
+from crossalign.texts.english import indefinite_article
+from crossalign.texts.generate.answers import AnswerRules
+from crossalign.texts.quality import bad_characters
+from crossalign.texts.validation import parse_json, read
+
+Naming: TypeAlias = Literal["always", "never", "any"]
+"""Whether a description must, must not or may name its class."""
+
+_HOLES = frozenset({"class", "a class"})
+_HOLE = re.compile(r"\{([^{}]*)\}")
+_NAMING = {
+    "always": 'Every one must contain the name "{name}".',
+    "never": 'None may contain the name "{name}".',
+    "any": "",
+}
+# The script that a language is written in, for those where there is no doubt.
+_SCRIPTS = {
+    "LATIN": "english german french spanish italian portuguese dutch danish swedish norwegian "
+    "finnish polish czech slovak hungarian romanian turkish indonesian vietnamese swahili",
+    "CYRILLIC": "russian ukrainian bulgarian belarusian",
+    "GREEK": "greek",
+    "ARABIC": "arabic persian urdu",
+    "HEBREW": "hebrew",
+    "HANGUL": "korean",
+    "CJK": "chinese japanese",
+    "DEVANAGARI": "hindi marathi nepali",
+    "THAI": "thai",
+}
+_SCRIPT_OF = {name: script for script, names in _SCRIPTS.items() for name in names.split()}
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSet:
+    """Questions about a class.
+
+    Args:
+        name: What it is called.
+        questions: Each with ``{class}`` for the bare name or ``{a class}`` for the name with its
+            article (and, where one is given, the domain behind it).
+        naming: Whether the descriptions should name the class.
+        source: The paper whose manner this is.
+
+    Raises:
+        DescriptionError: If there is no question, or one lacks the class or has other holes.
+    """
+
+    name: str
+    questions: tuple[str, ...]
+    naming: Naming = "always"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.questions:
+            raise DescriptionError(f"Expected questions in the prompt set {self.name!r}, got none.")
+        if self.naming not in get_args(Naming):
+            raise DescriptionError(
+                f"Expected naming as {', '.join(get_args(Naming))}, got {self.naming!r}."
+            )
+        for question in self.questions:
+            holes = set(_HOLE.findall(question))
+            if not holes or holes - _HOLES or bad_characters(question):
+                raise DescriptionError(
+                    "Expected a question of plain text with {class} or {a class} and no other "
+                    f"hole, got {question!r}."
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What descriptions should be like.
+
+    Args:
+        number: Descriptions of a class, shared out among the questions of a set.
+        words: Most words of one.
+        language: Name of the language, in English.
+        domain: What kind of thing all classes are, such as ``"type of bird"``.
+        naming: Whether they name their class; None leaves that to the prompt set.
+
+    Raises:
+        DescriptionError: If a value is out of range.
+    """
+
+    number: int = 12
+    words: int = 20
+    language: str = "English"
+    domain: str = ""
+    naming: Naming | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not 1 <= self.number <= 200:
+            problems.append(f"a number of descriptions from 1 to 200, got {self.number}")
+        if not 1 <= self.words <= 200:
+            problems.append(f"a number of words from 1 to 200, got {self.words}")
+        for name in ("language", "domain"):
+            value = getattr(self, name)
+            if len(value) > 200 or bad_characters(value, allowed=""):
+                problems.append(f"a {name} of at most 200 plain characters, got {value[:40]!r}")
+        if not self.language.strip():
+            problems.append("a language, got none")
+        if problems:
+            raise DescriptionError(f"Expected {'; '.join(problems)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question about one class.
+
+    Args:
+        class_name: The class, as the user writes it.
+        template: The question as the prompt set has it.
+        prompt: What the model reads.
+        rules: What its answer is held to.
+    """
+
+    class_name: str
+    template: str
+    prompt: str
+    rules: AnswerRules
+
+    def key(self, model: str, settings: Mapping[str, Any]) -> str:
+        """Name the question to one model, so that it is known again in a later run.
+
+        Args:
+            model: The model's name.
+            settings: What else is sent and shapes the answer, such as the temperature.
+
+        Returns:
+            16 hexadecimal digits.
+        """
+        content = json.dumps([model, dict(settings), self.class_name, self.prompt], sort_keys=True)
+        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+# A line for each of the four questions, so that a diff shows which one changed.
+_LOCAL = """
+What do the head, face or front of {a class} look like, and what is on it: eyes, ears, beak, nose, \
+lights, a label, an opening?
+What does the surface of {a class} look like: coat, skin, material, texture, colours, pattern and \
+markings, and where on it are they?
+What do the limbs and edges of {a class} look like: legs, feet, wings, wheels, handle, base, tail \
+or back, and what are their shapes?
+What does {a class} look like as a whole, from different sides and in its usual surroundings, and \
+what tells it from the things most like it?
+"""
+_CUPL = """
+What does {a class} look like?
+How would you recognise {a class} in a photo?
+Describe a typical picture of {a class}.
+Which visible features set {a class} apart from similar things?
+"""
+_CLIP_D = """
+Which visual features help to tell that a photo shows {a class}? Name each as a short phrase such \
+as: pointed ears; a red handle; often found on a plate.
+"""
+
+
+def _lines(block: str) -> tuple[str, ...]:
+    return tuple(block.strip().splitlines())
+
+
+PROMPT_SETS: Mapping[str, PromptSet] = MappingProxyType(
+    {
+        "local": PromptSet("local", _lines(_LOCAL)),
+        "cupl": PromptSet(
+            "cupl",
+            _lines(_CUPL),
+            source="in the manner of CuPL (Pratt et al., ICCV 2023, arXiv 2209.03320)",
+        ),
+        "clip-d": PromptSet(
+            "clip-d",
+            _lines(_CLIP_D),
+            naming="never",
+            source="in the manner of CLIP-D (Menon and Vondrick, ICLR 2023, arXiv 2210.07183)",
+        ),
+    }
+)
+"""The prompt sets known by name."""
+
+
+def get_prompt_set(name: str) -> PromptSet:
+    """Find a prompt set by name, or read one from a file.
+
+    Args:
+        name: A name of `PROMPT_SETS`, or a ``.json`` file ``{"questions": [...], "naming": ...}``.
+
+    Returns:
+        The prompt set.
+
+    Raises:
+        DescriptionError: If there is none of that name, or the file is no prompt set.
+
+    Example:
+        >>> get_prompt_set("clip-d").naming
+        'never'
+    """
+    if name in PROMPT_SETS:
+        return PROMPT_SETS[name]
+    if not name.lower().endswith(".json"):
+        known = ", ".join(PROMPT_SETS)
+        raise DescriptionError(
+            f"Expected a prompt set ({known}) or a .json file with one, got {name!r}."
+        )
+    try:
+        content = parse_json(read(Path(name)))
+        shape = isinstance(content, dict) and set(content) <= {"questions", "naming"}
+        asked = content.get("questions") if shape else None
+        if not isinstance(asked, list) or not all(isinstance(item, str) for item in asked):
+            raise DescriptionError(
+                'Expected {"questions": [text, ...], "naming": "always"|"never"|"any"}.'
+            )
+        return PromptSet(Path(name).stem, tuple(asked), content.get("naming", "always"))
+    except DescriptionError as error:
+        raise DescriptionError(f"{name}: {error}") from error.__cause__
+
+
+def make_questions(
+    classes: Sequence[str], prompts: PromptSet, wishes: Wishes | None = None
+) -> list[Question]:
+    """Write out what is asked about every class.
+
+    Args:
+        classes: Class names.
+        prompts: The prompt set.
+        wishes: What the descriptions should be like.
+
+    Returns:
+        The questions, class after class. With fewer descriptions than questions, the last questions
+        of the set are left out.
+
+    Example:
+        >>> wishes = Wishes(number=2, domain="type of bird")
+        >>> question = make_questions(["owl"], PROMPT_SETS["cupl"], wishes)[0]
+        >>> print(question.prompt.splitlines()[0])
+        What does an owl (a type of bird) look like?
+    """
+    wishes = wishes or Wishes()
+    naming = wishes.naming or prompts.naming
+    language = wishes.language.strip().lower()
+    script = _SCRIPT_OF.get(language, "")
+    share, rest = divmod(wishes.number, len(prompts.questions))
+    counts = [share + (place < rest) for place in range(len(prompts.questions))]
+    questions = []
+    for class_name in classes:
+        name = wordify(class_name)
+        for template, count in zip(prompts.questions, counts, strict=True):
+            if count:
+                rules = AnswerRules(name, count, wishes.words, naming, script, language)
+                prompt = _prompt(template, rules, wishes)
+                questions.append(Question(class_name, template, prompt, rules))
+    return questions
+
+
+def _prompt(template: str, rules: AnswerRules, wishes: Wishes) -> str:
+    domain = wishes.domain.strip()
+    if domain and not re.match(r"(?:an?|the|some)\s", domain, re.IGNORECASE):
+        domain = f"{indefinite_article(domain)} {domain}"
+    whole = f"{indefinite_article(rules.name)} {rules.name}{f' ({domain})' if domain else ''}"
+    first, *rest = _HOLE.split(template)
+    asked = first + "".join(
+        (whole if hole == "a class" else rules.name) if place % 2 == 0 else hole
+        for place, hole in enumerate(rest)
+    )
+    one = "one description" if rules.count == 1 else f"{rules.count} different descriptions"
+    kind = "a short phrase" if rules.naming == "never" else "one full sentence"
+    wanted = (
+        f"Answer with {one} in {wishes.language.strip()}, each {kind} of at most {rules.words} "
+        "words about one thing that can be seen in a photo."
+    )
+    named = _NAMING[rules.naming].replace("{name}", rules.name)
+    shape = f"Write a JSON array of {rules.count} string{'s' if rules.count > 1 else ''} and "
+    return "\n".join(filter(None, (asked, wanted, named, f"{shape}nothing else.")))

@@ -1,0 +1,106 @@
+"""What the linter says, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from crossalign.errors import DescriptionError
+from crossalign.texts.languages import LANGUAGES
+from crossalign.texts.quality import main_script
+
+Severity: TypeAlias = Literal["note", "warning", "error"]
+"""``error``: the set cannot be used so. ``warning``: a fault. ``note``: worth a look."""
+
+Naming: TypeAlias = Literal["auto", "always", "never", "any"]
+"""Whether texts should name their class. ``auto``: as at least half of them do."""
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or may be.
+
+    Args:
+        severity: How bad it is.
+        check: Name of the check that found it.
+        message: What it is and what to do, in one line that is safe to print.
+        class_name: The class, where it is about one.
+        position: Of the text in its class, from 0, where it is about one.
+        text: The text itself.
+    """
+
+    severity: Severity
+    check: str
+    message: str
+    class_name: str | None = None
+    position: int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LintOptions:
+    """What to hold a file to.
+
+    Args:
+        min_texts: Fewest texts of a class.
+        max_words: Most words of a text; None for any number.
+        naming: Whether texts should name their class.
+        near: Cosine above which two texts of a class are near-duplicates; None takes the encoder's
+            own.
+        script: Unicode name of the expected script, such as ``LATIN``; None takes that of most
+            texts.
+        language: English name of the expected language in small letters, such as ``german``; None
+            takes that of most texts. Only languages in Latin letters are told apart.
+
+    Raises:
+        DescriptionError: If a value is out of range.
+    """
+
+    min_texts: int = 3
+    max_words: int | None = None
+    naming: Naming = "auto"
+    near: float | None = None
+    script: str | None = None
+    language: str | None = None
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.min_texts < 0:
+            problems.append(f"min_texts from 0 up, got {self.min_texts}")
+        if self.max_words is not None and self.max_words < 1:
+            problems.append(f"max_words from 1 up, got {self.max_words}")
+        if self.naming not in get_args(Naming):
+            problems.append(f"naming as {', '.join(get_args(Naming))}, got {self.naming!r}")
+        if self.near is not None and not -1 < self.near <= 1:
+            problems.append(f"near above -1, up to 1, got {self.near}")
+        if self.script is not None and self.script != self.script.upper():
+            problems.append(
+                f"script as a name in capitals such as LATIN, CYRILLIC or CJK, got {self.script!r}"
+            )
+        if self.language is not None and self.language not in LANGUAGES:
+            problems.append(f"language as one of {', '.join(LANGUAGES)}, got {self.language!r}")
+        if problems:
+            raise DescriptionError(f"Expected {'; '.join(problems)}.")
+
+
+def expected_script(texts: list[str], options: LintOptions) -> str:
+    """Find the script that texts should be in.
+
+    Args:
+        texts: All texts.
+        options: May name it.
+
+    Returns:
+        Its name; empty if there is no telling.
+    """
+    if options.script is not None:
+        return options.script
+    counts: dict[str, int] = {}
+    for text in texts:
+        script = main_script(text)
+        counts[script] = counts.get(script, 0) + 1
+    counts.pop("", None)
+    best = max(counts, key=lambda name: counts[name], default="")
+    return best if best and counts[best] > sum(counts.values()) / 2 else ""

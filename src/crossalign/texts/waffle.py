@@ -1,0 +1,255 @@
+"""Texts of random words: what is left of descriptions when their meaning is taken away.
+
+WaffleCLIP (Roth et al., "Waffling around for Performance: Visual Classification with Random Words
+and Broad Concepts", ICCV 2023) showed that sentences with random words do nearly as well as
+written descriptors, so every claim for descriptions should be measured against them.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from crossalign.errors import DescriptionError
+from crossalign.texts.descriptions import DescriptionSet, wordify
+from crossalign.texts.descriptors import descriptor_clause
+from crossalign.texts.validation import as_items, kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["WORDS", "WaffleStyle", "waffle_texts"]
+
+WaffleStyle = Literal["english", "published"]
+
+# Changing, adding or moving a word changes the texts of every seed.
+_WORD_TEXT = """
+    acorn acre alley almond anchor angle ankle answer apple apron arch arrow artist ash attic aunt
+    autumn axe badge bakery balcony ball bamboo banana bank barn basin basket bath beach bean bell
+    belt berry blanket blossom board bolt bone bottle boulder bow bowl box bracelet branch brass
+    bread breeze brick bridge brook broom brush bucket button cabin cable cake calendar candle canal
+    candy canvas canyon card carpet carrot castle cave cedar ceiling cellar chain chair chalk
+    chapter cheese cherry chest chimney circle city clay cliff clock cloth cloud clover coal coast
+    coin collar comb compass copper coral cord corner cotton cottage crane cream creek crown crystal
+    cup curtain curve cushion dairy dance dawn desert desk diamond dinner dish doctor door dough
+    dream drum dust earth echo edge elbow elm engine envelope evening fabric factory fair farm
+    feather fence fern festival field finger fire flag flame flood floor flour flute foam fog folder
+    forest fork fossil fountain frame frost fruit furnace garage garden garlic gate gem ginger glass
+    glove glue gold grain grape grass gravel guitar gutter hall hammer hammock handle harbor harvest
+    hat hazel hedge hill hinge history honey hook horizon hotel house ice ink insect iron island
+    ivory ivy jacket jam jar jelly jewel journal journey jug jungle kettle key kingdom kitchen kite
+    knee knot label lace ladder lagoon lake lamp lantern lawn leaf leather lemon lens letter library
+    lid light lily lime linen lock lumber lunch machine magnet mail map maple marble market meadow
+    melody melon memory metal milk mill mint mirror mist money month moon morning moss motor
+    mountain mud museum music nail napkin neck needle nest net night noodle noon north nose note
+    novel number nut oak oasis oat ocean office oil olive onion orange orchard organ oven owner
+    paddle page paint palace palm pan paper park path peach pearl pebble pen pencil pepper piano
+    picture pillow pin pine pipe pitcher planet plank plate plum pocket poem pond porch pot potato
+    powder prairie prize pudding pump puzzle quarry quartz quilt radio raft rail rain ramp ranch
+    rice ribbon ridge ring river road rock roof room root rope rose rug sail salt sand satin sauce
+    scarf school screw sea seat seed shade shelf shell shirt shoe shop shore shovel silk silver sink
+    skate sky slate sled sleeve slope smoke snow soap sofa soil song soup south spark spice spoon
+    spring square stable stage stair star statue steam steel stem stone storm story straw stream
+    street string sugar suit summer sun swamp syrup table tailor tape tea temple tent thread thunder
+    ticket tile timber tin toast tool torch tower town toy track trail train tray treasure tunnel
+    turnip uncle valley vase velvet village vine vinegar violet violin wagon wall walnut water wave
+    wax weather web wheat wheel whistle willow wind window winter wire wood wool yard yarn zipper
+"""
+#: The ordinary words that `waffle_texts` draws from in style ``english``.
+WORDS: tuple[str, ...] = tuple(_WORD_TEXT.split())
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def waffle_texts(
+    descriptions: DescriptionSet,
+    *,
+    style: WaffleStyle = "english",
+    seed: int = 0,
+    count: int = 30,
+    words: Sequence[str] | None = None,
+    rng: np.random.RandomState | None = None,
+) -> tuple[tuple[str, ...], ...]:
+    """Make texts of random words and random letters, the same ones for every class.
+
+    They alternate: one text of words, one of letters. In style ``english`` each is "A photo of a
+    {class}, which has ...": two different words, or two strings of five letters. It depends on
+    the seed alone, so classes and descriptors may change without changing it, and a smaller count
+    gives the first texts of a larger one. Only raw bits of the Philox generator are used, so the
+    texts are the same with every version of NumPy.
+
+    Style ``published`` makes, draw for draw, the texts of the published code. There the number
+    and length of the words follow the class names, the letters are those of the descriptors, "is"
+    or "has" goes by the first letters, and texts are drawn for every class although those of one
+    class, drawn last, replace all the others (so it is slow for many classes and long word lists).
+
+    Args:
+        descriptions: The classes; ``published`` also needs their descriptors, see above.
+        style: ``"english"`` or ``"published"``.
+        seed: A number from 0 to 2**64 - 1 (``published``: to 2**32 - 1).
+        count: Texts for each class, at least 1 (``published``: even, and 30 is the published one).
+        words: The words to draw from; `WORDS` if left out. ``published`` needs the list that the
+            published code reads, which is not part of this package.
+        rng: Only for ``published``: a generator to go on with, in place of the seed.
+
+    Returns:
+        One tuple of ``count`` texts for each class, in order.
+
+    Raises:
+        DescriptionError: A setting is not usable, or words or descriptors are missing.
+
+    Example:
+        >>> texts = waffle_texts(DescriptionSet.of(["cat", "dog"]), count=2)
+        >>> for text in texts[1]:
+        ...     print(text)
+        A photo of a dog, which has angle desk.
+        A photo of a dog, which has conhy, zgfsd.
+    """
+    if style not in ("english", "published"):
+        raise DescriptionError(
+            f"Expected the style 'english' or 'published', got {style!r}. Choose one of them."
+        )
+    descriptions = DescriptionSet.of(descriptions)
+    published = style == "published"
+    seed = _integer(seed, "a seed", 0, 2**32 if published else 2**64)
+    count = _integer(count, "a count of texts", 1, 10**6)
+    vocabulary = None if words is None else _vocabulary(words, published)
+    if not published:
+        if rng is not None:
+            raise DescriptionError(
+                "Expected no rng in style 'english', got one. It draws from the seed alone: "
+                "pass seed=..., or style='published'."
+            )
+        return _english(descriptions, seed, count, WORDS if vocabulary is None else vocabulary)
+    if vocabulary is None:
+        raise DescriptionError(
+            "Expected the published word list for style 'published', got none. "
+            "Pass it as words=[...], or use style='english'."
+        )
+    if count % 2:
+        raise DescriptionError(
+            f"Expected an even count in style 'published' (words and letters alternate), got "
+            f"{count}. Use {count + 1}."
+        )
+    if rng is None:
+        rng = np.random.RandomState(seed)
+    return _published(descriptions, rng, count // 2, vocabulary)
+
+
+def _integer(value: object, what: str, low: int, high: int) -> int:
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]  # the point of trying
+    except TypeError:
+        number = -1
+    if isinstance(value, bool) or not low <= number < high:
+        raise DescriptionError(
+            f"Expected {what} as a whole number from {low} to {high - 1}, got {value!r}. "
+            "Choose one in that range."
+        )
+    return number
+
+
+def _vocabulary(words: Sequence[str], published: bool) -> tuple[str, ...]:
+    vocabulary = tuple(word for _, word in as_items(words, "words"))
+    for word in vocabulary:  # the published list holds an empty word, and it is drawn
+        if not isinstance(word, str) or not (published or word.strip()):
+            raise DescriptionError(
+                f"Expected words as non-empty strings, got {kind(word)}. Remove it."
+            )
+    least = 1 if published else 2
+    if len(vocabulary) < least:
+        raise DescriptionError(
+            f"Expected {least} or more words, got {len(vocabulary)}. Pass a longer list."
+        )
+    return vocabulary
+
+
+def _english(
+    descriptions: DescriptionSet, seed: int, count: int, vocabulary: tuple[str, ...]
+) -> tuple[tuple[str, ...], ...]:
+    bits = np.random.Philox(key=seed)
+
+    def below(n: int) -> int:
+        return int(bits.random_raw()) * n >> 64
+
+    endings = []
+    for i in range(count):
+        if i % 2 == 0:
+            first, second = below(len(vocabulary)), below(len(vocabulary) - 1)
+            second += second >= first  # never the same word twice
+            endings.append(f"{vocabulary[first]} {vocabulary[second]}")
+        else:
+            letters = "".join(_LETTERS[below(26)] for _ in range(10))
+            endings.append(f"{letters[:5]}, {letters[5:]}")
+    return tuple(
+        tuple(f"A photo of a {name}, which has {ending}." for ending in endings)
+        for name in descriptions
+    )
+
+
+class _Shape(NamedTuple):
+    """How long published texts are, from the class names."""
+
+    words: int  # words in a text of words
+    length: int  # letters that are kept of each
+    groups: int  # strings in a text of letters
+    group_length: int  # letters in each of them
+
+
+def _published_shape(classes: tuple[str, ...]) -> _Shape:
+    split = [wordify(name).split(" ") for name in classes]
+    mean_word = np.mean([np.mean([len(word) for word in words]) for words in split])
+    # From here on the published code forgets to turn "_" into spaces, so a name with underscores
+    # is one long word.
+    raw = [name.split(" ") for name in classes]
+    groups = round(float(np.mean([len(words) - 1 for words in raw]))) + 1
+    longest = math.ceil(np.mean([max(len(word) for word in words) for words in raw]))
+    return _Shape(
+        words=max(1, round(float(np.mean([len(words) for words in split])))),
+        length=round(float(mean_word)),
+        groups=groups,
+        group_length=longest // groups + 1,
+    )
+
+
+def _published(
+    descriptions: DescriptionSet,
+    rng: np.random.RandomState,
+    pairs: int,
+    vocabulary: tuple[str, ...],
+) -> tuple[tuple[str, ...], ...]:
+    classes = descriptions.classes
+    used = {char for texts in descriptions.texts for text in texts for char in text}
+    alphabet = sorted(used - set(" ,."))
+    if not alphabet:
+        raise DescriptionError(
+            f"Expected descriptors to take letters from in style 'published', got {descriptions!r}."
+            " Give each class its descriptors, or use style='english'."
+        )
+    shape = _published_shape(classes)
+
+    def draw(choices: Sequence[str]) -> str:
+        # One item "without replacement": the legacy generator shuffles all of them for it.
+        return choices[int(rng.permutation(len(choices))[0])]
+
+    drawn: list[list[str]] = []
+    for _ in classes:
+        endings: list[str] = []
+        for _ in range(pairs):
+            picked = [draw(vocabulary)[: shape.length] for _ in range(shape.words)]
+            endings.append(" ".join(picked))
+            groups = [
+                "".join(draw(alphabet) for _ in range(shape.group_length))
+                for _ in range(shape.groups)
+            ]
+            endings.append(", ".join(groups))
+        drawn.append(endings)
+    chosen = int(rng.randint(0, len(classes)))
+    source = wordify(classes[chosen])
+    clauses = [descriptor_clause(ending, "published") for ending in drawn[chosen]]
+    texts = [f"A photo of a {source}, {clause}." for clause in clauses]
+    # Replaced in the whole text, as published: a class called "photo" changes more than its name.
+    return tuple(tuple(text.replace(source, wordify(name)) for text in texts) for name in classes)

@@ -39,6 +39,7 @@ from crossalign.predictions.prediction import (
 )
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.validation import as_items, clean
+from crossalign.utils.processors import usable_processors
 
 Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
 """What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
@@ -116,7 +117,7 @@ class Classifier:
         )
         self._encoder = load_encoder(encoder)
         self._batch_size = _positive("batch_size", batch_size)
-        default_workers = min(4, os.cpu_count() or 1)
+        default_workers = min(4, usable_processors())
         self._workers = default_workers if workers is None else _positive("workers", workers)
         self._store = store if isinstance(store, Store) or store is None else Store(store)
         self._opener = Opener(

@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossalign.errors import CalibrationError
+from crossalign.utils.files import write_text
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 
@@ -145,10 +146,19 @@ class Calibration:
         """Write it as JSON.
 
         Args:
-            path: The file.
+            path: The file; one of that name is replaced whole or not at all.
+
+        Raises:
+            CalibrationError: If it cannot be written.
         """
         values = {"crossalign_calibration": _FORMAT, **asdict(self)}
-        Path(path).write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
+        try:
+            write_text(Path(path), json.dumps(values, indent=1) + "\n")
+        except OSError as error:
+            raise CalibrationError(
+                f"{path}: the calibration cannot be written ({error.strerror or error}). Check "
+                "that its folder exists and that there is room."
+            ) from error
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Calibration:

@@ -46,11 +46,11 @@ def print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
     from crossalign.labeling.job_file import JobFile
     from crossalign.labeling.output_table import job_path
     from crossalign.labeling.review import review
-    from crossalign.labeling.wording import images as counted
+    from crossalign.utils.text import count_images
 
     with JobFile(job_path(out)) as job:
         found = review(job)
-    typer.echo(f"{counted(outcome.images)} in {out}, {outcome.labelled:,} labelled now")
+    typer.echo(f"{count_images(outcome.images)} in {out}, {outcome.labelled:,} labelled now")
     print_table(
         ("label" if found.several else "decision", "images"),
         [(name, str(n)) for name, n in found.counts],
@@ -74,7 +74,7 @@ def write_results(
     from crossalign.labeling.exports import Job, write_exports
     from crossalign.labeling.job_file import JobFile
     from crossalign.labeling.output_table import job_path, write_rows
-    from crossalign.labeling.wording import images as counted
+    from crossalign.utils.text import count_images
 
     card = classifier.encoder.card
     model = f"crossalign {classifier.method.name}, {card.name} {card.revision}"
@@ -83,7 +83,7 @@ def write_results(
             for kind, path, number in write_exports(
                 exports, Job(job, source, classifier.classes, model)
             ):
-                typer.echo(f"{kind}: {counted(number)}, {path}")
+                typer.echo(f"{kind}: {count_images(number)}, {path}")
         finally:
             if job.any_moved():  # also by a move that was cut short
                 write_rows(out, job, decisions)
@@ -94,7 +94,7 @@ def write_results(
 
 
 def _print_lists(found: Review) -> None:
-    from crossalign.labeling.wording import images as counted
+    from crossalign.utils.text import count_images
 
     for title, images in (
         (f"Least sure, by {found.sure}", found.least_sure),
@@ -108,6 +108,6 @@ def _print_lists(found: Review) -> None:
         for group in found.duplicates:
             typer.echo(f"  {first_of(group, 3)}")
     if found.errors:
-        say(f"{counted(found.failed)} failed; --retry-errors tries again:")
+        say(f"{count_images(found.failed)} failed; --retry-errors tries again:")
         for kind, number, example in found.errors[:10]:
             say(f"  {number} x {kind} (such as {example})")

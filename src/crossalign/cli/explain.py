@@ -216,8 +216,8 @@ def _write_picture(out: Path, _classifier: Classifier, entries: Iterator[Entry])
     from crossalign.images.load import load_image
     from crossalign.reports import card_svg
     from crossalign.reports import figures as plots
-    from crossalign.reports.explanation_page import replacing
     from crossalign.reports.summary import summarise
+    from crossalign.utils.files import whole_file
 
     (entry,) = entries
     if entry.prediction.error is not None:
@@ -228,7 +228,8 @@ def _write_picture(out: Path, _classifier: Classifier, entries: Iterator[Entry])
     except ImageError as error:  # it was there a moment ago
         say(f"error: {error}")
         return 1
-    with replacing(out) as unfinished:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(out) as unfinished:
         if out.suffix.lower() == ".svg":
             unfinished.write_text(card_svg(image, found), encoding="utf-8")
         else:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -27,6 +26,7 @@ from crossalign.encoders.base import (
     warn_of_cuts,
 )
 from crossalign.errors import EncoderError
+from crossalign.utils.processors import usable_processors
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -55,7 +55,7 @@ class BuiltinEncoder:
     def __init__(self, threads: int | None = None) -> None:
         if threads is not None and (type(threads) is not int or threads < 1):
             raise EncoderError(f"expected threads as a whole number from 1 up; got {threads!r}.")
-        self._threads = threads or available_processors()
+        self._threads = threads or usable_processors()
 
     @property
     def card(self) -> ModelCard:
@@ -192,13 +192,6 @@ def load(rest: str = "", *, threads: int | None = None) -> BuiltinEncoder:
 def cards() -> list[ModelCard]:
     """List the one card."""
     return [_card()]
-
-
-def available_processors() -> int:
-    """Count the processors that this process may use (a container may allow fewer than exist)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @functools.cache

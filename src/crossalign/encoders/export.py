@@ -20,10 +20,9 @@ import crossalign
 from crossalign.encoders import Encoder, load_encoder
 from crossalign.encoders.onnx.folder import check_same, check_target, join
 from crossalign.encoders.onnx.precision import PRECISIONS, save
-from crossalign.encoders.parity import GATE, Parity, compare
+from crossalign.encoders.parity import GATE, Described, Parity, compare
 from crossalign.encoders.torch.base import TorchEncoder
 from crossalign.errors import EncoderError, MissingExtraError
-from crossalign.texts.descriptions import DescriptionSet
 
 OPSET = 17  # the first with LayerNormalization as one operator
 
@@ -62,7 +61,7 @@ def export(
     dtype: str = "fp32",
     accept: bool = False,
     photos: Iterable[Any] = (),
-    classes: DescriptionSet | None = None,
+    classes: Described | None = None,
     report: Callable[[Parity], None] | None = None,
 ) -> Parity:
     """Write an encoder of PyTorch as ONNX files, if they embed as it does.

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,6 @@ from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.errors import EncoderError, ImageError
 from crossalign.images.crops import Pixels
 from crossalign.images.load import load_image
-from crossalign.texts.descriptions import DescriptionSet
-from crossalign.texts.templates import LABEL_TEMPLATE, fill_template
 
 GATE = 0.999
 """Least cosine between two embeddings of the same thing that counts as the same encoder."""
@@ -40,6 +38,14 @@ ODD_TEXTS = (
     "it's they're I'll don\u2019t",
     "very " * 120 + "long",
 )
+
+
+class Described(Protocol):
+    """Classes by name with their descriptions: a :class:`crossalign.DescriptionSet`, or a dict."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __getitem__(self, name: str, /) -> Iterable[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ class Parity:
 
 
 def compare(
-    a: Encoder, b: Encoder, photos: Iterable[Any] = (), classes: DescriptionSet | None = None
+    a: Encoder, b: Encoder, photos: Iterable[Any] = (), classes: Described | None = None
 ) -> Parity:
     """Compare encoder B with encoder A, each with its own preprocessing and tokeniser.
 
@@ -132,9 +138,9 @@ def compare(
         >>> compare(builtin, builtin, [Image.new("RGB", (40, 30), "red")]).changed
         0
     """
-    chosen = DescriptionSet.from_classes(_CLASSES) if classes is None else classes
-    labels = [fill_template(LABEL_TEMPLATE, name) for name in chosen]
-    texts = [*labels, *(text for group in chosen.texts for text in group), *ODD_TEXTS]
+    chosen: Described = dict.fromkeys(_CLASSES, ()) if classes is None else classes
+    labels = [f"a photo of a {name}." for name in chosen]
+    texts = [*labels, *(text for name in chosen for text in chosen[name]), *ODD_TEXTS]
     texts_a, texts_b, text_side = _run(_in_batches(texts), a.encode_texts, b.encode_texts)
 
     failed: list[str] = []

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from crossalign.errors import EvaluationError
-from crossalign.evaluation.receipt import file_digest, load
+from crossalign.evaluation.receipt import load, sha256
 from crossalign.utils.text import first_of
 
 _SHOWN = 3  # names in a message
@@ -96,7 +96,7 @@ def predictions_beside(path: Path, receipt: dict[str, Any]) -> Path | None:
 
 
 def _altered(file: Path, receipt: dict[str, Any]) -> Iterator[Difference]:
-    if file_digest(file) != receipt["predictions"]["digest"]:
+    if sha256(file) != receipt["predictions"]["digest"]:
         yield Difference(
             "predictions file", f"{file} is not the one that the receipt was written with"
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import json
-import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -34,6 +33,7 @@ from crossalign.evaluation.run import (
 )
 from crossalign.methods import METHODS, Method
 from crossalign.reports.page import write
+from crossalign.utils.files import whole_file, write_text
 
 COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
            "confidence", "margin", "crops", "content", "error")  # fmt: skip
@@ -105,10 +105,12 @@ def evaluate(
         if kept is not None and kept is not store:
             kept.close()
     predictions = out / receipts.PREDICTIONS
-    _write_whole(predictions, lambda path: _write_csv(setup, walks, path))
+    with whole_file(predictions) as unfinished:
+        _write_csv(setup, walks, unfinished)
     table = predictions.with_suffix(".parquet")
     if parquet:
-        _write_whole(table, lambda path: _write_parquet(setup, walks, path))
+        with whole_file(table) as unfinished:
+            _write_parquet(setup, walks, unfinished)
     else:
         table.unlink(missing_ok=True)  # of an earlier evaluation
     content = _results(setup, walks, known, command)
@@ -368,17 +370,7 @@ def write_json(path: Path, content: Any) -> None:
         content: Plain values.
     """
     text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
-    _write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
-
-
-def _write_whole(path: Path, write: Any) -> None:
-    """Have a file appear whole or not at all."""
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        write(unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_text(path, text)
 
 
 def _now() -> str:

@@ -16,6 +16,7 @@ from crossalign.evaluation.datasets import DATASETS, NAME_LISTS
 from crossalign.evaluation.machine import machine, versions
 from crossalign.evaluation.request import PROTOCOLS, Request, method_json
 from crossalign.evaluation.run import Setup, Walk
+from crossalign.utils.files import file_digest
 
 FORMAT = 1
 FILE = "receipt.json"
@@ -116,7 +117,10 @@ def make(
             }
             for row in results
         ],
-        "predictions": {"file": predictions.name, "digest": file_digest(predictions)},
+        "predictions": {
+            "file": predictions.name,
+            "digest": sha256(predictions),
+        },
     }
 
 
@@ -151,7 +155,7 @@ def files(request: Request, folder: Path) -> dict[str, dict[str, str]]:
             continue
         found[name] = {"place": _relative(Path(value), folder)}
         if Path(value).is_file():
-            found[name]["digest"] = file_digest(Path(value))
+            found[name]["digest"] = sha256(Path(value))
     for model in request.models:
         _, _, rest = model.partition(":")
         if rest and Path(rest).is_dir():
@@ -244,8 +248,8 @@ def _content(walk: Walk) -> str:
     return total.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """Give the SHA-256 of a file.
+def sha256(path: Path) -> str:
+    """Name the content of a file, as receipts do.
 
     Args:
         path: The file.
@@ -253,8 +257,4 @@ def file_digest(path: Path) -> str:
     Returns:
         In hexadecimal.
     """
-    total = hashlib.sha256()
-    with path.open("rb") as file:
-        for part in iter(lambda: file.read(2**20), b""):
-            total.update(part)
-    return total.hexdigest()
+    return file_digest(path, hashlib.sha256)

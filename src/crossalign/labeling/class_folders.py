@@ -15,7 +15,7 @@ from crossalign.images.load import read_file
 from crossalign.labeling.decisions import NO_LABEL, OUTCOMES, Row
 from crossalign.labeling.job_file import JobFile
 from crossalign.labeling.sources import Entry, Source
-from crossalign.labeling.table_writers import whole_file
+from crossalign.utils.files import whole_file
 
 
 def labels_of(row: Row) -> list[str]:

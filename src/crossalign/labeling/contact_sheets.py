@@ -28,7 +28,7 @@ from crossalign.labeling.sheet_pages import (
     whole_page,
 )
 from crossalign.labeling.sources import Entry, Source
-from crossalign.labeling.table_writers import open_text, whole_file
+from crossalign.utils.files import open_text, whole_file
 
 SIDE = 192
 """Longest side of a preview, in pixels."""

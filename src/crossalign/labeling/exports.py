@@ -19,10 +19,10 @@ from crossalign.errors import LabelingError
 from crossalign.labeling.class_folders import copy_folders, labels_of, link_folders, move_folders
 from crossalign.labeling.decisions import Decisions, Row
 from crossalign.labeling.job_file import JobFile
-from crossalign.labeling.output_table import file_digest, job_path
+from crossalign.labeling.output_table import job_path
 from crossalign.labeling.ownership import OwnFolder, check_writable, is_inside, is_source
 from crossalign.labeling.sources import Source
-from crossalign.labeling.table_writers import open_text, whole_file
+from crossalign.utils.files import file_digest, open_text, whole_file
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from crossalign.labeling.job_file import FAILED, TODO, JobFile, Listing, Result
 from crossalign.labeling.output_table import check_ours, check_output, job_path, write_rows
 from crossalign.labeling.sources import Entry, Source
 from crossalign.labeling.table_writers import check_table
-from crossalign.labeling.wording import images as counted
+from crossalign.utils.text import count_images
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -203,10 +203,10 @@ def run_job(
         if listing is None:
             return Outcome(job.count(), stopped=True, left=job.count(TODO))
         if retry_errors and (again := job.retry_errors()):
-            note(f"{counted(again)} that failed before: tried again")
+            note(f"{count_images(again)} that failed before: tried again")
         before, total = job.count() - job.count(TODO), job.count()
         if before:
-            note(f"{before:,} of {counted(total)} done before")
+            note(f"{before:,} of {count_images(total)} done before")
         work, labelled = replace(work, repeated=listing.repeated > 0), 0
         if before < total:
             show = on_progress or _ignore
@@ -289,10 +289,11 @@ def _list(
         on_note(f"{listing.repeated} entries of {source.name} occur again; each image counts once")
     if listing.gone:
         on_note(
-            f"{counted(listing.gone)} of earlier runs no longer in {source.name}; their rows stay"
+            f"{count_images(listing.gone)} of earlier runs no longer in {source.name}; "
+            "their rows stay"
         )
     if listing.changed:
-        on_note(f"{counted(listing.changed)} changed since: labelled again")
+        on_note(f"{count_images(listing.changed)} changed since: labelled again")
     return listing
 
 
@@ -345,7 +346,7 @@ def _settle(
     if changed:
         number = job.decide_again(changed, work.decide, stop.is_set)
         lines = ", ".join(_changes(held, changed))
-        on_note(f"{counted(number)} decided about anew from the scores ({lines})")
+        on_note(f"{count_images(number)} decided about anew from the scores ({lines})")
 
 
 def _changes(held: dict[str, str], wanted: dict[str, str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from crossalign.labeling.job_file import JobFile
 from crossalign.labeling.ownership import is_source
 from crossalign.labeling.sources import Source
 from crossalign.labeling.table_writers import write_table
+from crossalign.utils.files import file_digest
 
 
 def job_path(out: str | os.PathLike[str]) -> Path:
@@ -84,19 +84,3 @@ def check_ours(table: Path, job: JobFile) -> None:
             "It is left as it is, and so are the job's labels. Move it aside and run the same "
             "command again, or choose another output."
         )
-
-
-def file_digest(path: Path) -> str:
-    """Name the content of a file.
-
-    Args:
-        path: The file.
-
-    Returns:
-        32 hexadecimal digits.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    with path.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()

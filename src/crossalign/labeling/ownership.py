@@ -8,13 +8,13 @@ the list before the file is written: whatever ends the program, what it left is 
 from __future__ import annotations
 
 import os
-import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from crossalign.errors import LabelingError
 from crossalign.labeling.sources import Source
+from crossalign.utils import files
+from crossalign.utils.files import unfinished_files
 
 LIST = ".crossalign-files"
 """Names the files of a folder that are crossalign's own: a heading, then a name a line."""
@@ -122,7 +122,7 @@ class OwnFolder:
             if not self._is_within(path) or path.is_dir():
                 continue
             path.unlink(missing_ok=True)
-            for left in _unfinished(path):
+            for left in unfinished_files(path):
                 left.unlink(missing_ok=True)
         for parent in sorted({(self.path / name).parent for name in own}, reverse=True):
             if parent != self.path:
@@ -143,13 +143,6 @@ class OwnFolder:
         return path.name != ".." and path.parent.resolve().is_relative_to(self.path.resolve())
 
 
-def _unfinished(path: Path) -> Iterator[Path]:
-    """What :func:`crossalign.labeling.table_writers.whole_file` left when it was killed."""
-    name = re.compile(re.escape(f".{path.name}.") + "[0-9a-f]{8}")
-    if path.parent.is_dir():
-        yield from [other for other in path.parent.iterdir() if name.fullmatch(other.name)]
-
-
 def _remove_empty(folder: Path) -> None:
     try:
         folder.rmdir()
@@ -166,14 +159,12 @@ def check_writable(folder: Path) -> None:
     Raises:
         LabelingError: If it cannot be written.
     """
-    there = next((one for one in (folder, *folder.absolute().parents) if one.exists()), folder)
     try:
-        with tempfile.TemporaryFile(dir=there):
-            pass
+        files.check_writable(folder)
     except OSError as error:
         raise LabelingError(
-            f"cannot write to {folder}: {error.strerror}. Check the rights of {there} and whether "
-            "there is room, or choose another place."
+            f"cannot write to {folder}: {error.strerror}. Check the rights of "
+            f"{files.nearest_folder(folder)} and whether there is room, or choose another place."
         ) from error
 
 

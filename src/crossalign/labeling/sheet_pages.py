@@ -12,7 +12,7 @@ from pathlib import Path
 
 from crossalign.labeling.decisions import OUTCOMES, Row
 from crossalign.labeling.review import Named, Review
-from crossalign.labeling.wording import images as counted
+from crossalign.utils.text import count_images
 
 MOST_IN_GROUP = 12
 MOST_ERRORS = 50
@@ -96,7 +96,7 @@ def label_body(pages: Pages, at: int, images: Sequence[Shown], previews: Preview
     cards = "".join(_card(pages.label, image, previews) for image in images)
     return (
         f'<nav><a href="index.html">All labels</a>{turns}</nav>'
-        f'<p class="quiet">{counted(pages.images)}{few}; {first} come first.</p>'
+        f'<p class="quiet">{count_images(pages.images)}{few}; {first} come first.</p>'
         f'<div class="grid">{cards}</div><nav>{turns}</nav>'
     )
 
@@ -163,7 +163,7 @@ def index_body(total: int, found: Review, pages: Sequence[Pages], previews: Prev
         for one in pages
     )
     head = '<tr><th>label</th><th class="number">images</th><th class="number">shown</th></tr>'
-    lead = [counted(total) + (f", {found.failed:,} of them failed." if found.failed else ".")]
+    lead = [count_images(total) + (f", {found.failed:,} of them failed." if found.failed else ".")]
     if found.several:
         lead.append("An image counts once for each label it was given.")
     lead.append(

@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import os
-import secrets
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from crossalign.errors import LabelingError, MissingExtraError
 from crossalign.labeling.decisions import COLUMNS, Row
+from crossalign.utils.files import open_text, whole_file
 
 _ROWS_PER_GROUP = 4096
 
@@ -78,39 +76,6 @@ def write_table(
             f"{path.name}.job: make room or mend the rights, and run the same command again; "
             "nothing is labelled twice."
         ) from error
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Write a file under another name, and give it its own when it is complete and on disk.
-
-    Args:
-        path: What it shall be called.
-
-    Yields:
-        Where to write it.
-    """
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        yield unfinished
-        with unfinished.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-
-
-def open_text(path: Path, *, newline: str | None = None) -> TextIO:
-    """Open a file for text in which names of files that are not valid text are shown as well.
-
-    Args:
-        path: The file.
-        newline: As in ``open``.
-
-    Returns:
-        The file.
-    """
-    return path.open("w", encoding="utf-8", errors="backslashreplace", newline=newline)
 
 
 def _csv(path: Path, rows: Iterable[Row], _several: bool) -> None:

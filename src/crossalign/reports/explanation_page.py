@@ -7,11 +7,9 @@ and texts are escaped.
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from crossalign.reports.maps import Map, maps
 from crossalign.reports.overlays import data_uri, matrix_picture
 from crossalign.reports.summary import Bar, Chart, Summary, region_note, summarise
 from crossalign.reports.svg import clean
+from crossalign.utils.files import whole_file
 
 CLASSES_SHOWN = 5
 DESCRIPTIONS_SHOWN = 4
@@ -149,32 +148,14 @@ def write_report(
             lines.append(line)
             articles.write(article)
         articles.seek(0)
-        with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8") as page:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as unfinished, unfinished.open("w", encoding="utf-8") as page:
             said = introduction() if callable(introduction) else introduction
             page.write(_head(title, said))
             page.write(_overview(lines, failed))
             shutil.copyfileobj(articles, page)
             page.write("</body>\n</html>\n")
     return failed
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Write a file that takes its place only when it is whole.
-
-    Args:
-        path: The file; its folder is made if need be.
-
-    Yields:
-        A path beside it to write to; it is gone afterwards, whatever happens.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _head(title: str, introduction: str) -> str:

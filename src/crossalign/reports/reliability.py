@@ -7,7 +7,7 @@ from pathlib import Path
 
 from crossalign.alignment.calibration import Calibration
 from crossalign.errors import LabelingError
-from crossalign.labeling.table_writers import open_text, whole_file
+from crossalign.utils.files import open_text, whole_file
 
 _SIDE, _LEFT, _TOP = 360, 56, 44
 _WIDTH, _HEIGHT = _LEFT + _SIDE + 24, _TOP + _SIDE + 56

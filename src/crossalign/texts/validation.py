@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from crossalign.errors import DescriptionError
+from crossalign.utils.files import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -201,16 +201,8 @@ def parse_json(text: str) -> Any:
 
 def write_whole(file: Path, content: str) -> None:
     """Write a file that appears whole or not at all."""
-    part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
     try:
-        try:
-            with part.open("xb") as stream:
-                stream.write(content.encode("utf-8"))
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(file)
-        finally:
-            part.unlink(missing_ok=True)
+        write_text(file, content)
     except OSError as error:
         raise DescriptionError(
             f"{file}: could not be written ({error.strerror or error}). "

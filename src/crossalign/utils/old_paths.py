@@ -54,6 +54,7 @@ MOVED = {
     "labeling.shards": "labeling.ray.shards",
     "labeling.sheets": "labeling.contact_sheets",
     "labeling.sinks": "labeling.table_writers",
+    "labeling.wording": "utils.text",
     "labeling.sketches": "labeling.near_duplicates",
     "labeling.tables": "labeling.table_columns",
     "lint": "texts.lint",

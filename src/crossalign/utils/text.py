@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 def counted(number: int, noun: str, *, grouped: bool = False) -> str:
@@ -40,3 +41,57 @@ def first_of(names: Sequence[str], most: int) -> str:
     """
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def count_images(number: int) -> str:
+    """Count images in words.
+
+    Args:
+        number: How many.
+
+    Returns:
+        Such as ``1 image``, ``2 images`` or ``1,000 images``.
+
+    Example:
+        >>> count_images(1), count_images(1000)
+        ('1 image', '1,000 images')
+    """
+    return counted(number, "image", grouped=True)
+
+
+def close_names(name: object, names: Iterable[str], most: int = 1) -> list[str]:
+    """Find the names that somebody may have meant, whatever their case.
+
+    Args:
+        name: What was written.
+        names: What there is.
+        most: How many to give.
+
+    Returns:
+        Those that are written much alike, the closest first.
+
+    Example:
+        >>> close_names("bultin", ["builtin", "onnx"]), close_names("zebra", ["builtin"])
+        (['builtin'], [])
+    """
+    folded = {each.casefold(): each for each in names}
+    found = difflib.get_close_matches(str(name).casefold(), folded, n=most)
+    return [folded[each] for each in found]
+
+
+def did_you_mean(name: object, names: Iterable[str]) -> str:
+    """Ask whether the closest of several names was meant.
+
+    Args:
+        name: What was written.
+        names: What there is.
+
+    Returns:
+        A sentence with a space before it; empty where nothing is close.
+
+    Example:
+        >>> did_you_mean("bultin", ["builtin", "onnx"])
+        " Did you mean 'builtin'?"
+    """
+    close = close_names(name, names)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -22,13 +22,14 @@ from crossalign.encoders.base import (
     check_texts,
     warn_of_cuts,
 )
-from crossalign.encoders.builtin import TEXT_BATCH, available_processors
+from crossalign.encoders.builtin import TEXT_BATCH
 from crossalign.encoders.hub import cached_snapshots, stated_dim
 from crossalign.encoders.onnx.engine import CPU_PROVIDER, Array, Engine, choose_engine
 from crossalign.encoders.onnx.files import ModelFiles, find, locate
 from crossalign.encoders.onnx.graph import TYPES, Tower, described
 from crossalign.encoders.onnx.tokenizer import CAUSAL, MASKED, TextReader, context_length
 from crossalign.errors import EncoderError
+from crossalign.utils.processors import usable_processors
 
 if TYPE_CHECKING:
     from crossalign.images.crops import Pixels
@@ -298,7 +299,7 @@ def load(
     """
     if threads is not None and (type(threads) is not int or threads < 1):
         raise EncoderError(f"expected threads as a whole number from 1 up; got {threads!r}.")
-    count = threads or available_processors()
+    count = threads or usable_processors()
     dtype = None if dtype == "auto" else dtype
     chosen = choose_engine(engine, dtype, count, providers, device)
     encoder = OnnxEncoder(locate(rest, None if dtype == "bf16" else dtype), f"onnx:{rest}", chosen)

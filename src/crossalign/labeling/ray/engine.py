@@ -26,7 +26,7 @@ from crossalign.labeling.job import Work
 from crossalign.labeling.job_file import Result
 from crossalign.labeling.ownership import OwnFolder
 from crossalign.labeling.ray.shards import Shard, read_results, score_shard, write_shards
-from crossalign.labeling.table_writers import whole_file
+from crossalign.utils.files import whole_file
 
 SHARD_SIZE = 256
 _KIND = "shards"

@@ -22,7 +22,8 @@ from crossalign.labeling.job import score_entries
 from crossalign.labeling.job_file import Result
 from crossalign.labeling.ownership import OwnFolder
 from crossalign.labeling.sources import Entry, NamedBytes
-from crossalign.labeling.table_writers import pyarrow, whole_file
+from crossalign.labeling.table_writers import pyarrow
+from crossalign.utils.files import whole_file
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier

@@ -63,7 +63,7 @@ from pictures import (
 
 def spelled(value: object) -> str:
     """What a value looks like, without its address, so that every run names a test alike."""
-    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
+    return re.sub(r" at 0x[0-9A-Fa-f]+", "", str(value))
 
 
 @pytest.mark.parametrize("name", GOOD)

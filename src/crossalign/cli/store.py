@@ -86,7 +86,7 @@ def prune(
 ) -> int:
     """Drop what is broken and what is not wanted, and give the room back to the disk.
 
-    A file that is broken in itself is made anew from what can still be read.
+    A file that is broken in itself is emptied; what it held is encoded again.
     """
     wanted = None if max_size is None else byte_count(max_size)
     with _opened(folder) as store:
@@ -94,7 +94,7 @@ def prune(
         pruned = store.prune(max_bytes=wanted, unused_days=unused_days, encoder=encoder)
         after = _bytes(store)
     if pruned.rebuilt:
-        say("the file was broken and has been made anew; what could not be read is encoded again")
+        say("the file was broken and has been made anew; what it held is encoded again")
     typer.echo(
         f"{pruned.dropped} rows dropped, {pruned.kept} kept, {_size(before)} -> {_size(after)}"
     )

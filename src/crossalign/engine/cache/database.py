@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-import tempfile
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from crossalign.engine.cache.salvage import salvage
 from crossalign.errors import StoreError
+from crossalign.utils.sqlite import Schema, StrangerError, connect, transaction
 
 _T = TypeVar("_T")
 
 FILE = "embeddings.sqlite"
 
-_FORMAT = 1
-_APPLICATION = 0x58414C4E  # marks the file as ours
 _PAGE = 16384  # a picture's views are some 200 KB in one piece
 _BUSY_SECONDS = 60.0
 
-_SCHEMA = """
+_TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE encoders (id INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE);
 CREATE TABLE files (
@@ -43,6 +39,7 @@ CREATE INDEX views_by_use ON views (used, id);
 CREATE INDEX texts_by_use ON texts (used, id);
 CREATE INDEX views_by_content ON views (content);
 """
+_SCHEMA = Schema(application=0x58414C4E, version=1, statements=_TABLES)
 
 
 class Database:
@@ -99,18 +96,12 @@ class Database:
             work: Makes it.
         """
 
-        def transaction() -> None:
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                work(self._connection)
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:  # some errors have ended it already
-                    self._connection.execute("ROLLBACK")
-                raise
+        def action() -> None:
+            with transaction(self._connection) as rows:
+                work(rows)
             self._usable = True
 
-        self._guarded(transaction, None)
+        self._guarded(action, None)
 
     def size(self) -> int:
         """Add up the pages in use, in bytes."""
@@ -125,32 +116,22 @@ class Database:
         self._guarded(lambda: self._connection.executescript("PRAGMA incremental_vacuum"), None)
         self.read("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def rebuild(self) -> int:
-        """Put what can be read of a broken file in its place.
+    def clear(self) -> None:
+        """Make a broken file an empty store.
 
         SQLite itself overwrites the file, so other processes that have it open see a change like
         any other.
 
-        Returns:
-            Embeddings that were kept, in rows.
-
         Raises:
-            StoreError: If it cannot be mended.
+            StoreError: If it cannot be written, within :meth:`strictly`.
         """
-        try:
-            with self.lock, tempfile.TemporaryDirectory(prefix="mend-", dir=self._folder) as place:
-                made = _open(Path(place))
-                with contextlib.closing(made):
-                    made.execute("PRAGMA journal_mode = OFF")
-                    kept = salvage(self._connection, made)
-                    made.backup(self._connection)
-                self._usable = True
-        except (sqlite3.DatabaseError, OSError) as error:
-            raise StoreError(
-                f"the store {self._folder} is broken and cannot be mended ({error}). Remove "
-                f"{self._folder / FILE}: all that is lost is time."
-            ) from error
-        return kept
+
+        def action() -> None:
+            with contextlib.closing(_connect(Path(":memory:"))) as empty:
+                empty.backup(self._connection)
+            self._usable = True
+
+        self._guarded(action, None)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -172,7 +153,7 @@ class Database:
         self._usable = False
         # What is wrong with the file itself comes as this very class.
         remedy = (
-            f"`crossalign store prune {self._folder}` makes it anew from what can still be read."
+            f"`crossalign store prune {self._folder}` empties it: all that is lost is time."
             if type(error) is sqlite3.DatabaseError
             else "Check the disk and the rights of the folder."
         )
@@ -197,69 +178,20 @@ def _open(folder: Path) -> sqlite3.Connection:
             "another place."
         ) from error
     try:
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        try:
-            _prepare(connection, path)
-        except BaseException:
-            connection.close()
-            raise
+        return _connect(path)
+    except StrangerError as error:
+        what = f"of format {error.version}" if error.ours else "another program's"
+        raise StoreError(
+            f"expected a store of format {_SCHEMA.version}; {path} is {what}. Choose another "
+            "folder."
+        ) from error
     except sqlite3.DatabaseError as error:
         raise StoreError(
             f"{path} cannot be used as a store of embeddings ({error}). Check the rights of its "
             "folder; if the file is broken, remove it: all that is lost is time."
         ) from error
-    return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables of a new store; check that an old one is ours."""
-    _is_new(connection, path)  # before anything is changed in what may be another program's
-    connection.execute(f"PRAGMA page_size = {_PAGE}")
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    _write_ahead(connection)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("BEGIN IMMEDIATE")  # of two processes that find none, one makes it
-    try:
-        if _is_new(connection, path):
-            for statement in _SCHEMA.split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.execute(f"PRAGMA user_version = {_FORMAT}")
-    finally:
-        connection.execute("COMMIT")
-
-
-def _is_new(connection: sqlite3.Connection, path: Path) -> bool:
-    """Tell an empty file from a store; refuse what is neither."""
-    (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-    (program,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if tables == program == version == 0:
-        return True
-    if (program, version) != (_APPLICATION, _FORMAT):
-        what = f"of format {version}" if program == _APPLICATION else "another program's"
-        raise StoreError(
-            f"expected a store of format {_FORMAT}; {path} is {what}. Choose another folder."
-        )
-    return False
-
-
-def _write_ahead(connection: sqlite3.Connection) -> None:
-    """Turn on the write-ahead log, for which SQLite does not wait by itself."""
-    deadline = time.monotonic() + _BUSY_SECONDS
-    while not _turned_on(connection):
-        if time.monotonic() > deadline:
-            raise sqlite3.OperationalError("database is locked")
-        time.sleep(0.05)
-
-
-def _turned_on(connection: sqlite3.Connection) -> bool:
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-    except sqlite3.OperationalError as error:
-        if "locked" in str(error):
-            return False
-        raise
-    return True
+def _connect(path: Path) -> sqlite3.Connection:
+    pragmas = (f"page_size = {_PAGE}", "auto_vacuum = INCREMENTAL")
+    return connect(path, _SCHEMA, timeout=_BUSY_SECONDS, pragmas=pragmas)

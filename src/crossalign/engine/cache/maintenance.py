@@ -75,8 +75,7 @@ class Pruned:
     Args:
         dropped: Rows that could be read and were dropped: views of a picture, or a text.
         kept: Rows that are there now.
-        rebuilt: Whether the file was broken and has been made anew. How many rows were lost with
-            what could not be read, nobody can say.
+        rebuilt: Whether the file was broken, and was emptied.
     """
 
     dropped: int
@@ -154,7 +153,7 @@ def is_whole(database: Database) -> bool:
             whole = database.read("PRAGMA integrity_check") == [("ok",)]
             broken_rows(database)
     except StoreError as error:
-        # Only what is wrong with the file itself, which comes as this very class, can be mended.
+        # Only what is wrong with the file itself, which comes as this very class, matters here.
         if type(error.__cause__) is sqlite3.DatabaseError:
             return False
         raise

@@ -20,13 +20,13 @@ import os
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from crossalign.encoders.base import Embeddings
-from crossalign.engine.cache import maintenance as _upkeep
+from crossalign.engine.cache import maintenance
 from crossalign.engine.cache.database import FILE, Database
 from crossalign.engine.cache.maintenance import Info, Pruned, Verdict
 from crossalign.engine.cache.quantization import Packed, Places, checksum, from_bytes, text_key
@@ -81,10 +81,10 @@ class Store:
         self._folder = Path(folder)
         self._too_small = False  # whether dropping left no picture
         self._warned = False
-        self._uses: dict[str, set[int]] = {table: set() for table in _upkeep.TABLES}
+        self._uses: dict[str, set[int]] = {table: set() for table in maintenance.TABLES}
         self._database = Database(self._folder)
         if max_bytes is not None:
-            self._database.change(lambda rows: self._set_limit(rows, max_bytes))
+            self._change(lambda rows: self._set_limit(rows, max_bytes))
 
     @staticmethod
     def exists(folder: str | os.PathLike[str]) -> bool:
@@ -160,7 +160,6 @@ class Store:
         """
 
         def work(rows: sqlite3.Connection) -> None:
-            self._write_uses(rows)
             whole = places == 0
             for name, chosen in ((_WHOLE, whole), (layout, ~whole)):
                 if chosen.any():
@@ -171,13 +170,13 @@ class Store:
                 )
             self._keep_limit(rows)
 
-        self._database.change(work)
+        self._change(work)
         if self._too_small and not self._warned:
             self._warned = True
             warnings.warn(
-                f"the store {self._folder} has a limit of {_upkeep.limit(self._database)} bytes, "
-                f"which does not hold one picture of {len(places)} views; nothing of it is kept. "
-                "Raise the limit (max_bytes, --store-size).",
+                f"the store {self._folder} has a limit of {maintenance.limit(self._database)} "
+                f"bytes, which does not hold one picture of {len(places)} views; nothing of it is "
+                "kept. Raise the limit (max_bytes, --store-size).",
                 stacklevel=2,
             )
 
@@ -218,7 +217,6 @@ class Store:
         packed = [vector.astype("<f4").tobytes() for vector in vectors]
 
         def work(rows: sqlite3.Connection) -> None:
-            self._write_uses(rows)
             number = _encoder_number(rows, encoder)
             rows.executemany(
                 "INSERT OR REPLACE INTO texts (encoder, digest, used, checksum, data) "
@@ -230,7 +228,7 @@ class Store:
             )
             self._keep_limit(rows)
 
-        self._database.change(work)
+        self._change(work)
 
     def info(self) -> Info:
         """Say what the store holds.
@@ -242,7 +240,7 @@ class Store:
             StoreError: If the store cannot be read.
         """
         with self._database.strictly():
-            return _upkeep.describe(self._database, self._folder)
+            return maintenance.describe(self._database, self._folder)
 
     def verify(self) -> Verdict:
         """Read everything and check it: the database's own structure, and each row's checksum.
@@ -250,7 +248,7 @@ class Store:
         Returns:
             What was found.
         """
-        return _upkeep.verify(self._database)
+        return maintenance.verify(self._database)
 
     def prune(
         self,
@@ -261,7 +259,7 @@ class Store:
     ) -> Pruned:
         """Drop what is broken and what is not wanted, and give the room back to the disk.
 
-        A file that is broken in itself is made anew from what can be read.
+        A file that is broken in itself is emptied.
 
         Args:
             max_bytes: Drop what was not used for longest until this size is reached; the store's
@@ -273,38 +271,37 @@ class Store:
             What was done.
 
         Raises:
-            StoreError: If the store can be neither read nor mended.
+            StoreError: If the store can be neither read nor emptied.
         """
         with self._database.strictly():
-            rebuilt = not _upkeep.is_whole(self._database)
-            if rebuilt:
-                self._database.rebuild()
-            before = _upkeep.count(self._database)
-            broken, _ = _upkeep.broken_rows(self._database)
+            emptied = not maintenance.is_whole(self._database)
+            if emptied:
+                self._database.clear()
+            before = maintenance.count(self._database)
+            broken, _ = maintenance.broken_rows(self._database)
 
             def work(rows: sqlite3.Connection) -> None:
-                self._write_uses(rows)
                 for table, row in broken:
                     rows.execute(f"DELETE FROM {table} WHERE id = ?", (row,))  # noqa: S608
                 if unused_days is not None:
-                    _upkeep.drop_unused(rows, _now() - int(unused_days * 86400))
+                    maintenance.drop_unused(rows, _now() - int(unused_days * 86400))
                 if encoder is not None:
-                    _upkeep.drop_encoder(rows, encoder)
-                limit = _upkeep.limit(self._database) or None
+                    maintenance.drop_encoder(rows, encoder)
+                limit = maintenance.limit(self._database) or None
                 wanted = limit if max_bytes is None else max_bytes
                 if wanted is not None:
-                    _upkeep.drop_oldest(self._database, rows, wanted)
-                _upkeep.drop_orphans(rows)
+                    maintenance.drop_oldest(self._database, rows, wanted)
+                maintenance.drop_orphans(rows)
 
-            self._database.change(work)
+            self._change(work)
             self._database.shrink()
-            kept = _upkeep.count(self._database)
-        return Pruned(before - kept, kept, rebuilt)
+            kept = maintenance.count(self._database)
+        return Pruned(before - kept, kept, emptied)
 
     def flush(self) -> None:
         """Write down which rows were used lately, which is done with other changes otherwise."""
         if any(self._uses.values()):
-            self._database.change(self._write_uses)
+            self._change(lambda _: None)
 
     def close(self) -> None:
         """Flush, and let go of the file."""
@@ -366,24 +363,33 @@ class Store:
         self._keep_limit(rows)
 
     def _keep_limit(self, rows: sqlite3.Connection) -> None:
-        limit = _upkeep.limit(self._database)
+        limit = maintenance.limit(self._database)
         if limit and self._database.size() > limit:
-            _upkeep.drop_oldest(self._database, rows, int(_SHARE_KEPT * limit))
+            maintenance.drop_oldest(self._database, rows, int(_SHARE_KEPT * limit))
             self._too_small = rows.execute("SELECT 1 FROM views LIMIT 1").fetchone() is None
 
     def _note_use(self, table: str, row: int, used: int) -> None:
         """Remember that a row was used; it is written with the next change."""
         if used + _USE_STEP <= _now():
-            self._uses[table].add(row)
+            with self._database.lock:
+                self._uses[table].add(row)
 
-    def _write_uses(self, rows: sqlite3.Connection) -> None:
-        now = _now()
-        for table, used in self._uses.items():
-            rows.executemany(
-                f"UPDATE {table} SET used = ? WHERE id = ?",  # noqa: S608
-                [(now, row) for row in tuple(used)],
-            )
-            used.clear()
+    def _change(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Make a change, and write down with it which rows were used."""
+
+        def with_uses(rows: sqlite3.Connection) -> None:
+            now = _now()
+            for table, used in self._uses.items():
+                rows.executemany(
+                    f"UPDATE {table} SET used = ? WHERE id = ?",  # noqa: S608
+                    [(now, row) for row in used],
+                )
+            work(rows)
+
+        with self._database.lock:  # nothing is noted between writing and forgetting
+            self._database.change(with_uses)
+            for used in self._uses.values():
+                used.clear()
 
 
 def _encoder_number(rows: sqlite3.Connection, fingerprint: str) -> int:

@@ -6,6 +6,9 @@ user as it stands. Programming errors inside the package are never wrapped in th
 
 from __future__ import annotations
 
+import importlib
+from typing import Any
+
 
 class CrossalignError(Exception):
     """Base of every error that crossalign raises on purpose."""
@@ -74,3 +77,30 @@ class MissingExtraError(CrossalignError, ImportError):
             f"Install it with: pip install 'crossalign[{extra}]'"
         )
         self.extra = extra
+
+
+def import_extra(module: str, feature: str, extra: str, package: str | None = None) -> Any:
+    """Import a module of an optional dependency.
+
+    Args:
+        module: The module, for example ``"pyarrow.parquet"``.
+        feature: What the user asked for.
+        extra: The extra of this package that brings it.
+        package: What the message calls the dependency; the module's first name by default.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingExtraError: If it cannot be imported.
+
+    Example:
+        >>> import_extra("json", "reading JSON", "json").loads("[1]")
+        [1]
+    """
+    top = module.partition(".")[0]
+    try:
+        importlib.import_module(top)
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(feature, package or top, extra) from error

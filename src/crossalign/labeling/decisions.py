@@ -6,7 +6,6 @@ Scores rank classes. A confidence exists only where a calibration made one, from
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import itertools
 import json
 import math
@@ -24,6 +23,7 @@ from crossalign.errors import DescriptionError, LabelingError
 from crossalign.labeling.image_scores import Scored, Scores
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.quality import names_class
+from crossalign.utils.digests import value_digest
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -340,10 +340,10 @@ def scoring_settings(classifier: Classifier) -> dict[str, str]:
     method = dataclasses.asdict(classifier.method)
     crops = method.pop("crops")
     return {
-        "class list": f"{len(classifier.classes)} classes {digest(classifier.classes)}",
-        "descriptions": digest(classifier.texts),
+        "class list": f"{len(classifier.classes)} classes {short_digest(classifier.classes)}",
+        "descriptions": short_digest(classifier.texts),
         "encoder": fingerprint(classifier.encoder),
-        "method": f"{method['name']} {digest(method)}",
+        "method": f"{method['name']} {short_digest(method)}",
         "crops": json.dumps(crops, default=str)
         + (f", {classifier.adaptive}" if classifier.adaptive else ""),
         "draft decoding": str(classifier.draft),
@@ -382,17 +382,9 @@ def _about_any(text: str, names: Iterable[str]) -> bool:
     return any(names_class(text, name) or names_class(wordify(name), bare) for name in names)
 
 
-def digest(values: Any) -> str:
-    """Name plain values by 12 hexadecimal digits.
-
-    Args:
-        values: Anything that becomes JSON.
-
-    Returns:
-        Their digest.
-    """
-    data = json.dumps(values, sort_keys=True, default=str).encode("utf-8", "surrogatepass")
-    return hashlib.blake2b(data, digest_size=6).hexdigest()
+def short_digest(values: Any) -> str:
+    """Name plain values by 12 hexadecimal digits, in the form that job files hold."""
+    return value_digest(values, size=6, compact=False)
 
 
 def _rounded(value: Any) -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
-from crossalign.labeling.decisions import Decided, Decisions, digest, scoring_settings
+from crossalign.labeling.decisions import Decided, Decisions, scoring_settings, short_digest
 from crossalign.labeling.image_scores import Scored
 from crossalign.labeling.job_file import FAILED, TODO, JobFile, Listing, Result
 from crossalign.labeling.output_table import check_ours, check_output, job_path, write_rows
@@ -322,7 +322,7 @@ def _settle(
     job, decisions = work.job, work.decisions
     scoring = {
         **scoring_settings(work.classifier),
-        "none of these": digest(decisions.background) if decisions.none_of_these else "no",
+        "none of these": short_digest(decisions.background) if decisions.none_of_these else "no",
     }
     deciding = decisions.settings()
     held = job.settings()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from crossalign.errors import LabelingError, MissingExtraError
+from crossalign.errors import LabelingError, import_extra
 from crossalign.labeling.decisions import COLUMNS, Row
 from crossalign.utils.files import open_text, whole_file
 
@@ -140,12 +140,8 @@ def pyarrow(feature: str = "parquet", extra: str = "parquet") -> tuple[Any, Any]
     Raises:
         MissingExtraError: If it is not installed.
     """
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError(feature, "pyarrow", extra) from error
-    return pa, parquet
+    pa = import_extra("pyarrow", feature, extra)
+    return pa, import_extra("pyarrow.parquet", feature, extra)
 
 
 _WRITERS: dict[str, Callable[[Path, Iterable[Row], bool], None]] = {

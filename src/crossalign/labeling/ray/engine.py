@@ -9,7 +9,6 @@ elsewhere.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import signal
@@ -21,11 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from crossalign.errors import LabelingError, MissingExtraError
+from crossalign.errors import LabelingError, import_extra
 from crossalign.labeling.job import Work
 from crossalign.labeling.job_file import Result
 from crossalign.labeling.ownership import OwnFolder
 from crossalign.labeling.ray.shards import Shard, read_results, score_shard, write_shards
+from crossalign.utils.digests import value_digest
 from crossalign.utils.files import whole_file
 
 SHARD_SIZE = 256
@@ -104,8 +104,7 @@ class RayEngine:
 
     def _of_earlier_run(self, work: Work, own: OwnFolder) -> Iterator[Result]:
         """What a driver that was killed had not taken into the job file yet."""
-        settings = json.dumps(work.job.settings(), sort_keys=True)
-        stamp = hashlib.blake2b(settings.encode(), digest_size=16).hexdigest()
+        stamp = value_digest(work.job.settings(), compact=False)
         mark = {"job": str(work.job.path.absolute()), "settings": stamp}
         held = _read_mark(own)
         if held is not None and held["job"] != mark["job"]:
@@ -239,12 +238,8 @@ def _read_mark(own: OwnFolder) -> dict[str, str] | None:
 
 
 def _import_ray() -> Any:
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingExtraError("--engine ray", "ray", "ray") from error
-    return ray
+    import_extra("ray.data", "--engine ray", "ray")
+    return import_extra("ray", "--engine ray", "ray")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import itertools
 import json
 import os
 import pathlib
@@ -405,6 +406,31 @@ def test_a_job_file_that_is_none(photos, make):
     other.close()
     with pytest.raises(LabelingError, match="is something else"):
         run_job(open_source(photos), out, make())
+
+
+@pytest.mark.parametrize("last", range(8))
+def test_an_interruption_while_a_job_file_is_made_leaves_one_that_can_be_used(
+    photos, make, monkeypatch, last
+):
+    out, statements = photos.parent / "l.csv", itertools.count()
+
+    class Interrupted(sqlite3.Connection):
+        def execute(self, statement, *values):
+            making = statement.strip().startswith(("CREATE", "PRAGMA user_version ="))
+            if making and next(statements) == last:
+                raise KeyboardInterrupt
+            return super().execute(statement, *values)
+
+    real = sqlite3.connect
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", lambda *a, **k: real(*a, **k, factory=Interrupted))
+        if last < 7:
+            with pytest.raises(KeyboardInterrupt):
+                JobFile(job_path(out))
+        else:
+            JobFile(job_path(out)).close()
+            assert next(statements) == last, "each statement was the last one once"
+    assert run_job(open_source(photos), out, make()).labelled == 12
 
 
 @pytest.mark.parametrize("name", ["l.xlsx", "l", "photos"])

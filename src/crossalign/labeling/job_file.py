@@ -19,13 +19,15 @@ from typing import Any
 from crossalign.errors import LabelingError
 from crossalign.labeling.decisions import Decided, Row
 from crossalign.labeling.image_scores import Scored
+from crossalign.utils.sqlite import Schema, StrangerError, connect, transaction
 
 TODO, DONE, FAILED = 0, 1, 2
 _CHANGED = 3  # within the transaction that takes stock
 
-_FORMAT = 2
-_APPLICATION = 0x58414C4A  # marks the file as ours
-_SCHEMA = """
+_SCHEMA = Schema(
+    application=0x58414C4A,
+    version=2,
+    statements="""
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (
     number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, path BLOB NOT NULL,
@@ -38,7 +40,8 @@ CREATE TABLE given (
     number INTEGER NOT NULL, name TEXT NOT NULL, sure REAL NOT NULL, PRIMARY KEY (number, name)
 ) WITHOUT ROWID;
 CREATE TABLE files (digest TEXT PRIMARY KEY) WITHOUT ROWID
-"""
+""",
+)
 # What another table or column of an item holds already.
 _ELSEWHERE = ("path", "content_hash")
 _MOST_AT_ONCE = 512
@@ -93,65 +96,35 @@ class JobFile:
     def __init__(self, path: Path, *, anew: bool = False) -> None:
         self.path = path
         try:
-            self._rows = sqlite3.connect(path, timeout=0.5, isolation_level=None)
+            self._rows = connect(
+                *(path, _SCHEMA),
+                timeout=0.5,
+                exclusive=True,
+                renew=lambda other: anew and _is_earlier(other),
+            )
+        except StrangerError as stranger:
+            raise self._stranger(stranger) from stranger
         except sqlite3.DatabaseError as error:
             raise self._error(error) from error
-        try:
-            self._prepare(anew)
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise self._error(error) from error
-        except LabelingError:
-            self.close()
-            raise
 
-    def _prepare(self, anew: bool) -> None:
-        self._rows.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._rows.execute("PRAGMA journal_mode = WAL")
-        self._rows.execute("PRAGMA synchronous = NORMAL")
-        self._rows.execute("BEGIN IMMEDIATE")
-        try:
-            tables = self._rows.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            names = [name for (name,) in tables]
-            (program,) = self._rows.execute("PRAGMA application_id").fetchone()
-            (version,) = self._rows.execute("PRAGMA user_version").fetchone()
-            if names and (program, version) == (_APPLICATION, _FORMAT):
-                return
-            if names and (program != _APPLICATION or version > _FORMAT or not anew):
-                raise self._stranger(program, version)
-            for name in names:
-                self._rows.execute(f"DROP TABLE {name}")
-            for statement in _SCHEMA.split(";"):
-                self._rows.execute(statement)
-            self._rows.execute(f"PRAGMA application_id = {_APPLICATION}")
-            self._rows.execute(f"PRAGMA user_version = {_FORMAT}")
-        finally:
-            self._rows.execute("COMMIT")
-
-    def _stranger(self, program: int, version: int) -> LabelingError:
-        if program == _APPLICATION and version < _FORMAT:
+    def _stranger(self, stranger: StrangerError) -> LabelingError:
+        if _is_earlier(stranger):
             return LabelingError(
                 f"{self.path} was made by an earlier version of crossalign, whose job files hold "
                 "no scores. Add --restart to label anew (with a store nothing is encoded twice), "
                 "or choose another output."
             )
         return LabelingError(
-            f"expected a job file of format {_FORMAT}; {self.path} is something else. Choose "
-            "another output, or remove that file."
+            f"expected a job file of format {_SCHEMA.version}; {self.path} is something else. "
+            "Choose another output, or remove that file."
         )
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
         """One transaction: all of it, or nothing."""
         try:
-            self._rows.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._rows
-                self._rows.execute("COMMIT")
-            except BaseException:
-                if self._rows.in_transaction:  # some errors have ended it already
-                    self._rows.execute("ROLLBACK")
-                raise
+            with transaction(self._rows) as rows:
+                yield rows
         except sqlite3.DatabaseError as error:
             raise self._error(error) from error
 
@@ -207,7 +180,7 @@ class JobFile:
         def numbered() -> Iterator[tuple[bytes, bytes, int, int, str]]:
             nonlocal total
             for total, (identity, path, stamp) in enumerate(entries, start=1):
-                yield _raw(identity), _raw(path), total, last + 1, stamp
+                yield os.fsencode(identity), os.fsencode(path), total, last + 1, stamp
 
         with self._change() as rows:
             rows.executemany(
@@ -266,7 +239,7 @@ class JobFile:
             False also for one that was not there when the source was listed.
         """
         query = "SELECT 1 FROM items WHERE id = ? AND state = ?"
-        return self._rows.execute(query, (_raw(identity), TODO)).fetchone() is not None
+        return self._rows.execute(query, (os.fsencode(identity), TODO)).fetchone() is not None
 
     def count(self, *states: int) -> int:
         """Count images.
@@ -303,7 +276,7 @@ class JobFile:
                 scored = result.scored
                 digest = None if scored.content_hash is None else bytes.fromhex(scored.content_hash)
                 query = "SELECT number FROM items WHERE id = ?"
-                (number,) = rows.execute(query, (_raw(result.id),)).fetchone()
+                (number,) = rows.execute(query, (os.fsencode(result.id),)).fetchone()
                 values = (digest, scored.sketch, number)
                 rows.execute("UPDATE items SET hash = ?, sketch = ? WHERE number = ?", values)
                 rows.execute("DELETE FROM scores WHERE number = ?", (number,))
@@ -399,7 +372,7 @@ class JobFile:
         """
         with self._change() as rows:
             query = "UPDATE items SET path = ?, stamp = ? WHERE id = ?"
-            rows.execute(query, (_raw(path), _MOVED, _raw(identity)))
+            rows.execute(query, (os.fsencode(path), _MOVED, os.fsencode(identity)))
 
     def any_moved(self) -> bool:
         """Tell whether images of the source are where an export moved them.
@@ -433,9 +406,8 @@ class JobFile:
         self.close()
 
 
-def _raw(text: str) -> bytes:
-    """Names of files need not be valid text; SQLite's texts must be."""
-    return text.encode("utf-8", "surrogateescape")
+def _is_earlier(other: StrangerError) -> bool:
+    return other.ours and other.version < _SCHEMA.version
 
 
 def _write(rows: sqlite3.Connection, number: int, decided: Decided) -> None:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from crossalign.errors import DescriptionError
+from crossalign.texts._data import data_lists
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.descriptors import (
     descriptor_clause,
@@ -39,52 +40,12 @@ __all__ = [
 #: published prompts, accuracies and tuned scales are all made with "a", and encoders shrug it off.
 LABEL_TEMPLATE = "a photo of a {class}."
 
-# The 80 ImageNet templates of the CLIP repository's notebook "Prompt Engineering for ImageNet", in
-# its order, and the subset of seven that it names as a good trade. Radford et al., "Learning
-# Transferable Visual Models From Natural Language Supervision", ICML 2021; MIT licence.
-_IMAGENET_80 = """
-    a bad photo of a {}. | a photo of many {}. | a sculpture of a {}. |
-    a photo of the hard to see {}. | a low resolution photo of the {}. | a rendering of a {}. |
-    graffiti of a {}. | a bad photo of the {}. | a cropped photo of the {}. | a tattoo of a {}. |
-    the embroidered {}. | a photo of a hard to see {}. | a bright photo of a {}. |
-    a photo of a clean {}. | a photo of a dirty {}. | a dark photo of the {}. |
-    a drawing of a {}. | a photo of my {}. | the plastic {}. | a photo of the cool {}. |
-    a close-up photo of a {}. | a black and white photo of the {}. | a painting of the {}. |
-    a painting of a {}. | a pixelated photo of the {}. | a sculpture of the {}. |
-    a bright photo of the {}. | a cropped photo of a {}. | a plastic {}. |
-    a photo of the dirty {}. | a jpeg corrupted photo of a {}. | a blurry photo of the {}. |
-    a photo of the {}. | a good photo of the {}. | a rendering of the {}. |
-    a {} in a video game. | a photo of one {}. | a doodle of a {}. | a close-up photo of the {}. |
-    a photo of a {}. | the origami {}. | the {} in a video game. | a sketch of a {}. |
-    a doodle of the {}. | a origami {}. | a low resolution photo of a {}. | the toy {}. |
-    a rendition of the {}. | a photo of the clean {}. | a photo of a large {}. |
-    a rendition of a {}. | a photo of a nice {}. | a photo of a weird {}. |
-    a blurry photo of a {}. | a cartoon {}. | art of a {}. | a sketch of the {}. |
-    a embroidered {}. | a pixelated photo of a {}. | itap of the {}. |
-    a jpeg corrupted photo of the {}. | a good photo of a {}. | a plushie {}. |
-    a photo of the nice {}. | a photo of the small {}. | a photo of the weird {}. |
-    the cartoon {}. | art of the {}. | a drawing of the {}. | a photo of the large {}. |
-    a black and white photo of a {}. | the plushie {}. | a dark photo of a {}. | itap of a {}. |
-    graffiti of the {}. | a toy {}. | itap of my {}. | a photo of a cool {}. |
-    a photo of a small {}. | a tattoo of the {}.
-"""
-_ENSEMBLE = """
-    itap of a {}. | a bad photo of the {}. | a origami {}. | a photo of the large {}. |
-    a {} in a video game. | art of the {}. | a photo of the small {}.
-"""
-
-
-def _listed(block: str) -> tuple[str, ...]:
-    return tuple(template.strip() for template in block.split("|"))
-
-
 #: Named template sets: ``single`` (the label prompt alone), ``ensemble`` (the published seven)
 #: and ``imagenet-80`` (the published eighty). Read-only.
 TEMPLATES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "single": (LABEL_TEMPLATE,),
-        "ensemble": _listed(_ENSEMBLE),
-        "imagenet-80": _listed(_IMAGENET_80),
+        **{name: tuple(lines) for name, lines in data_lists("templates.txt").items()},
     }
 )
 

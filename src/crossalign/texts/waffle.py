@@ -8,15 +8,16 @@ written descriptors, so every claim for descriptions should be measured against 
 from __future__ import annotations
 
 import math
-import operator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
 from crossalign.errors import DescriptionError
+from crossalign.texts._data import data_words
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.descriptors import descriptor_clause
 from crossalign.texts.validation import as_items, kind
+from crossalign.utils.validation import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,41 +26,8 @@ __all__ = ["WORDS", "WaffleStyle", "waffle_texts"]
 
 WaffleStyle = Literal["english", "published"]
 
-# Changing, adding or moving a word changes the texts of every seed.
-_WORD_TEXT = """
-    acorn acre alley almond anchor angle ankle answer apple apron arch arrow artist ash attic aunt
-    autumn axe badge bakery balcony ball bamboo banana bank barn basin basket bath beach bean bell
-    belt berry blanket blossom board bolt bone bottle boulder bow bowl box bracelet branch brass
-    bread breeze brick bridge brook broom brush bucket button cabin cable cake calendar candle canal
-    candy canvas canyon card carpet carrot castle cave cedar ceiling cellar chain chair chalk
-    chapter cheese cherry chest chimney circle city clay cliff clock cloth cloud clover coal coast
-    coin collar comb compass copper coral cord corner cotton cottage crane cream creek crown crystal
-    cup curtain curve cushion dairy dance dawn desert desk diamond dinner dish doctor door dough
-    dream drum dust earth echo edge elbow elm engine envelope evening fabric factory fair farm
-    feather fence fern festival field finger fire flag flame flood floor flour flute foam fog folder
-    forest fork fossil fountain frame frost fruit furnace garage garden garlic gate gem ginger glass
-    glove glue gold grain grape grass gravel guitar gutter hall hammer hammock handle harbor harvest
-    hat hazel hedge hill hinge history honey hook horizon hotel house ice ink insect iron island
-    ivory ivy jacket jam jar jelly jewel journal journey jug jungle kettle key kingdom kitchen kite
-    knee knot label lace ladder lagoon lake lamp lantern lawn leaf leather lemon lens letter library
-    lid light lily lime linen lock lumber lunch machine magnet mail map maple marble market meadow
-    melody melon memory metal milk mill mint mirror mist money month moon morning moss motor
-    mountain mud museum music nail napkin neck needle nest net night noodle noon north nose note
-    novel number nut oak oasis oat ocean office oil olive onion orange orchard organ oven owner
-    paddle page paint palace palm pan paper park path peach pearl pebble pen pencil pepper piano
-    picture pillow pin pine pipe pitcher planet plank plate plum pocket poem pond porch pot potato
-    powder prairie prize pudding pump puzzle quarry quartz quilt radio raft rail rain ramp ranch
-    rice ribbon ridge ring river road rock roof room root rope rose rug sail salt sand satin sauce
-    scarf school screw sea seat seed shade shelf shell shirt shoe shop shore shovel silk silver sink
-    skate sky slate sled sleeve slope smoke snow soap sofa soil song soup south spark spice spoon
-    spring square stable stage stair star statue steam steel stem stone storm story straw stream
-    street string sugar suit summer sun swamp syrup table tailor tape tea temple tent thread thunder
-    ticket tile timber tin toast tool torch tower town toy track trail train tray treasure tunnel
-    turnip uncle valley vase velvet village vine vinegar violet violin wagon wall walnut water wave
-    wax weather web wheat wheel whistle willow wind window winter wire wood wool yard yarn zipper
-"""
 #: The ordinary words that `waffle_texts` draws from in style ``english``.
-WORDS: tuple[str, ...] = tuple(_WORD_TEXT.split())
+WORDS: tuple[str, ...] = tuple(data_words("waffle.txt")["words"])
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -114,8 +82,9 @@ def waffle_texts(
         )
     descriptions = DescriptionSet.of(descriptions)
     published = style == "published"
-    seed = _integer(seed, "a seed", 0, 2**32 if published else 2**64)
-    count = _integer(count, "a count of texts", 1, 10**6)
+    greatest = 2**32 - 1 if published else 2**64 - 1
+    seed = whole_number("a seed", seed, 0, greatest, error=DescriptionError)
+    count = whole_number("a count of texts", count, 1, 10**6 - 1, error=DescriptionError)
     vocabulary = None if words is None else _vocabulary(words, published)
     if not published:
         if rng is not None:
@@ -137,19 +106,6 @@ def waffle_texts(
     if rng is None:
         rng = np.random.RandomState(seed)
     return _published(descriptions, rng, count // 2, vocabulary)
-
-
-def _integer(value: object, what: str, low: int, high: int) -> int:
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]  # the point of trying
-    except TypeError:
-        number = -1
-    if isinstance(value, bool) or not low <= number < high:
-        raise DescriptionError(
-            f"Expected {what} as a whole number from {low} to {high - 1}, got {value!r}. "
-            "Choose one in that range."
-        )
-    return number
 
 
 def _vocabulary(words: Sequence[str], published: bool) -> tuple[str, ...]:

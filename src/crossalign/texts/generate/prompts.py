@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
 from crossalign.errors import DescriptionError
+from crossalign.texts._data import data_text, data_words
 from crossalign.texts.descriptions import wordify
 from crossalign.texts.english import indefinite_article
 from crossalign.texts.generate.answers import AnswerRules
@@ -29,19 +30,9 @@ _NAMING = {
     "any": "",
 }
 # The script that a language is written in, for those where there is no doubt.
-_SCRIPTS = {
-    "LATIN": "english german french spanish italian portuguese dutch danish swedish norwegian "
-    "finnish polish czech slovak hungarian romanian turkish indonesian vietnamese swahili",
-    "CYRILLIC": "russian ukrainian bulgarian belarusian",
-    "GREEK": "greek",
-    "ARABIC": "arabic persian urdu",
-    "HEBREW": "hebrew",
-    "HANGUL": "korean",
-    "CJK": "chinese japanese",
-    "DEVANAGARI": "hindi marathi nepali",
-    "THAI": "thai",
+_SCRIPT_OF = {
+    language: script for script, names in data_words("scripts.txt").items() for language in names
 }
-_SCRIPT_OF = {name: script for script, names in _SCRIPTS.items() for name in names.split()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,47 +138,15 @@ class Question:
         return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-# A line for each of the four questions, so that a diff shows which one changed.
-_LOCAL = """
-What do the head, face or front of {a class} look like, and what is on it: eyes, ears, beak, nose, \
-lights, a label, an opening?
-What does the surface of {a class} look like: coat, skin, material, texture, colours, pattern and \
-markings, and where on it are they?
-What do the limbs and edges of {a class} look like: legs, feet, wings, wheels, handle, base, tail \
-or back, and what are their shapes?
-What does {a class} look like as a whole, from different sides and in its usual surroundings, and \
-what tells it from the things most like it?
-"""
-_CUPL = """
-What does {a class} look like?
-How would you recognise {a class} in a photo?
-Describe a typical picture of {a class}.
-Which visible features set {a class} apart from similar things?
-"""
-_CLIP_D = """
-Which visual features help to tell that a photo shows {a class}? Name each as a short phrase such \
-as: pointed ears; a red handle; often found on a plate.
-"""
-
-
-def _lines(block: str) -> tuple[str, ...]:
-    return tuple(block.strip().splitlines())
+def _prompt_set(name: str, values: Mapping[str, Any]) -> PromptSet:
+    questions, naming = tuple(values["questions"]), values.get("naming", "always")
+    return PromptSet(name, questions, naming, values.get("source", ""))
 
 
 PROMPT_SETS: Mapping[str, PromptSet] = MappingProxyType(
     {
-        "local": PromptSet("local", _lines(_LOCAL)),
-        "cupl": PromptSet(
-            "cupl",
-            _lines(_CUPL),
-            source="in the manner of CuPL (Pratt et al., ICCV 2023, arXiv 2209.03320)",
-        ),
-        "clip-d": PromptSet(
-            "clip-d",
-            _lines(_CLIP_D),
-            naming="never",
-            source="in the manner of CLIP-D (Menon and Vondrick, ICLR 2023, arXiv 2210.07183)",
-        ),
+        name: _prompt_set(name, values)
+        for name, values in json.loads(data_text("prompts.json")).items()
     }
 )
 """The prompt sets known by name."""
@@ -224,7 +183,7 @@ def get_prompt_set(name: str) -> PromptSet:
             raise DescriptionError(
                 'Expected {"questions": [text, ...], "naming": "always"|"never"|"any"}.'
             )
-        return PromptSet(Path(name).stem, tuple(asked), content.get("naming", "always"))
+        return _prompt_set(Path(name).stem, content)
     except DescriptionError as error:
         raise DescriptionError(f"{name}: {error}") from error.__cause__
 

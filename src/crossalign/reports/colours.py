@@ -13,6 +13,9 @@ REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")
 FIRST, SECOND = "#0072b2", "#d55e00"
 """Okabe and Ito's blue and vermilion: the class in question, and the one it is compared with."""
 
+SERIES_COLOURS = (FIRST, "#e69f00", "#009e73", "#cc79a7", "#56b4e9", SECOND)
+"""Okabe and Ito's: of the lines of a chart, the first first."""
+
 _VIRIDIS = (
     "44015448186a472d7b4240863b528b33638d2c728e26828e21918c"
     "1fa08828ae803fbc735ec96284d44baddc30d8e219fde725"

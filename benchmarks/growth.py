@@ -18,8 +18,9 @@ import numpy as np
 from _common import Table, finish, in_turns, parser, seconds, spread
 from crossalign import Classifier, CropSpec, alignment, load_encoder, load_image
 from crossalign.images import crops
+from crossalign.images.examples import PHOTOS, photo_folder
 from crossalign.images.load import content_digest
-from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 
 def main() -> int:

@@ -25,10 +25,11 @@ from pathlib import Path
 from crossalign import Classifier, load_encoder, load_image
 from crossalign.encoders import Encoder
 from crossalign.engine.cache.store import Store
+from crossalign.images.examples import PHOTOS, photo_folder
 from crossalign.images.load import IMAGE_ENDINGS
 from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
 from crossalign.methods import get_method
-from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 
 def main() -> None:

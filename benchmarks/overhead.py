@@ -17,8 +17,9 @@ from pathlib import Path
 from _common import Table, finish, parser, seconds
 from crossalign import Classifier, CropSpec, load_encoder, load_image
 from crossalign.images.crops import boxes
+from crossalign.images.examples import PHOTOS, photo_folder
 from crossalign.images.load import content_digest
-from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 
 def main() -> int:

@@ -32,8 +32,9 @@ from PIL import Image
 from _common import Table, finish, parser, ratios, spread
 from crossalign import Classifier, CropSpec, DescriptionSet, alignment, load_encoder
 from crossalign.images.crops import boxes
+from crossalign.images.examples import PHOTOS, photo_folder
 from crossalign.images.load import content_digest, load_image
-from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+from crossalign.texts.everyday import everyday_classes
 from crossalign.texts.templates import LABEL_TEMPLATE, fill_template
 
 SPEC = CropSpec(60)

@@ -24,7 +24,8 @@ from PIL import Image, ImageEnhance
 from _common import Table, finish, parser, spread
 from crossalign import Classifier, alignment, load_encoder
 from crossalign.engine.cache.quantization import pack, unpack
-from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+from crossalign.images.examples import PHOTOS, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 WORDS = ("small", "large", "old", "new", "red", "round", "flat", "bright", "dark", "wet")
 

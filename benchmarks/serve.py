@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from _common import Table, finish, parser, ratios, spread
-from crossalign.texts.everyday import photo_folder
+from crossalign.images.examples import photo_folder
 
 CLASSES = ["cat", "cup of coffee", "rocket", "motorcycle"]
 WAYS = ("alone", "batched")

@@ -25,7 +25,8 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from crossalign.texts.everyday import everyday_classes, photo_folder
+from crossalign.images.examples import photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 # The browser speaks to nobody but the page's own service, so whatever it asks for is the page's.
 FLAGS = (

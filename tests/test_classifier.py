@@ -30,7 +30,8 @@ from crossalign import (
     load_encoder,
 )
 from crossalign.alignment import FORMS
-from crossalign.texts.everyday import everyday_classes, photo_folder
+from crossalign.images.examples import photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 COLOURS = {
     "red": ["a red thing", "something red as a rose", "red all over"],

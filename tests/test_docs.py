@@ -18,9 +18,10 @@ from PIL import Image
 from crossalign import Classifier, Store
 from crossalign.alignment.calibration import calibrate
 from crossalign.cli import main
+from crossalign.images.examples import photo_folder
 from crossalign.labeling.decisions import scoring_settings
 from crossalign.labeling.labelled_photos import labelled_photos
-from crossalign.texts.everyday import everyday_classes, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 ROOT = Path(__file__).parents[1]
 PAGES = (

@@ -67,7 +67,7 @@ def test_labelling_never_imports_torch(tmp_path: Path) -> None:
     words = ("classify", str(tmp_path / "red.png"), "--crops", "1", "--json", "-c", "a", "-c", "b")
     loaded = modules_after(
         command(*words) + "\nfrom crossalign.reports import explanation_page\n"
-        "from crossalign.texts import everyday; everyday.photo_folder()"
+        "from crossalign.images import examples; examples.photo_folder()"
     )
     assert {"numpy", "PIL", "onnxruntime", "tokenizers"} <= loaded
     assert loaded.isdisjoint({"torch", "torchvision", "skimage", "scipy", "matplotlib"})

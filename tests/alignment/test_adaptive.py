@@ -17,7 +17,7 @@ from crossalign.alignment.crop_process import normal_draws
 from crossalign.encoders import load_encoder
 from crossalign.errors import AlignmentError, CrossalignError, MethodError
 from crossalign.images.crops import CropSpec, boxes, shown
-from crossalign.texts.everyday import photo_folder
+from crossalign.images.examples import photo_folder
 
 SHARP = alignment.PUBLISHED_CROP_SCALE
 SIZE = (640, 480)

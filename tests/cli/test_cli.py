@@ -22,7 +22,8 @@ from PIL import Image
 import crossalign
 from crossalign import METHODS, Adaptive, Classifier, DescriptionSet, cli
 from crossalign.encoders import ModelCard, registry, runtimes
-from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+from crossalign.images.examples import PHOTOS, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 SOURCE = Path(crossalign.__file__).parent
 KEYS = ["image", "label", "score", "scores", "error"]

@@ -33,7 +33,7 @@ from crossalign.engine.cache.database import FILE
 from crossalign.engine.cache.maintenance import Pruned
 from crossalign.engine.cache.quantization import from_bytes, pack, unpack
 from crossalign.engine.cache.store import LEAST_LIMIT
-from crossalign.texts.everyday import photo_folder
+from crossalign.images.examples import photo_folder
 
 COLOURS = ["red", "green", "blue"]
 LAYOUT = "random seed=0"

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from crossalign import Adaptive, Classifier, CropSpec, MethodError, load_encoder
-from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+from crossalign.images.examples import PHOTOS, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 COLOURS = ["red", "green", "blue"]
 

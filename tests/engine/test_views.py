@@ -12,8 +12,8 @@ from PIL import Image
 from crossalign import Classifier, CropSpec, ImageError, load_encoder, load_image
 from crossalign.engine.views import BYTES_PER_PIXEL, Opener, Seen
 from crossalign.images import crops
+from crossalign.images.examples import photo_folder
 from crossalign.images.load import load_reduced, read_file
-from crossalign.texts.everyday import photo_folder
 
 TILES = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png", "motorcycle_left.png")
 

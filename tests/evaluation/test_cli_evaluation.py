@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from crossalign.cli import main
-from crossalign.texts.everyday import photo_folder
+from crossalign.images.examples import photo_folder
 
 
 @pytest.fixture

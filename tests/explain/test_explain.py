@@ -28,8 +28,9 @@ from crossalign import (
 )
 from crossalign.alignment import FORMS
 from crossalign.alignment.weights import WEIGHTINGS
+from crossalign.images.examples import photo_folder
 from crossalign.predictions.prediction import CropScores, Reserve
-from crossalign.texts.everyday import everyday_classes, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 CLASSES = {
     "red": ["something red", "a red thing", "round and red"],

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 from crossalign import load_encoder
+from crossalign.images.examples import photo_folder
 from crossalign.server.schemas import Classified, Error
 from crossalign.server.settings import Settings
-from crossalign.texts.everyday import photo_folder
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ import pytest
 from clients import LIMIT, fetch, form_of, send, wait_for
 from clients import ask as ask_at
 from crossalign import Classifier
-from crossalign.texts.everyday import PHOTOS, photo_folder
+from crossalign.images.examples import PHOTOS, photo_folder
 
 CLIENTS = 200
 ROUNDS = int(os.environ.get("CROSSALIGN_LOAD_ROUNDS", "3"))

@@ -13,9 +13,10 @@ from selenium.webdriver.support.ui import Select
 from _browser import CAT, Page, hover, photo
 from crossalign import Classifier, DescriptionSet
 from crossalign.explain import contrast, standout
+from crossalign.images.examples import photo_folder
 from crossalign.methods import METHODS
 from crossalign.reports.summary import distinct_regions
-from crossalign.texts.everyday import everyday_classes, photo_folder
+from crossalign.texts.everyday import everyday_classes
 
 
 def test_a_description_lights_its_region_and_a_region_its_words(page: Page) -> None:

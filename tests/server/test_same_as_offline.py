@@ -12,10 +12,10 @@ from fastapi.testclient import TestClient
 
 from crossalign import cli
 from crossalign.encoders import load_encoder
+from crossalign.images.examples import photo_folder
 from crossalign.methods import METHODS
 from crossalign.server.app import create_app
 from crossalign.server.settings import Settings
-from crossalign.texts.everyday import photo_folder
 
 PHOTO = photo_folder() / "chelsea.png"
 WORDS = {

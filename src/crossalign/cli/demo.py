@@ -21,8 +21,9 @@ def demo(
     import time
 
     from crossalign.classifier import Classifier
+    from crossalign.images.examples import PHOTOS, photo_folder
     from crossalign.reports.explanation_page import Entry, write_report
-    from crossalign.texts.everyday import PHOTOS, everyday_classes, photo_folder
+    from crossalign.texts.everyday import everyday_classes
 
     folder = photo_folder()
     report = out / "report.html"

@@ -1,58 +1,18 @@
-"""The demo's photos and classes: real pictures that ship inside an ordinary package."""
+"""Everyday classes that are described already, for whoever names none."""
 
 from __future__ import annotations
 
-import importlib.util
-from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
-
-from crossalign.errors import MissingExtraError
+# For crossalign.demo, which held both; these go with that path.
+from crossalign.images.examples import PHOTOS, DemoPhoto, photo_folder
+from crossalign.texts._data import data_text
 from crossalign.texts.descriptions import DescriptionSet
+from crossalign.texts.validation import parse_json
 
-
-@dataclass(frozen=True, slots=True)
-class DemoPhoto:
-    """A photo that ships with scikit-image.
-
-    Args:
-        file: Its name there.
-        shows: What is to be seen on it: one of the demo's classes.
-    """
-
-    file: str
-    shows: str
-
-
-PHOTOS = (
-    DemoPhoto("chelsea.png", "cat"),
-    DemoPhoto("coffee.png", "cup of coffee"),
-    DemoPhoto("rocket.jpg", "rocket"),
-    DemoPhoto("motorcycle_left.png", "motorcycle"),
-    DemoPhoto("camera.png", "photographer"),
-    DemoPhoto("page.png", "page of text"),
-    DemoPhoto("hubble_deep_field.jpg", "galaxies"),
-    DemoPhoto("astronaut.png", "astronaut"),
-)
-
-
-def photo_folder() -> Path:
-    """Find the photos, without importing the large package that carries them.
-
-    Returns:
-        The folder of scikit-image's pictures.
-
-    Raises:
-        MissingExtraError: If scikit-image is not installed.
-    """
-    spec = importlib.util.find_spec("skimage")
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError("crossalign demo", "scikit-image", "demo")
-    return Path(next(iter(spec.submodule_search_locations))) / "data"
+__all__ = ["PHOTOS", "DemoPhoto", "everyday_classes", "photo_folder"]
 
 
 def everyday_classes() -> DescriptionSet:
-    """Load the demo's 48 everyday classes with eight descriptions each, written for this package.
+    """Load 48 everyday classes with eight descriptions each, written for this package.
 
     Returns:
         The classes.
@@ -62,6 +22,4 @@ def everyday_classes() -> DescriptionSet:
         >>> len(classes), len(classes["cat"])
         (48, 8)
     """
-    file = resources.files("crossalign.texts") / "data" / "everyday.json"
-    with resources.as_file(file) as path:
-        return DescriptionSet.load(path)
+    return DescriptionSet.from_mapping(parse_json(data_text("everyday.json")))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from crossalign.errors import MissingExtraError, WriterError
+from crossalign.errors import WriterError, import_extra
 from crossalign.texts.quality import visible
 
 KEY_VARIABLE = "CROSSALIGN_LLM_KEY"
@@ -170,11 +170,7 @@ class Client:
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
-        try:
-            import openai
-        except ImportError as error:
-            raise MissingExtraError("crossalign describe --llm", "openai", "llm") from error
-        self._openai = openai
+        openai = self._openai = import_extra("openai", "crossalign describe --llm", "llm")
         self._endpoint = endpoint
         http = openai.DefaultHttpxClient(
             event_hooks={"request": [self._before], "response": [self._bound]},

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from crossalign.errors import MissingExtraError, WriterError
+from crossalign.errors import WriterError, import_extra
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.english import indefinite_article, is_plural
 from crossalign.texts.quality import text_id
@@ -147,10 +147,7 @@ def _kinship(one: _Candidate, other: _Candidate) -> float:
 
 
 def _open(lexicon: str | None) -> Any:
-    try:
-        import wn
-    except ImportError as error:
-        raise MissingExtraError("crossalign describe --wordnet", "wn", "wordnet") from error
+    wn = import_extra("wn", "crossalign describe --wordnet", "wordnet")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", wn.WnWarning)  # several in one language are welcome

@@ -20,12 +20,14 @@ from crossalign.encoders import (
     Encoder,
     ModelCard,
     Preprocess,
+    check_options,
     list_encoders,
     load_encoder,
     register_encoder,
     registry,
 )
 from crossalign.encoders.builtin import IMAGE_BATCH, TEXT_BATCH, BuiltinEncoder
+from crossalign.encoders.devices import choose_device, read_dtype
 from crossalign.errors import CrossalignError, EncoderError
 from crossalign.images import crops
 from crossalign.images.load import load_image
@@ -393,6 +395,62 @@ def test_register_encoder_round_trip(schemes):
 def test_register_encoder_by_place(schemes):
     register_encoder("again", "crossalign.encoders.builtin:load")
     assert load_encoder("again", threads=1).card.name == "builtin"
+
+
+@pytest.mark.parametrize("option", ["dtype", "device", "runtime", "engine", "revision"])
+def test_options_that_an_encoder_does_not_take(option):
+    words = f"builtin knows no option {option}; its options: threads"
+    for function in (load_encoder, check_options):
+        with pytest.raises(EncoderError, match=words):
+            function("builtin", **{option: "auto"})
+        function("builtin", **{option: None})
+
+
+def test_options_are_checked_before_anything_is_loaded():
+    given = {"dtype": "half", "device": None, "revision": "main"}
+    assert check_options("hf:nobody/nothing", **given) == {"dtype": "half", "revision": "main"}
+    with pytest.raises(EncoderError, match=r"unknown encoder 'onxx:x'\. Did you mean 'onnx'"):
+        check_options("onxx:x")
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        (None, None),
+        ("auto", "auto"),
+        *((word, "fp32") for word in ("fp32", "float32", "float", "single", "torch.float32")),
+        *((word, "fp16") for word in ("fp16", "float16", "half", "FP16")),
+        *((word, "bf16") for word in ("bf16", "bfloat16")),
+        ("int8", "int8"),
+    ],
+)
+def test_words_for_precisions(word, expected):
+    assert read_dtype(word, ["fp32", "fp16", "bf16", "int8"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("word", "gpus", "expected"),
+    [
+        (None, ["cuda:0"], "cpu"),
+        ("auto", ["cuda:0", "cuda:1"], "cuda:0"),
+        ("auto", ["mps"], "mps"),
+        ("auto", [], "cpu"),
+        ("gpu", ["mps"], "mps"),
+        ("cuda", ["cuda:0", "cuda:1"], "cuda:0"),
+        ("cuda:1", ["cuda:0", "cuda:1"], "cuda:1"),
+        ("cuda:1", ["cuda"], "cuda:1"),
+    ],
+)
+def test_words_for_devices(word, gpus, expected):
+    assert choose_device(word, gpus, "") == expected
+
+
+@pytest.mark.parametrize("word", ["cuda", "cuda:7", "mps", "gpu"])
+def test_a_gpu_that_is_not_there(word):
+    gpus = ["cuda:0"] if word == "cuda:7" else []
+    with pytest.warns(UserWarning, match=f"'{word}' was asked for, but nothing is here") as caught:
+        assert choose_device(word, gpus, "nothing is here") == "cpu"
+    assert caught[0].filename == __file__
 
 
 def test_registering_left_nothing_behind():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import huggingface_hub
 import huggingface_hub.errors
+import huggingface_hub.utils
 import numpy as np
 import onnx
 import onnxruntime
@@ -26,6 +27,7 @@ from crossalign.encoders import Encoder, list_encoders
 from crossalign.encoders.builtin import IMAGE_BATCH, TEXT_BATCH
 from crossalign.encoders.onnx.encoder import OnnxEncoder, cards
 from crossalign.encoders.onnx.files import find, patterns, variants
+from crossalign.encoders.onnx.runtime import _choose_providers
 from crossalign.errors import EncoderError, MissingExtraError
 
 SIDE, WIDTH, DIM, CONTEXT = 16, 24, 8, 12
@@ -321,7 +323,7 @@ def engine(request) -> str:
 
 @pytest.fixture(scope="module")
 def encoder(folder, dtype, engine) -> Encoder:
-    return load_encoder(f"onnx:{folder}", dtype=dtype, threads=1, engine=engine)
+    return load_encoder(f"onnx:{folder}", dtype=dtype, threads=1, runtime=engine)
 
 
 @pytest.fixture
@@ -602,11 +604,15 @@ def test_a_missing_variant_lists_those_present(tmp_path):
     ):
         load_encoder(f"onnx:{folder}", dtype="q4")
     with pytest.raises(
-        EncoderError, match=r"unknown dtype 'half'; choose one of fp32, fp16.*bf16.*auto"
+        EncoderError, match=r"unknown dtype 'quarter'; choose one of fp32, fp16.*bf16.*auto"
     ):
-        load_encoder(f"onnx:{folder}", dtype="half")
+        load_encoder(f"onnx:{folder}", dtype="quarter")
     automatic = load_encoder(f"onnx:{folder}", dtype="auto").card
     assert automatic == load_encoder(f"onnx:{folder}").card
+    encoder = load_encoder(f"onnx:{folder}", dtype="float32")
+    assert (encoder.dtype, encoder.card) == ("fp32", automatic)
+    with pytest.raises(EncoderError, match="no variant 'fp16'"):
+        load_encoder(f"onnx:{folder}", dtype="half")
 
 
 def test_settings_in_processor_config(clip):
@@ -782,19 +788,49 @@ def test_a_gpu_that_is_not_there(clip, monkeypatch):
             encoder = load_encoder(f"onnx:{clip}", device=device)
         assert caught[0].filename == __file__
         assert encoder.providers == ("CPUExecutionProvider",)
+    quietly = load_encoder(f"onnx:{clip}", device="auto")
+    assert quietly.providers == ("CPUExecutionProvider",)
+
+
+@pytest.mark.parametrize(
+    ("device", "wanted"),
+    [
+        ("auto", [("CUDAExecutionProvider", {})]),
+        ("gpu", [("CUDAExecutionProvider", {})]),
+        ("cuda", [("CUDAExecutionProvider", {})]),
+        ("cuda:1", [("CUDAExecutionProvider", {"device_id": "1"})]),
+        ("mps", [("CoreMLExecutionProvider", {})]),
+        ("cpu", []),
+        (None, []),
+    ],
+)
+def test_words_for_devices(device, wanted):
+    there = ["CoreMLExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+    names, settings = _choose_providers(there, None, device)
+    assert list(zip(names, settings, strict=True)) == [*wanted, ("CPUExecutionProvider", {})]
+
+
+def test_the_option_engine_is_called_runtime(clip):
+    with pytest.warns(DeprecationWarning, match="engine is called runtime") as caught:
+        encoder = load_encoder(f"onnx:{clip}", engine="onnxruntime")
+    assert caught[0].filename == __file__
+    assert encoder.card == load_encoder(f"onnx:{clip}", runtime="onnxruntime").card
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"device": "tpu"}, "unknown device 'tpu'; choose one of cpu, cuda, gpu"),
+        (
+            {"device": "tpu"},
+            "unknown device 'tpu'; choose one of auto, cpu, cuda, .*mps, gpu",
+        ),
         ({"providers": ["NoSuchProvider"]}, "among .*CPUExecutionProvider.*NoSuchProvider"),
         ({"providers": []}, "expected providers"),
         ({"providers": ["CPUExecutionProvider"], "device": "cpu"}, "no device with them"),
         ({"threads": 0}, "from 1 up; got 0"),
-        ({"engine": "tensorrt"}, "'tensorrt'; choose one of onnxruntime, openvino"),
-        ({"engine": "openvino", "providers": ["CPUExecutionProvider"]}, "takes none"),
-        ({"dtype": "bf16"}, "needs engine 'openvino'"),
+        ({"runtime": "tensorrt"}, "'tensorrt'; choose one of onnxruntime, openvino"),
+        ({"runtime": "openvino", "providers": ["CPUExecutionProvider"]}, "takes none"),
+        ({"dtype": "bf16"}, "needs runtime 'openvino'"),
     ],
 )
 def test_wrong_options(clip, options, words):
@@ -815,7 +851,7 @@ def test_options_that_fit(clip):
 def test_openvino_that_is_not_installed(clip, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"'openvino'.*crossalign\[openvino\]"):
-        load_encoder(f"onnx:{clip}", engine="openvino")
+        load_encoder(f"onnx:{clip}", runtime="openvino")
 
 
 class Vino:
@@ -844,8 +880,8 @@ def processor(monkeypatch):
 def test_openvino_takes_the_precision_of_the_processor(clip, processor, native, precision):
     """bf16 embeds a little differently, so it is another revision."""
     processor(native)
-    exact = load_encoder(f"onnx:{clip}", engine="openvino", dtype="fp32")
-    fast = load_encoder(f"onnx:{clip}", engine="openvino")
+    exact = load_encoder(f"onnx:{clip}", runtime="openvino", dtype="fp32")
+    fast = load_encoder(f"onnx:{clip}", runtime="openvino")
     assert fast.providers == (f"OpenVINO CPU {precision}",)
     assert exact.card == load_encoder(f"onnx:{clip}").card
     suffix = "-bf16" if precision == "bf16" else ""
@@ -864,14 +900,14 @@ def test_openvino_refuses_what_it_cannot_do(clip, processor):
         ({"dtype": "q4"}, "no variant 'q4'"),
     ):
         with pytest.raises(EncoderError, match=words):
-            load_encoder(f"onnx:{clip}", engine="openvino", **options)
+            load_encoder(f"onnx:{clip}", runtime="openvino", **options)
 
 
 @pytest.mark.parametrize("native", ["bf16", "f32"])
 def test_openvino_gives_up_trimming_where_padding_is_seen(tmp_path, processor, native):
     processor(native)
     folder = make_clip(tmp_path, ["fp32"], text={"pooling": "mean"})
-    assert "padding='full'" in repr(load_encoder(f"onnx:{folder}", engine="openvino"))
+    assert "padding='full'" in repr(load_encoder(f"onnx:{folder}", runtime="openvino"))
 
 
 @pytest.mark.parametrize("content", [b"", b"not at all"])
@@ -879,7 +915,7 @@ def test_openvino_on_a_broken_file(clip, processor, content):
     processor("f32")
     (clip / "onnx/vision_model.onnx").write_bytes(content)
     with pytest.raises(EncoderError, match=r"OpenVINO cannot open .*vision_model\.onnx: \w+"):
-        load_encoder(f"onnx:{clip}", engine="openvino")
+        load_encoder(f"onnx:{clip}", runtime="openvino")
 
 
 # ---------------------------------------------------------------------------------------- the hub
@@ -893,9 +929,9 @@ def hub(tmp_path, monkeypatch):
     (source / "pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))
     calls = []
 
-    def download(repository, allow_patterns):
+    def download(repository, allow_patterns, revision=None):
         assert repository == "someone/model"
-        calls.append(allow_patterns)
+        calls.append(revision)
         snapshot.mkdir(parents=True, exist_ok=True)
         for path in huggingface_hub.utils.filter_repo_objects(
             [str(path.relative_to(source)) for path in source.rglob("*") if path.is_file()],
@@ -907,7 +943,7 @@ def hub(tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     names = [path.relative_to(source).as_posix() for path in source.rglob("*")]
-    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda repository: names)
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda repository, revision=None: names)
     return snapshot, calls
 
 
@@ -920,6 +956,20 @@ def test_a_repository_is_downloaded(hub):
     assert fetched == {".onnx", ".json"}
     assert len(calls) == 1
     assert not list(snapshot.rglob("*fp16*")), "one variant alone"
+
+
+def test_a_revision_of_a_repository(hub, tmp_path):
+    _, calls = hub
+    card = load_encoder("onnx:someone/model", dtype="int8").card
+    for name, options in (("@v1", {}), ("", {"revision": "v1"}), ("@v1", {"revision": "v1"})):
+        assert load_encoder(f"onnx:someone/model{name}", dtype="int8", **options).card == card
+    assert calls == [None, "v1", "v1", "v1"]
+    with pytest.raises(EncoderError, match="names the revision 'v1', revision='v2' another"):
+        load_encoder("onnx:someone/model@v1", revision="v2")
+    with pytest.raises(EncoderError, match=r"expected 'onnx:<folder>'.*@REVISION"):
+        load_encoder("onnx:someone/model@")
+    with pytest.raises(EncoderError, match="has no revisions; got revision='v1'"):
+        load_encoder(f"onnx:{tmp_path}", revision="v1")
 
 
 def test_a_repository_without_the_default_variant(hub):

@@ -171,7 +171,7 @@ def test_card(encoder, architecture, files):
     assert card.licence == "unknown"
     assert card.bytes == files[architecture].stat().st_size
     assert architecture in repr(encoder)
-    assert "float32" in repr(encoder)
+    assert "fp32" in repr(encoder)
 
 
 def test_preprocessing_is_what_is_stated(encoder, architecture):
@@ -363,7 +363,7 @@ def test_threads_embed_alike(encoder):
 def test_half_precision_is_near(architecture, files, encoder, dtype):
     half = load_encoder(f"open_clip:{architecture}/{files[architecture]}", dtype=dtype)
     assert half.card.revision == f"{encoder.card.revision}-{dtype}"
-    assert "float16" in repr(half)
+    assert half.dtype == dtype
     pixels = pictures(4)
     for rows, expected in (
         (half.encode_images(pixels), encoder.encode_images(pixels)),
@@ -375,6 +375,7 @@ def test_half_precision_is_near(architecture, files, encoder, dtype):
 
 def test_a_gpu_that_is_not_there(clip_name, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.warns(UserWarning, match="sees only cpu; the CPU is used") as caught:
         encoder = load_encoder(clip_name, device="cuda")
     assert "test_open_clip" in caught[0].filename
@@ -388,7 +389,7 @@ def test_on_a_gpu(architecture, files, encoder, dtype):
     gpu = load_encoder(
         f"open_clip:{architecture}/{files[architecture]}", device="cuda", dtype=dtype
     )
-    assert "'cuda'" in repr(gpu)
+    assert "'cuda:0'" in repr(gpu)
     least = 0.9999 if dtype == "fp32" else 0.99
     pixels = pictures(4)
     assert (gpu.encode_images(pixels) * encoder.encode_images(pixels)).sum(axis=1).min() > least
@@ -398,7 +399,7 @@ def test_on_a_gpu(architecture, files, encoder, dtype):
 @pytest.mark.parametrize("options", [{"dtype": "int8"}, {"device": "tpu"}, {"device": 3}])
 def test_unknown_options(clip_name, options):
     with pytest.raises(
-        EncoderError, match=r"expected (dtype as fp32, fp16, bf16|device as 'cpu', 'cuda')"
+        EncoderError, match=r"unknown (dtype .* fp32, fp16, bf16, auto|device .* auto, cpu, cuda)"
     ):
         load_encoder(clip_name, **options)
 
@@ -515,6 +516,44 @@ def test_a_tag(publish, monkeypatch):
     assert (encoder.card.revision, encoder.card.licence) == ("tag_0", "mit")
     assert (encoder.preprocess.fit, encoder.preprocess.resample) == ("squash", "bilinear")
     assert encoder.preprocess.std == (0.25, 0.5, 0.5)
+
+
+def test_a_tag_at_a_revision(publish, files, monkeypatch, tmp_path):
+    import huggingface_hub
+
+    commit = "0123456789" * 4
+    file = tmp_path / "snapshots" / commit / "open_clip_model.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(files["tiny-clip"].read_bytes())
+    asked = []
+
+    def download(*place, revision):
+        asked.append((*place, revision))
+        return str(file)
+
+    monkeypatch.setattr(huggingface_hub, "list_repo_files", lambda name, revision: [file.name])
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(
+        huggingface_hub.ModelCard, "load", lambda name: huggingface_hub.ModelCard("# A model\n")
+    )
+    publish(SQUASH | {"hf_hub": "owner/model/"})
+    encoder = load_encoder("open_clip:tiny-clip/tag_0", revision="v1")
+    assert (encoder.card.name, encoder.card.revision) == (
+        "open_clip:tiny-clip/tag_0",
+        f"tag_0-{commit}",
+    )
+    assert load_encoder("open_clip:tiny-clip/tag_0@v1").card == encoder.card
+    assert asked == [("owner/model", file.name, "v1")] * 2
+    with pytest.raises(EncoderError, match="expected one revision"):
+        load_encoder("open_clip:tiny-clip/tag_0@v1", revision="v2")
+
+
+def test_revisions_that_mean_nothing(publish, clip_name):
+    publish(SQUASH)
+    with pytest.raises(EncoderError, match="has no revisions; got revision='v1'"):
+        load_encoder(clip_name, revision="v1")
+    with pytest.raises(EncoderError, match="do not lie on the hub, so they have no revisions"):
+        load_encoder("open_clip:tiny-clip/tag_0", revision="v1")
 
 
 def test_a_local_file_is_prepared_as_the_published_weights(publish, clip_name):

@@ -316,7 +316,9 @@ def test_attention_is_the_fast_one(checkpoint, name):
 def test_bfloat16(checkpoint, name):
     exact = load_encoder(f"hf:{checkpoint(name)}", dtype="fp32")
     half = load_encoder(f"hf:{checkpoint(name)}", dtype="bf16")
-    assert half._model.dtype == torch.bfloat16
+    assert (half._model.dtype, half.dtype, exact.dtype) == (torch.bfloat16, "bf16", "fp32")
+    for word in ("bfloat16", torch.bfloat16):
+        assert load_encoder(f"hf:{checkpoint(name)}", dtype=word).card == half.card
     assert half.card.revision == f"{exact.card.revision}-bf16", "it embeds a little differently"
     pixels = pictures(5)
     assert least_cosine(half.encode_images(pixels), exact.encode_images(pixels)) >= 0.99
@@ -325,7 +327,7 @@ def test_bfloat16(checkpoint, name):
 
 @pytest.mark.parametrize(
     ("capabilities", "expected"),
-    [({"avx512_bf16": True}, "bfloat16"), ({"amx_bf16": True}, "bfloat16"), ({}, "float32")],
+    [({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16"), ({}, "fp32")],
 )
 def test_dtype_that_suits_the_processor(clip, monkeypatch, capabilities, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
@@ -345,10 +347,11 @@ def test_checkpoint_in_half_precision_is_computed_in_single(copy):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"dtype": "int8"}, "fp32, fp16, bf16 or auto; got 'int8'"),
-        ({"dtype": 16}, "got 16"),
-        ({"device": "gpu"}, "or 'auto'; got 'gpu'"),
-        ({"device": 0}, "got 0"),
+        ({"dtype": "int8"}, "unknown dtype 'int8'; choose one of fp32, fp16, bf16, auto"),
+        ({"dtype": 16}, "unknown dtype 16"),
+        ({"device": "tpu"}, "unknown device 'tpu'; choose one of auto, cpu, cuda, .*gpu"),
+        ({"device": 0}, "unknown device 0"),
+        ({"runtime": "openvino"}, "knows no option runtime; its options: device, dtype, revision"),
         ({"revision": "main"}, "has no revisions; got revision='main'"),
     ],
 )
@@ -364,6 +367,8 @@ def test_absent_gpu(clip, monkeypatch):
     assert len(caught) == 1
     assert "device='cpu'" in repr(encoder)
     assert "device='cpu'" in repr(load_encoder(f"hf:{clip}", device="auto"))
+    with pytest.warns(UserWarning, match=r"'gpu' was asked for.* sees only cpu"):
+        load_encoder(f"hf:{clip}", device="gpu")
 
 
 def test_overflow_is_an_error(copy):
@@ -426,6 +431,8 @@ def test_hub_repository(copy, tmp_path, monkeypatch):
     assert (encoder.card.name, encoder.card.revision) == ("hf:someone/clip-tiny", commit)
     ((name, options),) = calls
     assert (name, options["revision"]) == ("someone/clip-tiny", "v1")
+    with pytest.raises(EncoderError, match="names the revision 'v1', revision='v2' another"):
+        load_encoder("hf:someone/clip-tiny@v1", revision="v2")
     assert not any(pattern.endswith((".bin", ".py", "*")) for pattern in options["allow_patterns"])
 
 

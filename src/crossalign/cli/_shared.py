@@ -87,7 +87,7 @@ def encoder_options(name: str, **options: str | None) -> dict[str, str]:
             raise typer.BadParameter(
                 f"{spelt} goes with encoders of {kinds}; {name} has no such choice"
             )
-    return given
+    return {"runtime" if key == "engine" else key: value for key, value in given.items()}
 
 
 def encoder_named(name: str, **options: str | None) -> Encoder:

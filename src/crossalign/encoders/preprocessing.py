@@ -18,6 +18,9 @@ from crossalign.encoders.base import Preprocess
 from crossalign.errors import EncoderError
 from crossalign.images.crops import Fit, Resample
 
+# Newer versions of Transformers write the second instead of the first.
+PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+
 # Image processors of Transformers by the start of their class's name, and what they make of a
 # size that is one bare number: the short side (then cut to the middle), or both sides.
 SHORT_SIDE = frozenset({"CLIP", "ChineseCLIP", "Bit"})
@@ -70,6 +73,23 @@ def read_json(path: Path) -> dict[str, Any]:
             f"expected a JSON object in {path}; got {type(content).__name__}. Copy the file anew."
         )
     return content
+
+
+def read_processor(folder: Path) -> Preprocess:
+    """Read how a model of Transformers wants its pixels, from the file in which that stands.
+
+    Args:
+        folder: The model's folder.
+
+    Returns:
+        The preprocessing, as data.
+
+    Raises:
+        EncoderError: If it is missing, or as :func:`read_preprocess`.
+    """
+    there = [folder / name for name in PROCESSORS if (folder / name).exists()]
+    path = there[0] if there else folder / PROCESSORS[0]
+    return read_preprocess(read_json(path), str(path))
 
 
 def read_preprocess(config: Mapping[str, Any], origin: str) -> Preprocess:

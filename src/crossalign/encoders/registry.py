@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from crossalign.encoders.base import Encoder, ModelCard
+from crossalign.encoders.devices import warn_user
 from crossalign.errors import EncoderError
+from crossalign.utils.text import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +61,10 @@ def load_encoder(name: str | Encoder, **options: Any) -> Encoder:
     Args:
         name: ``"builtin"``, ``"onnx:<folder or hub repository>"``, ``"hf:..."`` (likewise),
             ``"open_clip:<architecture>/<tag or file>"``, or a name of a registered family; an
-            encoder is given back as it is.
-        **options: For the family's loader: ``threads`` (builtin, onnx), ``dtype`` and ``device``
-            (all but builtin), ``engine`` and ``providers`` (onnx), ``revision`` (hf).
+            encoder is given back as it is. ``@REVISION`` behind a name pins what the hub holds.
+        **options: For the family's loader: ``threads`` (builtin, onnx); ``dtype``, ``device`` and
+            ``revision`` (all but builtin); ``runtime`` and ``providers`` (onnx). None is as good as
+            leaving one out. :mod:`crossalign.encoders.devices` has the words of the first two.
 
     Returns:
         The encoder, ready to use.
@@ -81,22 +84,59 @@ def load_encoder(name: str | Encoder, **options: Any) -> Encoder:
             f"expected an encoder's name or an object with card, preprocess, encode_images and "
             f"encode_texts; got {type(name).__name__}."
         )
+    loader, rest, given = _prepare(name, options)
+    return loader(rest, **given)
+
+
+def check_options(name: str, **options: Any) -> dict[str, Any]:
+    """Find out whether an encoder takes options, without loading it.
+
+    Args:
+        name: As for :func:`load_encoder`.
+        **options: As for :func:`load_encoder`.
+
+    Returns:
+        Those that are not None, under the names of today.
+
+    Raises:
+        EncoderError: If the name or an option is unknown.
+
+    Example:
+        >>> check_options("onnx:my-model", dtype="int8", device=None)
+        {'dtype': 'int8'}
+        >>> check_options("builtin", dtype="int8")
+        Traceback (most recent call last):
+        ...
+        crossalign.errors.EncoderError: builtin knows no option dtype; its options: threads.
+    """
+    return _prepare(name, options)[2]
+
+
+def _prepare(
+    name: str, options: dict[str, Any]
+) -> tuple[Callable[..., Encoder], str, dict[str, Any]]:
+    """Find an encoder's loader, what it is to load, and the options that were really given."""
     scheme, _, rest = name.partition(":")
     if scheme not in _SCHEMES:
         known = ", ".join(entry.usage for entry in _SCHEMES.values())
         raise EncoderError(
-            f"unknown encoder {name!r}. Known: {known}. 'builtin' needs no download; other models "
-            "can be added with crossalign.register_encoder, or given as an object."
+            f"unknown encoder {name!r}.{did_you_mean(scheme, _SCHEMES)} Known: {known}. 'builtin' "
+            "needs no download; other models can be added with crossalign.register_encoder, or "
+            "given as an object."
         )
     loader: Callable[..., Encoder] = _resolve(_SCHEMES[scheme].loader)
     taken = inspect.signature(loader).parameters
-    unknown = [option for option in options if option not in taken]
+    given = {option: value for option, value in options.items() if value is not None}
+    if "engine" in given and "engine" not in taken and "runtime" in taken:
+        warn_user("the option engine is called runtime now", DeprecationWarning)
+        given.setdefault("runtime", given.pop("engine"))
+    unknown = [option for option in given if option not in taken]
     if unknown and not any(kind.kind is kind.VAR_KEYWORD for kind in taken.values()):
         known = ", ".join(list(taken)[1:]) or "none"
         raise EncoderError(
             f"{_SCHEMES[scheme].usage} knows no option {', '.join(unknown)}; its options: {known}."
         )
-    return loader(rest, **options)
+    return loader, rest, given
 
 
 def register_encoder(

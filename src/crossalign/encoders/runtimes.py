@@ -54,7 +54,7 @@ def list_runtimes() -> list[Runtime]:
     torch = _version("torch")
     return [
         Runtime("onnxruntime", onnxruntime.__version__, providers, "builtin, onnx:", ""),
-        Runtime("openvino", openvino, devices, "onnx: with --engine openvino", "openvino"),
+        Runtime("openvino", openvino, devices, "onnx: with --runtime openvino", "openvino"),
         Runtime("torch", torch, _torch_devices(torch), "hf:, open_clip:", "transformers"),
         Runtime("transformers", _version("transformers"), "", "hf:", "transformers"),
         Runtime("open_clip", _version("open_clip_torch"), "", "open_clip:", "open-clip"),

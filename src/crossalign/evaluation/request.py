@@ -165,7 +165,7 @@ class Request:
     @property
     def encoder_options(self) -> dict[str, str]:
         """What encoders are loaded with beside their names."""
-        options = {"dtype": self.dtype, "device": self.device, "engine": self.engine}
+        options = {"dtype": self.dtype, "device": self.device, "runtime": self.engine}
         return {name: value for name, value in options.items() if value is not None}
 
     def adaptive(self, method: Method) -> Adaptive | None:

@@ -22,6 +22,7 @@ MOVED = {
     "crops": "images.crops",
     "demo": "texts.everyday",
     "descriptions": "texts.descriptions",
+    "encoders.onnx.engine": "encoders.onnx.runtime",
     "encoders.open_clip": "encoders.torch.open_clip",
     "encoders.transformers": "encoders.torch.transformers",
     "estimator": "integrations.sklearn",

@@ -6,9 +6,7 @@ out. What pixels and texts go through before the graphs is read from the model's
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,13 +21,20 @@ from crossalign.encoders.base import (
     warn_of_cuts,
 )
 from crossalign.encoders.builtin import TEXT_BATCH
-from crossalign.encoders.hub import cached_snapshots, stated_dim
-from crossalign.encoders.onnx.engine import CPU_PROVIDER, Array, Engine, choose_engine
-from crossalign.encoders.onnx.files import ModelFiles, find, locate
+from crossalign.encoders.devices import read_dtype, warn_user
+from crossalign.encoders.hub import cached_cards, stated_dim
+from crossalign.encoders.onnx.files import SUFFIXES, ModelFiles, find, locate
 from crossalign.encoders.onnx.graph import TYPES, Tower, described
+from crossalign.encoders.onnx.runtime import (
+    CPU_PROVIDER,
+    Array,
+    SessionFactory,
+    choose_runtime,
+)
 from crossalign.encoders.onnx.tokenizer import CAUSAL, MASKED, TextReader, context_length
 from crossalign.errors import EncoderError
 from crossalign.utils.processors import usable_processors
+from crossalign.utils.validation import whole_number
 
 if TYPE_CHECKING:
     from crossalign.images.crops import Pixels
@@ -57,30 +62,30 @@ class OnnxEncoder:
     Args:
         files: The model's files.
         name: What the card calls it.
-        engine: What is to run the graphs.
+        factory: What opens the graphs.
 
     Raises:
         EncoderError: If a file is missing, broken or contradicts another.
     """
 
-    def __init__(self, files: ModelFiles, name: str, engine: Engine) -> None:
-        self._threads = engine.threads
+    def __init__(self, files: ModelFiles, name: str, factory: SessionFactory) -> None:
+        self._threads = factory.threads
         self._preprocess = files.preprocess()
         self._reader = TextReader(files)
         kind = str(files.config().get("model_type"))
         pooled = files.split or kind not in PROJECTED
-        self._image_tower = Tower.open(files.vision, "image", pooled, engine)
-        self._text_tower = Tower.open(files.text, "text", pooled, engine)
+        self._image_tower = Tower.open(files.vision, "image", pooled, factory)
+        self._text_tower = Tower.open(files.text, "text", pooled, factory)
         self._pixels = self._pixel_input()
         self._levels = _levels(self._preprocess, self._image_tower.inputs[self._pixels].type)
-        self._dtype = engine.precision or files.dtype
+        self._dtype = factory.precision or files.dtype
         self._least = LEAST_PROBE_COSINE.get(self._dtype, LEAST_PROBE_COSINE_QUANTISED)
         self._length = self._fixed_length()
         self._padding = self._choose_padding()
         self._card = ModelCard(
             name=name,
             # Another precision embeds a little differently, so it is another encoder.
-            revision="-".join(filter(None, [files.revision(), engine.precision])),
+            revision="-".join(filter(None, [files.revision(), factory.precision])),
             dim=self._dim(),
             image_size=self._preprocess.size,
             context_length=self._reader.context_length,
@@ -274,21 +279,23 @@ def load(
     threads: int | None = None,
     providers: Sequence[str] | None = None,
     device: str | None = None,
-    engine: str | None = None,
+    runtime: str | None = None,
+    revision: str | None = None,
 ) -> OnnxEncoder:
     """Load a dual encoder in ONNX files; see :class:`OnnxEncoder`.
 
     Args:
-        rest: A folder, or a repository of the hub as ``owner/name``, which is downloaded if it is
-            not on this machine: settings and graphs only.
+        rest: A folder, or a repository of the hub as ``owner/name`` or ``owner/name@REVISION``,
+            which is downloaded if it is not on this machine: settings and graphs only.
         dtype: Variant: fp32, fp16, int8, uint8, q8, q4, q4f16 or bnb4; by default, which is also
             called auto, fp32 or else the first there is. With OpenVINO also bf16: the default
             variant, computed in bf16, which is what it does by default where the processor has
             instructions for it.
         threads: Processor threads for one call; all that this process may use by default.
         providers: Execution providers of ONNX Runtime, best first, if ``device`` is too coarse.
-        device: ``"cpu"`` (default), ``"cuda"``, or ``"gpu"`` for the first kind that is there.
-        engine: ``"onnxruntime"`` (default) or ``"openvino"``, on the processor.
+        device: A word of :mod:`crossalign.encoders.devices`; ``"cpu"`` by default.
+        runtime: ``"onnxruntime"`` (default) or ``"openvino"``, on the processor.
+        revision: Branch, tag or commit of a hub repository.
 
     Returns:
         The encoder.
@@ -297,33 +304,25 @@ def load(
         EncoderError: If the model or the variant is not there, or its files contradict each other.
         MissingExtraError: If OpenVINO is not installed.
     """
-    if threads is not None and (type(threads) is not int or threads < 1):
-        raise EncoderError(f"expected threads as a whole number from 1 up; got {threads!r}.")
-    count = threads or usable_processors()
+    count = usable_processors()
+    if threads is not None:
+        count = whole_number("threads", threads, 1, error=EncoderError)
+    dtype = read_dtype(dtype, (*SUFFIXES, "bf16"))
     dtype = None if dtype == "auto" else dtype
-    chosen = choose_engine(engine, dtype, count, providers, device)
-    encoder = OnnxEncoder(locate(rest, None if dtype == "bf16" else dtype), f"onnx:{rest}", chosen)
-    if chosen.wanted[0] != encoder.providers[0] == CPU_PROVIDER:
-        warnings.warn(
-            f"ONNX Runtime has {chosen.wanted[0]} but could not start it, so the processor is "
-            "used; its libraries or its driver may be missing.",
-            stacklevel=3,
+    factory = choose_runtime(runtime, dtype, count, providers, device)
+    name, files = locate(rest, None if dtype == "bf16" else dtype, revision)
+    encoder = OnnxEncoder(files, f"onnx:{name}", factory)
+    if factory.wanted[0] != encoder.providers[0] == CPU_PROVIDER:
+        warn_user(
+            f"ONNX Runtime has {factory.wanted[0]} but could not start it, so the processor is "
+            "used; its libraries or its driver may be missing."
         )
     return encoder
 
 
 def cards() -> list[ModelCard]:
     """List the models of this family that the hub's cache on this machine holds."""
-    found = [_card_of(folder, name) for name, folder in cached_snapshots()]
-    return [card for card in found if card is not None]
-
-
-def _card_of(folder: Path, name: str) -> ModelCard | None:
-    """Describe a model; None where the folder holds none, or half of one."""
-    try:
-        return _describe(find(folder), name)
-    except (EncoderError, OSError):
-        return None
+    return cached_cards(lambda name, folder: _describe(find(folder), name))
 
 
 def _describe(files: ModelFiles, name: str) -> ModelCard:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import fnmatch
 import functools
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from crossalign.encoders.base import Preprocess
-from crossalign.encoders.hub import read_licence
-from crossalign.encoders.preprocessing import read_json, read_open_clip_preprocess, read_preprocess
+from crossalign.encoders.hub import Source, digest_files, hub_commit, read_licence
+from crossalign.encoders.preprocessing import (
+    read_json,
+    read_open_clip_preprocess,
+    read_processor,
+)
 from crossalign.errors import EncoderError
 
 SUFFIXES = {
@@ -54,12 +57,8 @@ NEEDED = (
 )
 WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.safetensors")
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 EXTERNAL = ("_data*", ".data*")
 """What the names of external weights add to their graph's: ``model.onnx_data``, and in pieces."""
-
-BLOCK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +98,7 @@ class ModelFiles:
         if self.split:
             path = self.folder / "visual" / "preprocess_cfg.json"
             return read_open_clip_preprocess(read_json(path), str(path))
-        path = self.folder / "preprocessor_config.json"
-        whole = self.folder / "processor_config.json"
-        if not path.exists() and whole.exists():
-            path = whole
-        return read_preprocess(read_json(path), str(path))
+        return read_processor(self.folder)
 
     def graphs(self) -> list[Path]:
         """List both graphs and their external weights, ``model.onnx_data`` and the like."""
@@ -123,8 +118,9 @@ class ModelFiles:
         The digest of a local folder covers names and whole contents of settings, graphs and
         external weights. Within a process it is computed once, as long as no file changes.
         """
-        if self.folder.parent.name == "snapshots" and COMMIT.fullmatch(self.folder.name):
-            return f"{self.folder.name}-{self.dtype}"
+        commit = hub_commit(self.folder)
+        if commit is not None:
+            return f"{commit}-{self.dtype}"
         paths = [self.folder / name for name in SETTINGS]
         stamps = [
             (str(path), status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -139,37 +135,33 @@ class ModelFiles:
         return read_licence(self.folder)
 
 
-def locate(rest: str, dtype: str | None) -> ModelFiles:
+def locate(rest: str, dtype: str | None, revision: str | None) -> tuple[str, ModelFiles]:
     """Find a model's files; those of a hub repository are downloaded if they are not here.
 
     Args:
-        rest: A folder, or a repository of the hub as ``owner/name``.
+        rest: A folder, or a repository of the hub as ``owner/name`` or ``owner/name@REVISION``.
         dtype: Variant, a key of :data:`SUFFIXES`; by default fp32, or else the first there is.
+        revision: Branch, tag or commit of a repository.
 
     Returns:
-        The files.
+        What names the model, without a revision, and the files.
 
     Raises:
         EncoderError: If the model or the variant is not there, or something is missing from it.
     """
-    if dtype is not None and dtype not in SUFFIXES:
-        raise EncoderError(
-            f"unknown dtype {dtype!r}; choose one of {', '.join(SUFFIXES)}, bf16 (with engine "
-            "'openvino') or auto."
-        )
-    try:
-        folder = Path(rest).expanduser().resolve()
-        is_folder, is_taken = bool(rest) and folder.is_dir(), folder.exists()
-    except (OSError, RuntimeError, ValueError):  # a name that no folder can have
-        is_folder, is_taken = False, True
-    if is_folder:
-        return find(folder, dtype)
-    if is_taken or not HUB_NAME.fullmatch(rest):
-        raise EncoderError(
-            f"expected 'onnx:<folder>' or 'onnx:<owner>/<name>' of a hub repository; there is no "
-            f"folder {rest!r}. A model's folder holds {NEEDED}. The model 'builtin' works offline."
-        )
-    return _download(rest, dtype)
+    source = Source.read("onnx", rest, revision, NEEDED)
+    if source.folder is not None:
+        return rest, find(source.folder, dtype)
+    present = variants(_graph_names(folder := source.download(patterns(dtype or "fp32"))))
+    if (dtype or "fp32") not in present:
+        there = _offered(source, present)
+        if dtype is not None and there:
+            raise EncoderError(
+                f"{source.repository} has no variant {dtype!r}; there is {', '.join(there)}."
+            )
+        dtype = next(iter(there), None)
+        folder = source.download(patterns(dtype)) if dtype else folder
+    return source.repository, find(folder, dtype)
 
 
 def find(folder: Path, dtype: str | None = None) -> ModelFiles:
@@ -185,7 +177,7 @@ def find(folder: Path, dtype: str | None = None) -> ModelFiles:
     Raises:
         EncoderError: If the variant is not there, or something is missing from the folder.
     """
-    names = {path.relative_to(folder).as_posix() for path in _graphs(folder)}
+    names = _graph_names(folder)
     present = variants(names)
     if not present:
         raise EncoderError(_what_is_missing(folder, names))
@@ -229,55 +221,22 @@ def patterns(dtype: str) -> list[str]:
     return [*SETTINGS, "README.md", *graphs, *external]
 
 
-def _download(repository: str, dtype: str | None) -> ModelFiles:
-    try:
-        folder, chosen = _fetch(repository, dtype or "fp32"), dtype
-        if (dtype or "fp32") not in _present(folder):
-            there = _offered(repository, folder)
-            if dtype is not None and there:
-                raise EncoderError(
-                    f"{repository} has no variant {dtype!r}; there is {', '.join(there)}."
-                )
-            chosen = next(iter(there), None)
-            folder = _fetch(repository, chosen) if chosen else folder
-    except EncoderError:
-        raise
-    except Exception as error:  # the hub's own, the network's, the disk's
-        reason = (str(error).strip().splitlines() or [""])[0]
-        raise EncoderError(
-            f"{repository!r} is no folder here, and could not be fetched from the hub "
-            f"({type(error).__name__}: {reason}). It may be misspelt or private, there may be no "
-            f"network, or HF_HUB_OFFLINE may be set. Without network, put {NEEDED} into a folder "
-            "and name that: 'onnx:<folder>'. The model 'builtin' works offline."
-        ) from error
-    return find(folder, chosen)
-
-
-def _fetch(repository: str, dtype: str) -> Path:
-    import huggingface_hub
-
-    return Path(huggingface_hub.snapshot_download(repository, allow_patterns=patterns(dtype)))
-
-
-def _offered(repository: str, folder: Path) -> dict[str, tuple[str, str]]:
+def _offered(source: Source, present: dict[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
     """Find the variants that a repository has, or those fetched before if it is out of reach."""
-    import huggingface_hub
-
     try:
-        return variants(huggingface_hub.list_repo_files(repository))
-    except Exception:
-        if there := _present(folder):
-            return there
+        return variants(source.list_files())
+    except EncoderError:
+        if present:
+            return present
         raise
 
 
-def _present(folder: Path) -> dict[str, tuple[str, str]]:
-    return variants(path.relative_to(folder).as_posix() for path in _graphs(folder))
-
-
-def _graphs(folder: Path) -> list[Path]:
-    return [path for place in ("", "onnx", "visual", "textual")
-            for path in sorted((folder / place).glob("*.onnx"))]  # fmt: skip
+def _graph_names(folder: Path) -> set[str]:
+    return {
+        path.relative_to(folder).as_posix()
+        for place in ("", "onnx", "visual", "textual")
+        for path in (folder / place).glob("*.onnx")
+    }
 
 
 def _file(stem: str, dtype: str) -> str:
@@ -312,11 +271,8 @@ def _what_is_missing(folder: Path, names: set[str]) -> str:
 @functools.cache
 def _digest(folder: Path, stamps: tuple[tuple[str, int, int, int], ...]) -> str:
     """Digest files; the times of change are there to tell the cache of a new content."""
-    digest = hashlib.blake2b(digest_size=8)
-    for name, size, *_ in stamps:
-        path = Path(name)
-        digest.update(f"{path.relative_to(folder).as_posix()}\0{size}\0".encode())
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
+    return digest_files(
+        hashlib.blake2b(digest_size=8),
+        ((f"{Path(name).relative_to(folder).as_posix()}\0{size}\0", Path(name))
+         for name, size, *_ in stamps),
+    )  # fmt: skip

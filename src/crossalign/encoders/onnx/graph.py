@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from crossalign.encoders.base import Embeddings
-from crossalign.encoders.onnx.engine import Array, Engine, Session
+from crossalign.encoders.onnx.runtime import Array, Session, SessionFactory
 from crossalign.errors import EncoderError
 
 TYPES = {
@@ -40,14 +40,14 @@ class Tower:
     batch: int | None
 
     @classmethod
-    def open(cls, path: Path, kind: str, pooled: bool, engine: Engine) -> Tower:
+    def open(cls, path: Path, kind: str, pooled: bool, factory: SessionFactory) -> Tower:
         """Open a graph.
 
         Args:
             path: The file.
             kind: ``"image"`` or ``"text"``.
             pooled: Whether an output ``pooler_output`` is an embedding.
-            engine: What is to run it.
+            factory: What opens it.
 
         Returns:
             The tower.
@@ -56,7 +56,7 @@ class Tower:
             EncoderError: If the file cannot be opened, or has no output that is an embedding.
         """
         try:
-            session = engine.open(path)
+            session = factory.open(path)
         except EncoderError:
             raise
         except Exception as error:  # ONNX Runtime's classes have no common base of their own

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import re
 import threading
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from crossalign.encoders.base import (
     check_texts,
     warn_of_cuts,
 )
+from crossalign.encoders.devices import choose_device, read_dtype
 from crossalign.errors import EncoderError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -33,7 +32,8 @@ TEXT_BATCH = 64
 # Texts of several lengths, to trace a text tower with.
 EXAMPLE_TEXTS = ["a photo of a cat.", "dog"]
 
-DTYPES = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+PRECISIONS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+"""Words for precisions, and PyTorch's own."""
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ class TorchEncoder:
 
     @property
     def dtype(self) -> str:
-        """The precision in which the network runs, such as ``float32``."""
-        return str(self._dtype).removeprefix("torch.")
+        """The precision in which the network runs, such as ``fp32``."""
+        return read_dtype(self._dtype, tuple(PRECISIONS)) or "fp32"
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -184,7 +184,7 @@ class TorchEncoder:
         if not bool(self._torch.isfinite(rows).all()):
             raise EncoderError(
                 f"{self.card.name} overflows: it gave infinite or undefined numbers in "
-                f"{self._dtype}; load it with dtype='fp32'."
+                f"{self.dtype}; load it with dtype='fp32'."
             )
         return self._torch.nn.functional.normalize(rows, dim=-1).cpu().numpy()
 
@@ -229,58 +229,29 @@ def import_torch(name: str, module: str, extra: str) -> tuple[Any, Any]:
         ) from error
 
 
-def choose_device(torch: Any, device: str | None) -> Any:
-    """Find the device that was asked for, or the processor, with a warning at the user's call.
+def place_and_dtype(torch: Any, device: object, dtype: object) -> tuple[Any, str]:
+    """Settle where a network runs, and in which precision.
 
     Args:
         torch: PyTorch.
-        device: ``"cpu"`` or None, ``"cuda"``, ``"cuda:1"``, or ``"auto"``: a GPU if there is one.
+        device: A word of :mod:`crossalign.encoders.devices`, or None for the processor.
+        dtype: A key of :data:`PRECISIONS` or a synonym, None for fp32, or ``"auto"``: fp16 on a
+            GPU, bf16 on a processor with instructions for it, else fp32.
 
     Returns:
-        The device.
+        PyTorch's device, and a key of :data:`PRECISIONS`.
 
     Raises:
-        EncoderError: If it is written otherwise.
+        EncoderError: If one is written otherwise.
     """
-    present = ["cpu"] + [f"cuda:{index}" for index in range(torch.cuda.device_count())]
-    if device == "auto":
-        return torch.device(present[1] if len(present) > 1 else "cpu")
-    wanted = "cpu" if device is None else str(device)
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", wanted):
-        raise EncoderError(
-            f"expected device as 'cpu', 'cuda', 'cuda:<number>' or 'auto'; got {device!r}."
-        )
-    if (f"{wanted}:0" if wanted == "cuda" else wanted) in present:
-        return torch.device(wanted)
-    warnings.warn(
-        f"device {device!r} was asked for, but PyTorch {torch.__version__} sees only "
-        f"{', '.join(present)}; the CPU is used. A GPU needs its driver and a PyTorch for it.",
-        stacklevel=4,
-    )
-    return torch.device("cpu")
-
-
-def choose_dtype(torch: Any, dtype: str | None, device: Any) -> str:
-    """Settle the precision.
-
-    Args:
-        torch: PyTorch.
-        dtype: A key of :data:`DTYPES`, None for fp32, or ``"auto"``: fp16 on a GPU, bf16 on a
-            processor with instructions for it, else fp32.
-        device: Where the network is to run.
-
-    Returns:
-        A key of :data:`DTYPES`.
-
-    Raises:
-        EncoderError: If it is none of these.
-    """
-    if dtype == "auto":
+    wanted = read_dtype(dtype, tuple(PRECISIONS)) or "fp32"
+    gpus = [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    gpus += ["mps"] if torch.backends.mps.is_available() else []
+    seen = f"PyTorch {torch.__version__} sees only {', '.join(['cpu', *gpus])}"
+    place = torch.device(choose_device(device, gpus, seen))
+    if wanted == "auto":
         # Older PyTorch has no public way to tell.
         can: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
         fast = can.get("amx_bf16") or can.get("avx512_bf16")
-        return "fp16" if device.type == "cuda" else "bf16" if fast else "fp32"
-    wanted = "fp32" if dtype is None else dtype
-    if wanted not in DTYPES:
-        raise EncoderError(f"expected dtype as {', '.join(DTYPES)} or auto; got {dtype!r}.")
-    return wanted
+        wanted = "fp16" if place.type != "cpu" else "bf16" if fast else "fp32"
+    return place, wanted

@@ -3,57 +3,45 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from crossalign.encoders.base import ModelCard
-from crossalign.encoders.hub import cached_snapshots, read_licence, stated_context, stated_dim
-from crossalign.encoders.preprocessing import read_json, read_preprocess
+from crossalign.encoders.hub import (
+    Source,
+    cached_cards,
+    digest_files,
+    hub_commit,
+    read_licence,
+    stated_context,
+    stated_dim,
+)
+from crossalign.encoders.preprocessing import read_json, read_processor
 from crossalign.errors import EncoderError
 
-# Newer versions of Transformers write the second instead of the first.
-PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 WEIGHTS = ("model.safetensors", "model-*.safetensors")
 FILES = (*WEIGHTS, "*.json", "*.txt", "*.model")
 NEEDED = "config.json, preprocessor_config.json, model.safetensors and a tokenizer.json"
 
 
-def locate(rest: str, revision: str | None) -> Path:
+def locate(rest: str, revision: str | None) -> tuple[str, Path]:
     """Find a local folder, or bring what is needed of a hub repository into the cache.
 
     Args:
-        rest: A folder, or a repository of the hub, ``owner/name``.
+        rest: A folder, or a repository of the hub, ``owner/name`` or ``owner/name@REVISION``.
         revision: Branch, tag or commit of a repository.
 
     Returns:
-        The folder, or the snapshot of the repository in the cache.
+        What names the model, without a revision; the folder, or the repository's snapshot in the
+        cache.
 
     Raises:
         EncoderError: If it is neither, or the hub does not give it.
     """
-    folder = Path(rest).expanduser()
-    if rest and folder.is_dir():
-        if revision is not None:
-            raise EncoderError(f"the folder {rest} has no revisions; got revision={revision!r}.")
-        return folder
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", rest, re.ASCII):
-        raise EncoderError(
-            f"expected a folder that is there, or a repository (owner/name); got {rest!r}. A "
-            f"folder holds {NEEDED}. The encoder 'builtin' works offline as it is."
-        )
-    import huggingface_hub
-
-    options: dict[str, Any] = {"allow_patterns": [*FILES, "README.md"], "ignore_patterns": ["*/*"]}
-    try:
-        return Path(huggingface_hub.snapshot_download(rest, revision=revision, **options))
-    except Exception as error:  # it raises those of several HTTP libraries
-        raise EncoderError(
-            f"hf:{rest} is no folder here, and the hub did not give it: {error} To work without "
-            f"the hub, put {NEEDED} into a folder and name that: hf:<folder>. The encoder "
-            "'builtin' works offline as it is."
-        ) from error
+    source = Source.read("hf", rest, revision, NEEDED)
+    if source.folder is not None:
+        return rest, source.folder
+    return source.repository, source.download([*FILES, "README.md"], ignore=["*/*"])
 
 
 def find_weights(folder: Path) -> list[Path]:
@@ -105,34 +93,25 @@ def read_revision(folder: Path) -> str:
     Returns:
         Commit of a hub repository; of a folder, a hash of all that decides its embeddings.
     """
-    if folder.parent.name == "snapshots" and re.fullmatch(r"[0-9a-f]{40}", folder.name):
-        return folder.name
-    digest = hashlib.sha256()
-    for file in list_files(folder, FILES):
-        digest.update(f"{file.name}:{file.stat().st_size}:".encode())
-        with file.open("rb") as opened:
-            while block := opened.read(1 << 22):
-                digest.update(block)
-    return digest.hexdigest()[:12]
+    commit = hub_commit(folder)
+    if commit is not None:
+        return commit
+    files = ((f"{file.name}:{file.stat().st_size}:", file) for file in list_files(folder, FILES))
+    return digest_files(hashlib.sha256(), files)[:12]
 
 
 def cards() -> list[ModelCard]:
     """List the dual encoders of Transformers that the hub's cache on this machine holds."""
-    found = [_card_of(folder, name) for name, folder in cached_snapshots()]
-    return [card for card in found if card is not None]
+    return cached_cards(_describe)
 
 
-def _card_of(folder: Path, name: str) -> ModelCard | None:
-    """Describe a model from its settings; None where the folder holds none, or half of one."""
-    try:
-        weights, config = find_weights(folder), read_json(folder / "config.json")
-        made = [folder / file for file in PROCESSORS if (folder / file).is_file()]
-        size = read_preprocess(read_json(made[0]), str(made[0])).size if made else 0
-        settings = folder / "tokenizer_config.json"
-        limit = stated_context(config, read_json(settings) if settings.is_file() else {})
-    except (EncoderError, OSError):
-        return None
-    if not size or not isinstance(config.get("text_config", config.get("vision_config")), Mapping):
+def _describe(name: str, folder: Path) -> ModelCard | None:
+    """Describe a model from its settings; None where it is no dual encoder."""
+    weights, config = find_weights(folder), read_json(folder / "config.json")
+    settings = folder / "tokenizer_config.json"
+    limit = stated_context(config, read_json(settings) if settings.is_file() else {})
+    size = read_processor(folder).size
+    if not isinstance(config.get("text_config", config.get("vision_config")), Mapping):
         return None  # such as an image classifier
     return ModelCard(
         name=f"hf:{name}",

@@ -8,23 +8,23 @@ behind their end where that is exact; see ``_lengths``.
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from crossalign.encoders.base import ModelCard, Preprocess
+from crossalign.encoders.hub import digest_files, hub_commit
 from crossalign.encoders.preprocessing import read_json, read_open_clip_preprocess
 from crossalign.encoders.torch.base import (
     EXAMPLE_TEXTS,
     TorchEncoder,
     Towers,
-    choose_device,
-    choose_dtype,
     import_torch,
+    place_and_dtype,
 )
-from crossalign.encoders.torch.open_clip_files import plain_specials, save_settings
+from crossalign.encoders.torch.open_clip_files import WEIGHTS, plain_specials, save_settings
 from crossalign.errors import EncoderError
+from crossalign.utils.text import close_names
 
 # open_clip's names; without "pure" it mixes precisions, and fails on some text towers.
 PRECISIONS = {"fp32": "fp32", "bf16": "pure_bf16", "fp16": "pure_fp16"}
@@ -166,20 +166,22 @@ def _shortened(model: Any, width: int) -> Any:
     return outer
 
 
-def load(rest: str, *, device: str | None = None, dtype: str | None = None) -> OpenClipEncoder:
+def load(
+    rest: str, *, device: str | None = None, dtype: str | None = None, revision: str | None = None
+) -> OpenClipEncoder:
     """Load a model of open_clip.
 
     A local checkpoint is prepared for as ``open_clip_config.json`` beside it says; without that
     file as open_clip says for all published weights of the architecture, else for any.
 
     Args:
-        rest: ``<architecture>/<tag>``, where open_clip downloads the weights, or
-            ``<architecture>/<path of a .safetensors file>``.
-        device: ``"cpu"`` (the default), ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a GPU if there
-            is one. Where an asked-for GPU is absent, the CPU is used, with a warning.
-        dtype: ``"fp32"`` (the default), ``"fp16"``, ``"bf16"``, or ``"auto"``: fp16 on a CUDA GPU,
-            bf16 on a CPU with instructions for it, else fp32. Any but fp32 is part of the card's
-            revision, since it embeds a little differently.
+        rest: ``<architecture>/<tag>``, where open_clip downloads the weights, perhaps with
+            ``@REVISION`` behind it, or ``<architecture>/<path of a .safetensors file>``.
+        device: A word of :mod:`crossalign.encoders.devices`; ``"cpu"`` by default. Where an
+            asked-for GPU is absent, the CPU is used, with a warning.
+        dtype: ``"fp32"`` (the default), ``"fp16"``, ``"bf16"``, or ``"auto"``. Any but fp32 is part
+            of the card's revision, since it embeds a little differently.
+        revision: Branch, tag or commit of the hub repository that a tag's weights lie in.
 
     Returns:
         The encoder.
@@ -190,11 +192,23 @@ def load(rest: str, *, device: str | None = None, dtype: str | None = None) -> O
     """
     name = f"open_clip:{rest}"
     torch, open_clip = import_torch(name, "open_clip", "open-clip")
-    place = choose_device(torch, device)
-    precision = choose_dtype(torch, dtype, place)
+    place, precision = place_and_dtype(torch, device, dtype)
     architecture, _, weights = rest.partition("/")
     _check_architecture(open_clip, name, architecture)
-    file, overrides, revision, licence = _find(open_clip, name, architecture, weights)
+    path = Path(weights).expanduser()
+    if weights and path.is_file():
+        if revision is not None:
+            raise EncoderError(f"the file {path} has no revisions; got revision={revision!r}.")
+        file, overrides, revision, licence = _find_local(open_clip, name, architecture, path)
+    else:
+        weights, at, pinned = weights.partition("@")
+        if at and (not pinned or revision not in (None, pinned)):
+            raise EncoderError(
+                f"expected one revision behind '@' or as revision=; got {name!r} and {revision!r}."
+            )
+        name = name.partition("@")[0]
+        found = _find_tag(open_clip, name, architecture, weights, pinned or revision)
+        file, overrides, revision, licence = found
     if file.suffix != ".safetensors" and torch.__version__ < (2, 6):
         # There, open_clip may fall back to reading more than weights.
         raise EncoderError(f"{name}: {file} is a pickle; to read it safely, PyTorch 2.6 is needed.")
@@ -230,23 +244,23 @@ def load(rest: str, *, device: str | None = None, dtype: str | None = None) -> O
 
 
 def _check_architecture(open_clip: Any, name: str, architecture: str) -> None:
-    known = {entry.lower(): entry for entry in open_clip.list_models()}
-    if architecture not in known.values():
-        close = difflib.get_close_matches(architecture.lower(), known, n=4, cutoff=0.5)
+    known = open_clip.list_models()
+    if architecture not in known:
+        close = ", ".join(close_names(architecture, known, most=4)) or "none"
         raise EncoderError(
-            f"{name}: open_clip knows no architecture {architecture!r}; close to it: "
-            f"{', '.join(known[entry] for entry in close) or 'none'}. All: open_clip.list_models()."
+            f"{name}: open_clip knows no architecture {architecture!r}; close to it: {close}. All: "
+            "open_clip.list_models()."
         )
 
 
-def _find(open_clip: Any, name: str, architecture: str, weights: str) -> Found:
-    path = Path(weights).expanduser()
-    if weights and path.is_file():
-        return _find_local(open_clip, name, architecture, path)
-    if path.suffix or "/" in weights:
+def _find_tag(
+    open_clip: Any, name: str, architecture: str, weights: str, revision: str | None
+) -> Found:
+    if Path(weights).suffix or "/" in weights:
         raise EncoderError(
-            f"{name}: there is no file {path}; expected a .safetensors checkpoint, with its "
-            f"{SIDECAR} beside it. The encoder 'builtin' works offline as it is."
+            f"{name}: there is no file {Path(weights).expanduser()}; expected a .safetensors "
+            f"checkpoint, with its {SIDECAR} beside it. The encoder 'builtin' works offline as it "
+            "is."
         )
     stated = open_clip.get_pretrained_cfg(architecture, weights)
     if not stated:
@@ -258,15 +272,35 @@ def _find(open_clip: Any, name: str, architecture: str, weights: str) -> Found:
     quick, own = f"{architecture}-quickgelu", _quick_gelu(open_clip, architecture)
     if stated.get("quick_gelu") and not own and quick in open_clip.list_models():
         raise EncoderError(f"{name}: it needs QuickGELU; use open_clip:{quick}/{weights}.")
+    if revision is not None and not stated.get("hf_hub"):
+        raise EncoderError(
+            f"{name}: its weights do not lie on the hub, so they have no revisions; got "
+            f"revision={revision!r}."
+        )
     try:
-        file = Path(open_clip.download_pretrained(stated))
+        if revision is None:
+            file = Path(open_clip.download_pretrained(stated))
+        else:
+            file = _download(str(stated["hf_hub"]), revision)
     except Exception as error:  # it raises those of several HTTP libraries
         raise EncoderError(
             f"{name}: the weights could not be downloaded: {error!s:.300} Bring the "
             f".safetensors file of {stated.get('hf_hub') or stated.get('url')} here and name it: "
             f"open_clip:{architecture}/<path>. The encoder 'builtin' works offline as it is."
         ) from error
-    return file, {key: stated.get(key) for key in STATED}, weights, _licence(stated)
+    pinned = f"-{hub_commit(file.parent) or revision}" if revision is not None else ""
+    return file, {key: stated.get(key) for key in STATED}, weights + pinned, _licence(stated)
+
+
+def _download(place: str, revision: str) -> Path:
+    """Bring a tag's weights as they were at a revision of their repository; open_clip cannot."""
+    import huggingface_hub
+
+    repository, _, file = place.rpartition("/")
+    if not file:
+        there = huggingface_hub.list_repo_files(repository, revision=revision)
+        file = next((name for name in WEIGHTS if name in there), WEIGHTS[0])
+    return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
 
 
 def _find_local(open_clip: Any, name: str, architecture: str, path: Path) -> Found:
@@ -276,15 +310,12 @@ def _find_local(open_clip: Any, name: str, architecture: str, path: Path) -> Fou
             "run code and are not loaded. If you trust it, load it once with open_clip.create_model"
             " and save the network with safetensors.torch.save_model."
         )
-    digest = hashlib.sha256()
-    with path.open("rb") as opened:
-        while block := opened.read(1 << 22):
-            digest.update(block)
     sidecar = path.parent / SIDECAR
+    # What lies beside decides the embeddings, too.
+    decisive = [file for file in (path, sidecar) if file.is_file()]
+    revision = digest_files(hashlib.sha256(), (("", file) for file in decisive))[:12]
     if sidecar.is_file():
-        overrides = _read_sidecar(open_clip, architecture, sidecar)
-        digest.update(sidecar.read_bytes())  # it decides the embeddings, too
-        return path, overrides, digest.hexdigest()[:12], "unknown"
+        return path, _read_sidecar(open_clip, architecture, sidecar), revision, "unknown"
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     published = [open_clip.get_pretrained_cfg(architecture, tag) for tag in tags]
     stated = [{key: entry.get(key) for key in STATED} for entry in published] or [{}]
@@ -294,7 +325,7 @@ def _find_local(open_clip: Any, name: str, architecture: str, path: Path) -> Fou
             f"that of {path.name} is unknown. Put the {SIDECAR} of its repository beside it, or "
             f'write it: {{"preprocess_cfg": {{"mean": [r, g, b], "std": [r, g, b]}}}}.'
         )
-    return path, stated[0], digest.hexdigest()[:12], "unknown"
+    return path, stated[0], revision, "unknown"
 
 
 def _read_sidecar(open_clip: Any, architecture: str, sidecar: Path) -> dict[str, Any]:

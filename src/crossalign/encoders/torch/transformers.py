@@ -20,23 +20,16 @@ import numpy as np
 
 from crossalign.encoders.base import ModelCard, Preprocess
 from crossalign.encoders.hub import read_licence
-from crossalign.encoders.preprocessing import read_json, read_preprocess
+from crossalign.encoders.preprocessing import PROCESSORS, read_json, read_processor
 from crossalign.encoders.torch.base import (
-    DTYPES,
     EXAMPLE_TEXTS,
+    PRECISIONS,
     TorchEncoder,
     Towers,
-    choose_device,
-    choose_dtype,
     import_torch,
+    place_and_dtype,
 )
-from crossalign.encoders.torch.checkpoint import (
-    NEEDED,
-    PROCESSORS,
-    find_weights,
-    locate,
-    read_revision,
-)
+from crossalign.encoders.torch.checkpoint import NEEDED, find_weights, locate, read_revision
 from crossalign.errors import EncoderError
 
 # How far texts are padded, by model_type; read off the models' code in Transformers. All others are
@@ -214,12 +207,12 @@ def load(
     """Load a dual encoder of Transformers.
 
     Args:
-        rest: A local folder, or a repository of the Hugging Face hub, ``owner/name``.
-        device: ``"cpu"`` (the default), ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a
-            GPU if there is one. Where an asked-for GPU is absent, the CPU is used, with a warning.
-        dtype: ``"fp32"`` (the default), ``"fp16"``, ``"bf16"``, or ``"auto"``: fp16 on a CUDA GPU,
-            bf16 on a CPU with instructions for it, else fp32. Any but fp32 is part of the card's
-            revision, since it embeds a little differently.
+        rest: A local folder, or a repository of the Hugging Face hub, ``owner/name`` or
+            ``owner/name@REVISION``.
+        device: A word of :mod:`crossalign.encoders.devices`; ``"cpu"`` by default. Where an
+            asked-for GPU is absent, the CPU is used, with a warning.
+        dtype: ``"fp32"`` (the default), ``"fp16"``, ``"bf16"``, or ``"auto"``. Any but fp32 is part
+            of the card's revision, since it embeds a little differently.
         revision: Branch, tag or commit of a hub repository.
 
     Returns:
@@ -230,15 +223,12 @@ def load(
             files contradict one another.
         MissingExtraError: If PyTorch or Transformers is not installed.
     """
-    name = f"hf:{rest}"
-    torch, transformers = import_torch(name, "transformers", "transformers")
-    place = choose_device(torch, device)
-    precision = choose_dtype(torch, dtype, place)
-    folder = locate(rest, revision)
+    torch, transformers = import_torch(f"hf:{rest}", "transformers", "transformers")
+    place, precision = place_and_dtype(torch, device, dtype)
+    name, folder = locate(rest, revision)
+    name = f"hf:{name}"
     weights = find_weights(folder)
-    made = [folder / file for file in PROCESSORS if (folder / file).is_file()]
-    made = made or [folder / PROCESSORS[0]]
-    preprocess = read_preprocess(read_json(made[0]), str(made[0]))
+    preprocess = read_processor(folder)
     local = {"trust_remote_code": False, "local_files_only": True}
     with _foreign(name):
         config = transformers.AutoConfig.from_pretrained(folder, **local)
@@ -250,7 +240,7 @@ def load(
             folder,
             use_safetensors=True,
             attn_implementation="sdpa" if kind._supports_sdpa else "eager",
-            dtype=getattr(torch, DTYPES[precision]),
+            dtype=getattr(torch, PRECISIONS[precision]),
             output_loading_info=True,
             **local,
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +10,23 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
+from crossalign.encoders.devices import choose_device
 from crossalign.errors import EncoderError, MissingExtraError
+from crossalign.utils.validation import one_of
 
 Array: TypeAlias = npt.NDArray[Any]
 
-ENGINES = ("onnxruntime", "openvino")
+RUNTIMES = ("onnxruntime", "openvino")
 
 CPU_PROVIDER = "CPUExecutionProvider"
-GPU_PROVIDERS = (
-    "CUDAExecutionProvider",
-    "ROCMExecutionProvider",
-    "MIGraphXExecutionProvider",
-    "CoreMLExecutionProvider",
-    "DmlExecutionProvider",
-)
+# GPUs, best first: how they are called here, and what ONNX Runtime calls that which runs on them.
+GPU_PROVIDERS = {
+    "cuda": "CUDAExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "mps": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+}
 
 # OpenVINO's names of types, as ONNX Runtime writes them.
 TENSORS = {
@@ -53,7 +55,7 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True)
-class Engine:
+class SessionFactory:
     """What opens graphs.
 
     Args:
@@ -69,69 +71,91 @@ class Engine:
     precision: str = ""
 
 
-def choose_engine(
-    engine: str | None,
+def choose_runtime(
+    runtime: str | None,
     dtype: str | None,
     threads: int,
     providers: Sequence[str] | None,
     device: str | None,
-) -> Engine:
+) -> SessionFactory:
     """Make ready what was asked for.
 
     Args:
-        engine: One of :data:`ENGINES`, or None for the first.
+        runtime: One of :data:`RUNTIMES`, or None for the first.
         dtype: Variant of the files, or ``"bf16"``.
         threads: Processor threads for one call.
         providers: Execution providers of ONNX Runtime, best first.
         device: Where to run.
 
     Returns:
-        The engine.
+        What opens the graphs.
 
     Raises:
         EncoderError: If one of these is unknown, or contradicts another.
         MissingExtraError: If OpenVINO is not installed.
     """
-    if engine == "openvino":
+    name = one_of("runtime", runtime or RUNTIMES[0], RUNTIMES, error=EncoderError)
+    if name == "openvino":
         if providers is not None:
-            raise EncoderError("providers are those of ONNX Runtime; engine 'openvino' takes none.")
+            raise EncoderError(
+                "providers are those of ONNX Runtime; runtime 'openvino' takes none."
+            )
         # Files of lower precision are computed in full, or two roundings would add up.
         return _open_vino(threads, dtype if dtype in (None, "bf16") else "fp32", device)
-    if engine not in (None, *ENGINES):
-        raise EncoderError(f"unknown engine {engine!r}; choose one of {', '.join(ENGINES)}.")
     if dtype == "bf16":
-        raise EncoderError("dtype 'bf16' needs engine 'openvino'; without it, choose fp32.")
+        raise EncoderError("dtype 'bf16' needs runtime 'openvino'; without it, choose fp32.")
     return _onnx_runtime(threads, providers, device)
 
 
-def _onnx_runtime(threads: int, providers: Sequence[str] | None, device: str | None) -> Engine:
+def _onnx_runtime(
+    threads: int, providers: Sequence[str] | None, device: str | None
+) -> SessionFactory:
     """Make ONNX Runtime ready."""
     import onnxruntime
 
-    chosen = _choose_providers(onnxruntime.get_available_providers(), providers, device)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
+    names, settings = _choose_providers(onnxruntime.get_available_providers(), providers, device)
+    options = session_options(threads)
     options.log_severity_level = 3
-    # Threads that wait in a loop would take the processor from those that decode and cut.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
     def open_file(path: Path) -> Session:
         # By path, so that weights in files beside it are found.
-        session: Session = onnxruntime.InferenceSession(str(path), options, providers=chosen)
+        session: Session = onnxruntime.InferenceSession(
+            str(path), options, providers=names, provider_options=settings
+        )
         return session
 
-    return Engine(open_file, threads, tuple(chosen))
+    return SessionFactory(open_file, threads, tuple(names))
 
 
-def _open_vino(threads: int, precision: str | None, device: str | None) -> Engine:
+def session_options(threads: int) -> Any:
+    """Make ONNX Runtime's settings of a graph that runs beside our own threads.
+
+    Args:
+        threads: Processor threads for one call.
+
+    Returns:
+        ``onnxruntime.SessionOptions``.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads that wait in a loop would take the processor from those that decode and cut.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _open_vino(threads: int, precision: str | None, device: str | None) -> SessionFactory:
     """Make OpenVINO ready, in bf16 by default where the processor has instructions for it."""
-    if device not in (None, "cpu"):
-        raise EncoderError(f"engine 'openvino' runs on the processor alone; got device {device!r}.")
+    if device not in (None, "cpu", "auto"):
+        raise EncoderError(
+            f"runtime 'openvino' runs on the processor alone; got device {device!r}."
+        )
     try:
         import openvino
     except ModuleNotFoundError as error:
-        raise MissingExtraError("engine 'openvino'", "openvino", "openvino") from error
+        raise MissingExtraError("runtime 'openvino'", "openvino", "openvino") from error
     core = openvino.Core()
     # What it would take itself: the widest that the processor does natively.
     native = core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string() == "bf16"
@@ -158,7 +182,7 @@ def _open_vino(threads: int, precision: str | None, device: str | None) -> Engin
             raise EncoderError(f"OpenVINO cannot open {path}: {reason}.") from error
         return OpenVinoSession(compiled, f"OpenVINO CPU {chosen}")
 
-    return Engine(
+    return SessionFactory(
         open_file, threads, (f"OpenVINO CPU {chosen}",), "bf16" if chosen == "bf16" else ""
     )
 
@@ -233,7 +257,8 @@ def _port(entry: Any) -> Port:
 
 def _choose_providers(
     there: list[str], providers: Sequence[str] | None, device: str | None
-) -> list[str]:
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Name what shall run the graphs, best first, with the settings of each."""
     if providers is not None:
         wanted = [providers] if isinstance(providers, str) else list(providers)
         if device is not None or not wanted or not set(wanted) <= set(there):
@@ -241,19 +266,13 @@ def _choose_providers(
                 f"expected providers among {', '.join(there)}, and no device with them; got "
                 f"{wanted!r} and device {device!r}."
             )
-        return wanted
-    if device in (None, "cpu"):
-        return [CPU_PROVIDER]
-    if device not in ("cuda", "gpu"):
-        raise EncoderError(f"unknown device {device!r}; choose one of cpu, cuda, gpu.")
-    kinds = GPU_PROVIDERS[:1] if device == "cuda" else GPU_PROVIDERS
-    for kind in kinds:
-        if kind in there:
-            return [kind, CPU_PROVIDER]
-    warnings.warn(
-        f"device {device!r} was asked for, but ONNX Runtime has only {', '.join(there)} here, so "
-        "the processor is used. Its GPU builds are packages of their own: onnxruntime-gpu, "
-        "onnxruntime-directml.",
-        stacklevel=6,
+        return wanted, [{} for _ in wanted]
+    gpus = [word for word, provider in GPU_PROVIDERS.items() if provider in there]
+    seen = (
+        f"ONNX Runtime has only {', '.join(there)} here (its GPU builds are packages of their own: "
+        "onnxruntime-gpu, onnxruntime-directml)"
     )
-    return [CPU_PROVIDER]
+    kind, _, number = choose_device(device, gpus, seen).partition(":")
+    if kind == "cpu":
+        return [CPU_PROVIDER], [{}]
+    return [GPU_PROVIDERS[kind], CPU_PROVIDER], [{"device_id": number} if number else {}, {}]

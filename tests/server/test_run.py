@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib.util
 import inspect
 import logging
@@ -133,9 +132,7 @@ def test_options_reach_the_settings(serve: Callable[..., Any], tmp_path: Path) -
 def test_every_setting_can_be_given(serve: Callable[..., Any]) -> None:
     """No limit is for those alone who write Python."""
     serve()
-    without = {field.name for field in dataclasses.fields(Settings)} - set(
-        inspect.signature(command).parameters
-    )
+    without = set(Settings.model_fields) - set(inspect.signature(command).parameters)
     otherwise = {
         *("max_body_bytes", "max_pixels", "batch_seconds", "store_bytes", "token"),  # other units
         *("allowed_hosts", "pixels_at_once"),  # --allowed-host; follows from the memory there is

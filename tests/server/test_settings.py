@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from crossalign import ServerError
 from crossalign.server.logs import LineFormatter
-from crossalign.server.settings import TOKEN_VARIABLE, Settings, find_token
+from crossalign.server.settings import TOKEN_VARIABLE, Settings
 
 
 @pytest.mark.parametrize(
@@ -44,19 +43,61 @@ def test_a_token_is_never_shown_by_a_mistake() -> None:
 
 def test_where_the_token_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(TOKEN_VARIABLE, raising=False)
-    assert find_token(None) is None
+    assert Settings().token is None
     monkeypatch.setenv(TOKEN_VARIABLE, " from-the-environment\n")
-    assert find_token(None) == "from-the-environment"
-    (tmp_path / "token").write_text("from-the-file\n")
-    assert find_token(tmp_path / "token") == "from-the-file"
+    assert Settings().token == "from-the-environment"
+    (tmp_path / "token").write_text("from-the-file-of-it\n")
+    assert Settings(flags={"token_file": tmp_path / "token"}).token == "from-the-file-of-it"
     (tmp_path / "empty").write_text("\n")
     for name in ("empty", "missing"):
         with pytest.raises(ServerError, match="expected a file that holds a token"):
-            find_token(tmp_path / name)
+            Settings(flags={"token_file": tmp_path / name})
 
 
 def test_settings_are_data() -> None:
-    assert dataclasses.replace(Settings(), workers=2).workers == 2
+    settings = Settings(workers=2)
+    assert settings == Settings(flags={"workers": 2})
+    assert settings.model_copy(update={"workers": 3}).workers == 3
+    assert "a-token-of-ours-" not in repr(Settings(token="a-token-of-ours-"))
+
+
+def test_the_environment_sets_what_nobody_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WORKERS": "3", "BANK": "no", "ALLOWED_HOSTS": "a, b", "QUEUE": ""}.items():
+        monkeypatch.setenv(f"CROSSALIGN_{name}", value)
+    settings = Settings(flags={"max_body_mb": 1.5, "batch_ms": 2.0, "queue": None})
+    assert settings == Settings(
+        workers=3,
+        bank=False,
+        allowed_hosts=("a", "b"),
+        max_body_bytes=1_500_000,
+        batch_seconds=0.002,
+        queue=64,
+    )
+    assert Settings(workers=5).workers == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("WORKERS", "many", "expected workers as a whole number from 1 up; got 'many'."),
+        ("WORKERS", "0", "expected workers as a whole number from 1 up; got 0."),
+        ("BODY_SECONDS", "inf", "expected body_seconds as a number from 0.1 up; got inf."),
+        ("BANK", "perhaps", "bank: expected true or false; got 'perhaps'."),
+        ("TOKEN", "short", "expected a token of 16 to 512 printable ASCII characters"),
+    ],
+)
+def test_what_is_wrong_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(f"CROSSALIGN_{name}", value)
+    with pytest.raises(ServerError) as caught:
+        Settings()
+    assert str(caught.value).startswith(f"CROSSALIGN_{name}: {words}")
+
+
+def test_unknown_settings_are_named() -> None:
+    with pytest.raises(ServerError, match="wrokers: there is no such field; there are method"):
+        Settings(wrokers=3)
 
 
 def test_no_record_can_pass_for_another() -> None:

@@ -39,9 +39,9 @@ def serve(
 
     Args:
         encoder: The encoder.
-        settings: Limits and habits. Where the service is bound to loopback it answers to
-            ``localhost``, ``127.0.0.1`` and ``[::1]`` beside the allowed hosts, and to no other
-            name, so that no web page can reach it through a name of its own.
+        settings: Limits and habits. Where there are allowed hosts, or the service is bound to
+            loopback, it answers to them and to ``localhost``, ``127.0.0.1`` and ``[::1]``, and to
+            no other name, so that no web page can reach it through a name of its own.
         host: Address to bind to.
         port: Port to bind to; 0 takes a free one.
         log_level: ``"debug"``, ``"info"``, ``"warning"`` or ``"error"``.
@@ -49,6 +49,9 @@ def serve(
     Raises:
         ServerError: If the port cannot be had.
     """
+    if is_loopback(host) or settings.allowed_hosts:
+        hosts = tuple(dict.fromkeys((*LOOPBACK_HOSTS, *settings.allowed_hosts)))
+        settings = settings.model_copy(update={"allowed_hosts": hosts})
     configure(log_level)
     check_address(host, port)
     server = make_server(create_app(encoder, settings), settings, host=host, port=port)

@@ -1,28 +1,68 @@
-"""What the service allows, as data."""
+"""What the service allows, as data: from Python, from flags or from the environment."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import math
-import os
 import re
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from crossalign.errors import ServerError
+from crossalign.server.validation import describe_invalid
+from crossalign.utils.validation import finite_number, whole_number
 
-TOKEN_VARIABLE = "CROSSALIGN_TOKEN"  # noqa: S105 - the name of a variable, not a secret
-_MAY_BE_ZERO = ("queue", "batch_views", "batch_seconds")
+_PREFIX = "CROSSALIGN_"
+TOKEN_VARIABLE = f"{_PREFIX}TOKEN"
+
+# Flags of `crossalign serve` in units or words of their own: their settings, and their units.
+_FLAGS: dict[str, tuple[str, float | None]] = {
+    "max_body_mb": ("max_body_bytes", 1e6),
+    "max_megapixels": ("max_pixels", 1e6),
+    "batch_ms": ("batch_seconds", 1e-3),
+    "allowed_host": ("allowed_hosts", None),
+    "token_file": ("token", None),
+}
 _TOKEN = re.compile(r"[!-~]{16,512}")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+def _number(check: Callable[..., Any], kind: type, low: float) -> BeforeValidator:
+    def checked(value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str):  # as in the environment
+            with contextlib.suppress(ValueError):
+                value = kind(value)
+        return check(info.field_name, value, low, error=ValueError)
+
+    return BeforeValidator(checked)
+
+
+_Count = Annotated[int, _number(whole_number, int, 1)]
+_CountOrZero = Annotated[int, _number(whole_number, int, 0)]
+_Seconds = Annotated[float, _number(finite_number, float, 0.1)]
+
+
+class Settings(BaseSettings):
     """Limits and habits of the service.
 
-    Every limit is answered with its own message; see the service guide for how to choose them.
+    What is not given comes from the environment, where ``CROSSALIGN_WORKERS`` sets ``workers``, or
+    else is the default. Every limit is answered with its own message; see the service guide for how
+    to choose them.
 
     Args:
+        flags: The same as the flags of ``crossalign serve`` have it, such as ``max_body_mb``, and
+            ``token_file``. Those that are None are not given; errors name them.
         method: Method of requests that name none.
         crops: Number of crops of requests that name none; None takes each method's own.
         bank: Describe classes given by name alone with the bank of descriptions, as the classifier
@@ -55,66 +95,86 @@ class Settings:
             the process; None keeps no more of them than is said above.
         store_bytes: Limit of the store; 0 for none, None leaves it as it is.
         token: Bearer token that every request must carry; None asks for none.
-        allowed_hosts: Names by which the service may be addressed; empty allows any.
+        allowed_hosts: Names by which the service may be addressed, in the environment with commas
+            between them; empty allows any.
 
     Raises:
-        ServerError: If a value is out of its range.
+        ServerError: If a value is out of its range, or the token cannot be read.
     """
 
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+    )
+
     method: str = "wca"
-    crops: int | None = None
+    crops: _Count | None = None
     bank: bool = True
-    max_body_bytes: int = 16_000_000
-    max_pixels: int = 32_000_000
-    pixels_at_once: int = 64_000_000
-    max_classes: int = 1000
-    max_texts: int = 5000
-    max_text_characters: int = 1000
-    max_characters: int = 500_000
-    max_crops: int = 200
-    max_class_sets: int = 100
-    kept_texts: int = 20_000
-    workers: int = 16
-    queue: int = 64
-    body_seconds: float = 30.0
-    work_seconds: float = 60.0
-    shutdown_seconds: float = 30.0
-    batch_views: int = 8
-    batch_seconds: float = 0.005
+    max_body_bytes: _Count = 16_000_000
+    max_pixels: _Count = 32_000_000
+    pixels_at_once: _Count = 64_000_000
+    max_classes: _Count = 1000
+    max_texts: _Count = 5000
+    max_text_characters: _Count = 1000
+    max_characters: _Count = 500_000
+    max_crops: _Count = 200
+    max_class_sets: _Count = 100
+    kept_texts: _Count = 20_000
+    workers: _Count = 16
+    queue: _CountOrZero = 64
+    body_seconds: _Seconds = 30.0
+    work_seconds: _Seconds = 60.0
+    shutdown_seconds: _Seconds = 30.0
+    batch_views: _CountOrZero = 8
+    batch_seconds: Annotated[float, _number(finite_number, float, 0)] = 0.005
     class_sets: Path | None = None
     store: Path | None = None
-    store_bytes: int | None = None
-    token: str | None = None
-    allowed_hosts: tuple[str, ...] = ()
+    store_bytes: _CountOrZero | None = None
+    token: Annotated[str | None, Field(repr=False)] = None
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
 
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(field.default, bool) or not isinstance(field.default, int | float):
-                continue
-            whole = isinstance(field.default, int)
-            least = 0 if field.name in _MAY_BE_ZERO else 1 if whole else 0.1
-            kinds = int if whole else (int, float)
-            fits = isinstance(value, kinds) and least <= value < math.inf
-            if isinstance(value, bool) or not fits:
-                raise ServerError(
-                    f"expected {field.name} as a {'whole ' if whole else ''}number from {least} "
-                    f"up; got {value!r}."
-                )
-        if self.crops is not None and (type(self.crops) is not int or self.crops < 1):
-            raise ServerError(f"expected crops as a whole number from 1 up; got {self.crops!r}.")
+    def __init__(self, *, flags: Mapping[str, Any] | None = None, **settings: Any) -> None:
+        given, option = _from_flags(flags or {})
+        given |= settings
+        try:
+            super().__init__(**given)
+        except ValidationError as invalid:
+            error = invalid.errors(include_url=False)[0]
+            name = str(next(iter(error["loc"]), ""))
+            cause = error.get("ctx", {}).get("error")
+            message = str(cause or describe_invalid([error], list(type(self).model_fields)))
+            variable = "" if not name or name in settings else f"{_PREFIX}{name.upper()}"
+            source = option.get(name, variable)
+            raise ServerError(f"{source}: {message}" if source else message) from None
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _part_hosts(cls, hosts: Any) -> Any:
+        return [host.strip() for host in hosts.split(",")] if isinstance(hosts, str) else hosts
+
+    @field_validator("token")
+    @classmethod
+    def _check_token(cls, token: str | None) -> str | None:
+        token = (token or "").strip() or None
+        if token is not None and not _TOKEN.fullmatch(token):
+            raise ValueError(
+                "expected a token of 16 to 512 printable ASCII characters without spaces; got "
+                f"{len(token)} characters. `openssl rand -hex 32` makes a good one."
+            )
+        return token
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Settings:
         if self.crops is not None and self.crops > self.max_crops:
-            raise ServerError(f"crops is {self.crops}, above max_crops, {self.max_crops}.")
+            raise ValueError(f"crops is {self.crops}, above max_crops, {self.max_crops}.")
         if self.kept_texts < self.max_texts:
-            raise ServerError(
+            raise ValueError(
                 f"kept_texts is {self.kept_texts}, below max_texts, {self.max_texts}: what one "
                 "request may bring could not be kept."
             )
-        if self.token is not None and not _TOKEN.fullmatch(self.token):
-            raise ServerError(
-                "expected a token of 16 to 512 printable ASCII characters without spaces; got "
-                f"{len(self.token)} characters. `openssl rand -hex 32` makes a good one."
-            )
+        return self
 
     def usual_crops(self, own: int) -> int:
         """Say how many crops are taken where a request does not say.
@@ -132,6 +192,23 @@ class Settings:
         return min(own if self.crops is None else self.crops, self.max_crops)
 
 
+def _from_flags(flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings that flags give, and the option that each comes from."""
+    given: dict[str, Any] = {}
+    option: dict[str, str] = {}
+    for flag, value in flags.items():
+        if value is None:
+            continue
+        name, unit = _FLAGS.get(flag, (flag, None))
+        if unit is not None:
+            value = value * unit
+            if unit > 1 and math.isfinite(value):
+                value = round(value)
+        given[name] = find_token(value) if flag == "token_file" else value
+        option[name] = "--" + flag.replace("_", "-")
+    return given, option
+
+
 def find_token(file: Path | None) -> str | None:
     """Read the bearer token from a file, or else from the environment.
 
@@ -147,7 +224,7 @@ def find_token(file: Path | None) -> str | None:
         ServerError: If the file cannot be read, or is empty.
     """
     if file is None:
-        return os.environ.get(TOKEN_VARIABLE, "").strip() or None
+        return Settings().token
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 
 # By the names that Pydantic gives to what it finds, with what it knows of each filled in.
 _EXPECTED = {
+    "bool_parsing": "true or false",
     "bool_type": "true or false",
     "dict_type": "an object",
     "greater_than_equal": "a number from {ge} up",
@@ -16,12 +17,14 @@ _EXPECTED = {
     "less_than": "a number below {lt}",
     "less_than_equal": "a number up to {le}",
     "list_type": "a list",
+    "path_type": "a path",
     "string_pattern_mismatch": "text of the pattern {pattern}",
     "string_too_long": "at most {max_length} characters",
     "string_too_short": "text",
     "string_type": "text",
     "too_long": "at most {max_length} of them",
     "too_short": "at least {min_length} of them",
+    "tuple_type": "a list",
     "expected": "{what}",  # our own, see `schemas`
 }
 _COUNTED = ("too_long", "too_short")

@@ -10,7 +10,7 @@ from crossalign.alignment.calibration import calibrate
 from crossalign.errors import CalibrationError, LabelingError
 from crossalign.labeling import BACKGROUND, NONE_OF_THESE, UNDECIDED, Decisions
 from crossalign.labeling.decisions import NO_LABEL, OUTCOMES, load_background, scoring_settings
-from crossalign.labeling.image_scores import Scored
+from crossalign.labeling.image_scores import ImageScores
 from crossalign.predictions.prediction import Evidence, Prediction
 
 
@@ -91,14 +91,14 @@ def test_decisions(options, scores, beside, expected):
 def test_how_far_an_image_was_from_another_decision(options, scores, beside, expected):
     decisions = Decisions(background=BACKGROUND[: len(beside)], **options)
     found = prediction(*scores, beside=beside)
-    decided = decisions.decide(Scored.of("x", found), found.classes)
-    assert [(one.name, pytest.approx(one.sure, abs=1e-6)) for one in decided.given] == expected
+    decided = decisions.decide(ImageScores.of("x", "x", found), found.classes)
+    assert [(name, pytest.approx(sure, abs=1e-6)) for name, sure in decided.labels] == expected
     assert decided.row == decisions.row("x", found)
 
 
 def test_an_image_that_failed_was_given_nothing():
-    decided = Decisions().decide(Scored("x", error="broken"), ("a", "b"))
-    assert (decided.row.error, decided.row.decision, decided.given) == ("broken", None, ())
+    decided = Decisions().decide(ImageScores("x", "x", error="broken"), ("a", "b"))
+    assert (decided.row.error, decided.row.decision, decided.labels) == ("broken", None, ())
 
 
 def test_confidence_comes_from_a_calibration_alone(calibration):

@@ -32,8 +32,7 @@ from crossalign import Classifier
 from crossalign.alignment.calibration import calibrate
 from crossalign.errors import LabelingError
 from crossalign.labeling import COLUMNS, Decisions, JobFile, job_path, open_source, run_job
-from crossalign.labeling.image_scores import Scored
-from crossalign.labeling.job_file import Result
+from crossalign.labeling.image_scores import ImageScores
 from pictures import CUT, NOT_IMAGES
 
 CLASSES = ["red", "green", "blue"]
@@ -636,10 +635,10 @@ def test_memory_does_not_grow_while_decisions_are_made_anew(tmp_path):
     names, count = [f"class {number}" for number in range(40)], 6000
     rng = np.random.default_rng(0)
 
-    def scored(number: int) -> Result:
+    def scored(number: int) -> ImageScores:
         scores = rng.normal(0.2, 0.05, len(names)).astype("<f4").tobytes()
-        known = Scored(f"{number}.jpg", rng.bytes(16).hex(), (4, 3), scores, rng.bytes(64))
-        return Result(f"{number}.jpg", known)
+        path = f"{number}.jpg"
+        return ImageScores(path, path, rng.bytes(16).hex(), (4, 3), scores, rng.bytes(64))
 
     with JobFile(tmp_path / "l.job") as job:
         job.begin({"threshold": "None"})

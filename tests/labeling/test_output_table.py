@@ -11,7 +11,6 @@ from crossalign import Classifier
 from crossalign.errors import LabelingError
 from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
 from crossalign.labeling import output_table as output
-from crossalign.labeling import table_writers as sinks
 from crossalign.labeling.job import local_engine
 
 CLASSES = ["red", "green", "blue"]
@@ -140,9 +139,9 @@ def test_a_table_is_told_by_its_content(run):
     with JobFile(job_path("labels.csv")) as job:
         output.check_ours(Path("labels.csv"), job)
         rows = list(job.rows())
-        sinks.write_table(Path("copy.csv"), rows)
+        output.write_table(Path("copy.csv"), rows)
         output.check_ours(Path("copy.csv"), job)
         output.write_rows("labels.csv", job, Decisions())
-        sinks.write_table(Path("copy.csv"), rows[:-1])
+        output.write_table(Path("copy.csv"), rows[:-1])
         with pytest.raises(LabelingError, match="not as this job wrote it"):
             output.write_rows("copy.csv", job, Decisions())

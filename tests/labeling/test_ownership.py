@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crossalign import Classifier
 from crossalign.errors import CrossalignError, LabelingError
 from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
-from crossalign.labeling.classifier_recipe import Recipe
+from crossalign.labeling.classifier_config import ClassifierConfig
 from crossalign.labeling.contact_sheets import write_sheets
 from crossalign.labeling.job import Work
 from crossalign.labeling.ownership import LIST, OwnFolder, holds, is_inside, is_source
@@ -35,9 +35,9 @@ def place(tmp_path, monkeypatch):
 def test_only_what_was_placed_is_cleared_and_removed(place):
     own = OwnFolder(Path("r"), "reports")
     own.clear()
-    own.place("a.html").write_text("a")
-    own.place("p/1.jpg").write_text("1")
-    own.place("never-written.html")
+    own.claim("a.html").write_text("a")
+    own.claim("p/1.jpg").write_text("1")
+    own.claim("never-written.html")
     Path("r/p/mine.jpg").write_text("mine")
     Path("r/notes").write_text("mine")
     Path("r/.a.html.0123abcd").write_text("left by a kill")
@@ -45,7 +45,7 @@ def test_only_what_was_placed_is_cleared_and_removed(place):
     mine = {"r/p/mine.jpg", "r/notes", "r/.a.html.bak"}
     OwnFolder(Path("r"), "reports").clear()
     assert set(files()) == {*mine, f"r/{LIST}"}
-    OwnFolder(Path("r"), "reports").place("p/1.jpg").write_text("2")
+    OwnFolder(Path("r"), "reports").claim("p/1.jpg").write_text("2")
     OwnFolder(Path("r"), "reports").remove()
     assert set(files()) == mine
     with pytest.raises(LabelingError, match="left as they are"):
@@ -58,7 +58,7 @@ def test_an_own_folder_goes_where_nothing_else_is_in_it(place):
     own.check()
     assert not Path("deep").exists()
     own.clear()
-    own.place("p/1.jpg").write_text("1")
+    own.claim("p/1.jpg").write_text("1")
     own.remove()
     assert list(Path("deep").iterdir()) == []
 
@@ -73,7 +73,7 @@ def test_what_is_not_known_to_be_ours_is_refused(place, what):
     if what == "other kind":
         Path("r/index.html").unlink()
         OwnFolder(Path("r"), "shards").clear()
-        OwnFolder(Path("r"), "shards").place("index.html").write_text("x")
+        OwnFolder(Path("r"), "shards").claim("index.html").write_text("x")
     if what == "spoilt list":
         Path("r", LIST).write_bytes(b"\xff\xfe index.html")
     before = files()
@@ -89,7 +89,7 @@ def test_a_file_that_came_in_between_is_in_the_way(place):
     own.clear()
     Path("r/a.html").write_text("mine")
     with pytest.raises(LabelingError, match="is in the way"):
-        own.place("a.html")
+        own.claim("a.html")
     own.remove()
     assert files() == {"r/a.html": b"mine"}
 
@@ -109,7 +109,7 @@ def test_a_list_that_was_meddled_with_removes_nothing_elsewhere(place, name):
     own = OwnFolder(Path("s"), "reports")
     own.clear()
     with pytest.raises(LabelingError, match="in the way"):
-        own.place(f"../{name}" if name == ".." else name.replace("link/", "../"))
+        own.claim(f"../{name}" if name == ".." else name.replace("link/", "../"))
 
 
 @given(st.lists(st.sampled_from(["clear", "a", "b/c", "mine", "remove"]), max_size=12))
@@ -130,7 +130,7 @@ def test_whatever_the_order_a_file_of_somebody_else_stays(tmp_path_factory, step
             elif step == "remove":
                 own.remove()
             elif (folder / LIST).exists():
-                own.place(step).write_text("ours")
+                own.claim(step).write_text("ours")
         except CrossalignError:
             pass
         assert {path.name for path in folder.rglob("*.mine")} == mine
@@ -284,7 +284,7 @@ def engine(monkeypatch):
     monkeypatch.setattr("crossalign.labeling.ray.engine._import_ray", FakeRay)
     monkeypatch.setattr(RayEngine, "_label", lambda self, names, workers, cpus: iter(()))
     return lambda folder, **options: RayEngine(
-        Recipe(DescriptionSet.of(CLASSES)), Path(folder), **options
+        ClassifierConfig(DescriptionSet.of(CLASSES)), Path(folder), **options
     )
 
 
@@ -308,9 +308,9 @@ def test_without_ray_nothing_is_touched(work, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     own = OwnFolder(Path("shards"), "shards")
     own.clear()
-    own.place("000000.done").write_text("1")
+    own.claim("000000.done").write_text("1")
     before = files(Path("shards"))
-    engine = RayEngine(Recipe(DescriptionSet.of(CLASSES)), Path("shards"))
+    engine = RayEngine(ClassifierConfig(DescriptionSet.of(CLASSES)), Path("shards"))
     for act in (engine.check, lambda: list(engine(work))):
         with pytest.raises(CrossalignError, match="crossalign\\[ray\\]"):
             act()
@@ -320,7 +320,7 @@ def test_without_ray_nothing_is_touched(work, monkeypatch):
 def test_a_pool_that_does_not_fit_writes_and_removes_nothing(work, engine):
     own = OwnFolder(Path("shards"), "shards")
     own.clear()
-    own.place("000000.done").write_text("1")
+    own.claim("000000.done").write_text("1")
     before = files(Path("shards"))
     with pytest.raises(LabelingError, match="do not fit"):
         list(engine("shards", workers=4, cpus=1.0)(work))
@@ -330,7 +330,7 @@ def test_a_pool_that_does_not_fit_writes_and_removes_nothing(work, engine):
 def test_shards_of_another_job_are_left_alone(work, engine):
     own = OwnFolder(Path("shards"), "shards")
     own.clear()
-    own.place("job.json").write_text(json.dumps({"job": "/other.csv.job", "settings": "s"}))
+    own.claim("job.json").write_text(json.dumps({"job": "/other.csv.job", "settings": "s"}))
     before = files(Path("shards"))
     with pytest.raises(LabelingError, match=r"shards of another job, /other\.csv\.job"):
         list(engine("shards")(work))

@@ -22,7 +22,7 @@ ray = pytest.importorskip("ray", reason="needs the extra 'ray'; run by make test
 from crossalign import Classifier, load_encoder  # noqa: E402
 from crossalign.errors import LabelingError  # noqa: E402
 from crossalign.labeling import Decisions, open_source, run_job  # noqa: E402
-from crossalign.labeling.classifier_recipe import Recipe  # noqa: E402
+from crossalign.labeling.classifier_config import ClassifierConfig  # noqa: E402
 from crossalign.labeling.ray.engine import RayEngine  # noqa: E402
 
 PROGRAM = Path(sys.executable).with_name("crossalign")
@@ -97,7 +97,7 @@ def photos(tmp_path, picture):
 
 
 def local(photos, out):
-    return run_job(open_source(photos), out, Recipe(CLASSES_SET, method="clip").build())
+    return run_job(open_source(photos), out, ClassifierConfig(CLASSES_SET, method="clip").build())
 
 
 from crossalign import DescriptionSet  # noqa: E402
@@ -106,7 +106,7 @@ CLASSES_SET = DescriptionSet.of(CLASSES)
 
 
 def on_ray(photos, out, recipe=None, **options):
-    plain = Recipe(CLASSES_SET, method="clip")
+    plain = ClassifierConfig(CLASSES_SET, method="clip")
     engine = RayEngine(
         recipe or plain, out.parent / "shards", **{"workers": 2, "shard_size": 7, **options}
     )
@@ -132,7 +132,7 @@ def test_results_are_the_local_engines_row_for_row(cluster, photos, tmp_path, ar
 
 def test_other_decisions_are_the_local_engines_and_need_no_worker_again(cluster, photos, tmp_path):
     none = Decisions(none_of_these=True, background=("a grey wall",), top=2)
-    recipe = Recipe(CLASSES_SET, none, method="clip")
+    recipe = ClassifierConfig(CLASSES_SET, none, method="clip")
     source, out = open_source(photos), tmp_path / "ray.jsonl"
     engine = RayEngine(recipe, tmp_path / "shards", workers=2, shard_size=7)
     run_job(source, out, recipe.build(), none, engine=engine)

@@ -68,7 +68,7 @@ def test_shards_give_what_the_local_engine_gives(photos, classifier, tmp_path, f
         assert shard.marker.read_text().strip() in "23"
         found += read_results(shard)
     assert found == expected
-    assert sum(result.scored.error is not None for result in found) == 1
+    assert sum(result.error is not None for result in found) == 1
 
 
 def test_a_shard_that_is_done_is_not_done_again(photos, classifier, tmp_path):
@@ -118,8 +118,8 @@ def test_an_image_that_kills_workers_is_a_row_and_the_rest_is_labelled(
     assert deaths == 1 + 2 * len(poison)
     for result in read_results(shard):
         if result.id in poison:
-            assert "dies or fails" in result.scored.error
-            assert result.scored.error.startswith(result.scored.path)
+            assert "dies or fails" in result.error
+            assert result.error.startswith(result.path)
         else:
             assert result == expected[result.id]
 

@@ -20,7 +20,7 @@ from crossalign.errors import LabelingError
 from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
 from crossalign.labeling.contact_sheets import write_sheets
 from crossalign.labeling.exports import EXPORTS, Job, export, parse_export
-from crossalign.labeling.near_duplicates import bits_apart, distances, groups, near_pairs, sketch
+from crossalign.labeling.near_duplicates import bits_apart, distances, groups, near_pairs, simhash
 from crossalign.labeling.review import review
 
 CLASSES = ["red", "green", "blue"]
@@ -97,7 +97,7 @@ def test_sketches_measure_angles(seed, cosine):
     other /= np.linalg.norm(other)
     second = cosine * first + np.sqrt(1 - cosine**2) * other
     rows = [
-        np.frombuffer(sketch(one.astype(np.float32)), np.uint8)[None] for one in (first, second)
+        np.frombuffer(simhash(one.astype(np.float32)), np.uint8)[None] for one in (first, second)
     ]
     apart = int(distances(*rows)[0])
     assert abs(apart - bits_apart(cosine)) < 60  # five standard deviations of a binomial
@@ -108,7 +108,7 @@ def test_nearly_all_near_duplicates_are_found_among_many():
     vectors = rng.standard_normal((4000, 64)).astype(np.float32)
     vectors[2000:2200] = vectors[:200] + 0.1 * rng.standard_normal((200, 64))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    rows = np.stack([np.frombuffer(sketch(one), np.uint8) for one in vectors])
+    rows = np.stack([np.frombuffer(simhash(one), np.uint8) for one in vectors])
     found = groups(near_pairs(rows, bits_apart(0.97)))
     wanted = {(n, n + 2000) for n in range(200)}
     pairs = {tuple(group) for group in found}

@@ -24,7 +24,7 @@ from crossalign.cli._shared import (
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
-    from crossalign.labeling.classifier_recipe import Recipe
+    from crossalign.labeling.classifier_config import ClassifierConfig
     from crossalign.labeling.decisions import Decisions
     from crossalign.labeling.sources import Source
 
@@ -69,7 +69,7 @@ def label(
     shards: own.Shards = None,
 ) -> int:
     """Label all images of a source; a job that was stopped goes on where it was."""
-    from crossalign.labeling.classifier_recipe import Recipe
+    from crossalign.labeling.classifier_config import ClassifierConfig
     from crossalign.labeling.exports import parse_export
     from crossalign.labeling.job import run_job
     from crossalign.labeling.output_table import job_path
@@ -79,7 +79,7 @@ def label(
     images = open_source(source, column=column, may_be_empty=job_path(out).exists())
     decisions = _decisions(threshold, none_of_these, background, multi_label, top, calibration)
     chosen = method_given(method, kind, side)
-    recipe = Recipe(
+    config = ClassifierConfig(
         classes_given(class_, classes),
         decisions,
         model=model,
@@ -100,9 +100,9 @@ def label(
         "shard-size": shard_size,
         "shards": shards,
     }
-    runner = _engine(engine, recipe, out, store, on_ray)
+    runner = _engine(engine, config, out, store, on_ray)
     _check_results(images, out, decisions, exports, report, restart)
-    classifier = recipe.build(store_given(store, store_size))
+    classifier = config.build(store_given(store, store_size))
     _say_about(classifier, decisions, bank)
     with Shown() as shown:
         outcome = run_job(
@@ -149,7 +149,11 @@ def _decisions(
 
 
 def _engine(
-    engine: own.Where, recipe: Recipe, out: Path, store: Path | None, given: dict[str, Any]
+    engine: own.Where,
+    config: ClassifierConfig,
+    out: Path,
+    store: Path | None,
+    given: dict[str, Any],
 ) -> Any:
     """Who labels, ready to begin; options of the cluster's are refused where they do nothing."""
     from crossalign.labeling.job import local_engine
@@ -163,7 +167,7 @@ def _engine(
     if store is not None:
         raise typer.BadParameter("--store is one machine's; leave it out with --engine ray")
     runner = RayEngine(
-        recipe,
+        config,
         given["shards"] or out.with_name(f"{out.name}.shards"),
         address=given["address"],
         workers=given["workers"],
@@ -187,9 +191,7 @@ def _check_results(
     from crossalign.labeling.contact_sheets import check_sheets
     from crossalign.labeling.exports import check_exports
     from crossalign.labeling.output_table import check_output
-    from crossalign.labeling.table_writers import check_table
 
-    check_table(out)
     check_output(out, images)
     check_exports(exports, images, decisions, out, restart=restart)
     if report is not None:

@@ -76,7 +76,7 @@ def write_sheets(
         shown = {image.id: image.number for _, images in _chosen(job, most) for image in images}
         made = _previews(source, own, shown, extra)
         pages = _label_pages(own, job, most, page, made, title)
-        index = own.place("index.html")
+        index = own.claim("index.html")
         _write(index, whole_page(title, index_body(job.count(), found, pages, made)))
     except OSError as error:
         raise LabelingError(
@@ -158,7 +158,7 @@ def _label_pages(
         for at, name in enumerate(names):
             part = [image.shown for image in images[at * size : (at + 1) * size]]
             body = label_body(pages, at, part, made)
-            _write(own.place(name), whole_page(f"{label} · {title}", body, heading=label))
+            _write(own.claim(name), whole_page(f"{label} · {title}", body, heading=label))
         written.append(pages)
     return sorted(written, key=lambda pages: places[pages.label])
 
@@ -173,7 +173,7 @@ def _previews(
         if (entry.id in shown or entry.path in extra) and entry.path not in made:
             data = _preview(entry)
             if data is not None:
-                own.place(address).write_bytes(data)
+                own.claim(address).write_bytes(data)
                 made[entry.path] = address
     return made
 

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ import numpy as np
 from crossalign.alignment.calibration import Calibration
 from crossalign.encoders import fingerprint
 from crossalign.errors import DescriptionError, LabelingError
-from crossalign.labeling.image_scores import Scored, Scores
+from crossalign.labeling.image_scores import ImageScores, Scores
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.quality import names_class
 from crossalign.utils.digests import value_digest
@@ -35,22 +36,8 @@ NO_LABEL = "no label"
 OUTCOMES = (NONE_OF_THESE, UNDECIDED, NO_LABEL)
 """What an image may be given in place of a class."""
 
-BACKGROUND = (
-    "a blurred photo of nothing in particular",
-    "an empty background",
-    "a texture or a pattern",
-    "a page with text",
-    "a screenshot of a computer",
-    "a drawing or a diagram",
-    "a room with furniture",
-    "a street with houses",
-    "a landscape with sky",
-    "a group of people",
-    "an everyday object on a table",
-    "a vehicle",
-    "a plant",
-    "an animal",
-    "something to eat",
+BACKGROUND = tuple(
+    files(__package__).joinpath("data/background.txt").read_text("utf-8").splitlines()
 )
 """Texts that stand for everything else."""
 
@@ -99,32 +86,21 @@ COLUMNS = tuple(one.name for one in dataclasses.fields(Row))
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """A class, or an outcome in place of one, that an image was given.
-
-    Args:
-        name: The class or one of ``OUTCOMES``.
-        sure: How far the image was from not being given it, so that the least sure can be shown
-            first. Of a class: the confidence, or else the margin, or else the score; with several
-            labels, how far the score is above the threshold. Of an outcome: how far the best class
-            stayed below the background or the threshold.
-    """
-
-    name: str
-    sure: float
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decision:
     """What was decided about an image.
 
     Args:
         row: Its row.
-        given: What it was given: one thing, or each of several labels; nothing with an error.
+        labels: What it was given: one class, or each of several, or one of ``OUTCOMES`` in place of
+            a class; nothing with an error. Beside each is how far the image was from not being
+            given it, so that the least sure can be shown first. Of a class: the confidence, or else
+            the margin, or else the score; with several labels, how far the score is above the
+            threshold. Of an outcome: how far the best class stayed below the background or the
+            threshold.
     """
 
     row: Row
-    given: tuple[Given, ...] = ()
+    labels: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +231,9 @@ class Decisions:
         Returns:
             The row.
         """
-        return self.decide(Scored.of(path, prediction), prediction.classes).row
+        return self.decide(ImageScores.of(path, path, prediction), prediction.classes).row
 
-    def decide(self, scored: Scored, names: Sequence[str]) -> Decided:
+    def decide(self, scored: ImageScores, names: Sequence[str]) -> Decision:
         """Decide from scores.
 
         Args:
@@ -269,7 +245,7 @@ class Decisions:
         """
         split = scored.split(len(names))
         if split is None or scored.size is None:
-            return Decided(Row(scored.path, error=scored.error))
+            return Decision(Row(scored.path, error=scored.error))
         scores, beside = split
         order = np.argsort(-scores, kind="stable")
         best = int(order[0])
@@ -290,15 +266,14 @@ class Decisions:
             confidence=confidence,
             top=[[names[at], _rounded(scores[at])] for at in order[: self.top].tolist()] or None,
         )
-        given = self._given(row, scores, beside, names, order)
-        labels = [one.name for one in given if one.name not in OUTCOMES]
-        return Decided(
-            dataclasses.replace(row, decision=labels if self.multi_label else given[0].name), given
-        )
+        labels = self._labels(row, scores, beside, names, order)
+        several = [name for name, _ in labels if name not in OUTCOMES]
+        decision = several if self.multi_label else labels[0][0]
+        return Decision(dataclasses.replace(row, decision=decision), labels)
 
-    def _given(
+    def _labels(
         self, row: Row, scores: Scores, beside: Scores, names: Sequence[str], order: Any
-    ) -> tuple[Given, ...]:
+    ) -> tuple[tuple[str, float], ...]:
         # Compared is what the table shows, so that a score of 0.7 reaches a threshold of 0.7.
         measures = (row.confidence, row.margin, row.score)
         value = row.score if row.confidence is None else row.confidence
@@ -310,12 +285,12 @@ class Decisions:
         away = max(below, behind)
         if away > 0:
             other = NONE_OF_THESE if self.none_of_these else UNDECIDED
-            return (Given(NO_LABEL if self.multi_label else other, _rounded(away)),)
+            return ((NO_LABEL if self.multi_label else other, _rounded(away)),)
         ranked = ((names[at], _rounded(scores[at])) for at in order.tolist())
         if self.multi_label:
             fitting = itertools.takewhile(lambda one: one[1] >= least, ranked)
-            return tuple(Given(name, _rounded(score - least)) for name, score in fitting)
-        return (Given(next(ranked)[0], next(one for one in measures if one is not None)),)
+            return tuple((name, _rounded(score - least)) for name, score in fitting)
+        return ((next(ranked)[0], next(one for one in measures if one is not None)),)
 
     def settings(self) -> dict[str, str]:
         """Name what decisions depend on beside the scores, for comparison with another run."""

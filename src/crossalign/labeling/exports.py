@@ -194,8 +194,8 @@ def _fiftyone(path: Path, job: Job) -> int:
         key = f"{at:09}"
         images[key] = str(Path(row.path).absolute())
         written[key] = names if several else (names[0] if names else None)
-    _write_json(own.place("data.json"), job, images)
-    _write_json(own.place("labels.json"), job, {"classes": list(job.classes), "labels": written})
+    _write_json(own.claim("data.json"), job, images)
+    _write_json(own.claim("labels.json"), job, {"classes": list(job.classes), "labels": written})
     return len(images)
 
 

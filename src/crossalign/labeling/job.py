@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
-from crossalign.labeling.decisions import Decided, Decisions, scoring_settings, short_digest
-from crossalign.labeling.image_scores import Scored
-from crossalign.labeling.job_file import FAILED, TODO, JobFile, Listing, Result
+from crossalign.labeling.decisions import Decision, Decisions, scoring_settings, short_digest
+from crossalign.labeling.image_scores import ImageScores
+from crossalign.labeling.job_file import FAILED, TODO, JobFile, Listing
 from crossalign.labeling.output_table import check_ours, check_output, job_path, write_rows
 from crossalign.labeling.sources import Entry, Source
-from crossalign.labeling.table_writers import check_table
 from crossalign.utils.text import count_images
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class Work:
     job: JobFile
     repeated: bool = False
 
-    def keep(self, results: Sequence[Result]) -> None:
+    def keep(self, results: Sequence[ImageScores]) -> None:
         """Decide about images and write them down, all of them or none.
 
         Args:
@@ -59,7 +58,7 @@ class Work:
         """
         self.job.keep(results, self.decide)
 
-    def decide(self, scored: Scored) -> Decided:
+    def decide(self, scored: ImageScores) -> Decision:
         """Decide about one image.
 
         Args:
@@ -85,11 +84,11 @@ class Work:
             yield entry
 
 
-Engine: TypeAlias = Callable[[Work], Iterator[Result]]
+Engine: TypeAlias = Callable[[Work], Iterator[ImageScores]]
 """Scores what is still to be labelled: each image once, in any order."""
 
 
-def local_engine(work: Work) -> Iterator[Result]:
+def local_engine(work: Work) -> Iterator[ImageScores]:
     """Label in this process.
 
     Args:
@@ -101,7 +100,7 @@ def local_engine(work: Work) -> Iterator[Result]:
     yield from score_entries(work.entries(), work.classifier)
 
 
-def score_entries(entries: Iterable[Entry], classifier: Classifier) -> Iterator[Result]:
+def score_entries(entries: Iterable[Entry], classifier: Classifier) -> Iterator[ImageScores]:
     """Score entries of a source, with memory that does not grow.
 
     Args:
@@ -121,9 +120,8 @@ def score_entries(entries: Iterable[Entry], classifier: Classifier) -> Iterator[
 
     for prediction in classifier.predict(loaded(), keep_evidence=True):
         entry, error = waiting.popleft()
-        path = entry.path
-        scored = Scored(path, error=error) if error else Scored.of(path, prediction)
-        yield Result(entry.id, scored)
+        names = (entry.id, entry.path)
+        yield ImageScores(*names, error=error) if error else ImageScores.of(*names, prediction)
 
 
 def _load(entry: Entry) -> tuple[Any, str | None]:
@@ -192,9 +190,8 @@ def run_job(
     """
     decisions, note = decisions or Decisions(), on_note or _ignore
     table = Path(out)
-    check_table(table)
-    decisions.check(classifier)
     check_output(table, source)
+    decisions.check(classifier)
     with _stop_signals() as stop, _job_file(table, restart) as job:
         check_ours(table, job)
         work = Work(classifier, decisions, source, job)
@@ -239,7 +236,7 @@ def _job_file(table: Path, anew: bool) -> Iterator[JobFile]:
 
 
 def _label(
-    results: Iterator[Result],
+    results: Iterator[ImageScores],
     work: Work,
     stop: threading.Event,
     on_progress: Callable[[int], None],
@@ -357,9 +354,7 @@ def _give_up_on_vanished(work: Work) -> int:
     """Make rows of images that the source no longer gave when their turn came."""
     given_up = 0
     while missing := list(itertools.islice(work.job.todo(), _MOST_PER_CHANGE)):
-        work.keep(
-            [Result(name, Scored(path, error=f"{path}: {VANISHED}")) for name, path in missing]
-        )
+        work.keep([ImageScores(name, path, error=f"{path}: {VANISHED}") for name, path in missing])
         given_up += len(missing)
     return given_up
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from crossalign.errors import LabelingError
-from crossalign.labeling.decisions import Decided, Row
-from crossalign.labeling.image_scores import Scored
+from crossalign.labeling.decisions import Decision, Row
+from crossalign.labeling.image_scores import ImageScores
 from crossalign.utils.sqlite import Schema, StrangerError, connect, transaction
 
 TODO, DONE, FAILED = 0, 1, 2
@@ -50,19 +50,6 @@ _MOVED = "moved"  # instead of a stamp
 # A list may still name a file that is not there, which has no stamp: its row stays, as do those of
 # images that a folder has no more.
 _AWAY = f"(state = {DONE} AND excluded.stamp = '')"
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One image that was looked at.
-
-    Args:
-        id: Its identity within the source.
-        scored: What it scored, or why it could not.
-    """
-
-    id: str
-    scored: Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,20 +251,21 @@ class JobFile:
             done = rows.execute("UPDATE items SET state = ? WHERE state = ?", (TODO, FAILED))
             return done.rowcount
 
-    def keep(self, results: Sequence[Result], decide: Callable[[Scored], Decided]) -> None:
+    def keep(
+        self, results: Sequence[ImageScores], decide: Callable[[ImageScores], Decision]
+    ) -> None:
         """Write finished images down, all of them or none.
 
         Args:
-            results: Any number of them.
+            results: What they scored.
             decide: Makes decisions of scores.
         """
         with self._change() as rows:
-            for result in results:
-                scored = result.scored
+            for scored in results:
                 digest = None if scored.content_hash is None else bytes.fromhex(scored.content_hash)
                 query = "SELECT number FROM items WHERE id = ?"
-                (number,) = rows.execute(query, (os.fsencode(result.id),)).fetchone()
-                values = (digest, scored.sketch, number)
+                (number,) = rows.execute(query, (os.fsencode(scored.id),)).fetchone()
+                values = (digest, scored.simhash, number)
                 rows.execute("UPDATE items SET hash = ?, sketch = ? WHERE number = ?", values)
                 rows.execute("DELETE FROM scores WHERE number = ?", (number,))
                 if scored.scores is not None:
@@ -287,7 +275,7 @@ class JobFile:
     def decide_again(
         self,
         settings: dict[str, str],
-        decide: Callable[[Scored], Decided],
+        decide: Callable[[ImageScores], Decision],
         stop: Callable[[], bool] = lambda: False,
     ) -> int:
         """Make all decisions anew from the scores that were kept.
@@ -305,7 +293,7 @@ class JobFile:
         """
         self._set(dict.fromkeys(settings, _UNSETTLED))
         query = (
-            "SELECT number, path, hash, row, data FROM items JOIN scores USING (number) "
+            "SELECT number, id, path, hash, row, data FROM items JOIN scores USING (number) "
             "WHERE state = ? AND number > ? ORDER BY number LIMIT ?"
         )
         done = last = 0
@@ -313,10 +301,11 @@ class JobFile:
             if stop():
                 return done
             with self._change() as rows:
-                for number, path, digest, text, data in some:
+                for number, identity, path, digest, text, data in some:
                     row = json.loads(text)
                     size = (row["width"], row["height"])
-                    scored = Scored(os.fsdecode(path), digest.hex(), size, data)
+                    names = (os.fsdecode(identity), os.fsdecode(path))
+                    scored = ImageScores(*names, digest.hex(), size, data)
                     _write(rows, number, decide(scored))
             done, last = done + len(some), some[-1][0]
         self._set(settings)
@@ -410,7 +399,7 @@ def _is_earlier(other: StrangerError) -> bool:
     return other.ours and other.version < _SCHEMA.version
 
 
-def _write(rows: sqlite3.Connection, number: int, decided: Decided) -> None:
+def _write(rows: sqlite3.Connection, number: int, decided: Decision) -> None:
     values = {
         name: value
         for name, value in decided.row.to_dict().items()
@@ -422,7 +411,7 @@ def _write(rows: sqlite3.Connection, number: int, decided: Decided) -> None:
     rows.execute("DELETE FROM given WHERE number = ?", (number,))
     rows.executemany(
         "INSERT INTO given VALUES (?, ?, ?)",
-        [(number, one.name, one.sure) for one in decided.given],
+        [(number, *label) for label in decided.labels],
     )
 
 

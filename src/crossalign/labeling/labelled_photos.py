@@ -9,7 +9,7 @@ from pathlib import Path
 
 from crossalign.errors import CalibrationError, LabelingError
 from crossalign.labeling.sources import open_source
-from crossalign.labeling.table_columns import PATH_COLUMNS
+from crossalign.labeling.tables import PATH_COLUMNS
 from crossalign.texts.descriptions import wordify
 
 LABEL_COLUMNS = ("label", "class", "class_name", "target")

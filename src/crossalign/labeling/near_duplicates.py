@@ -1,6 +1,6 @@
-"""Small sketches of embeddings, for near-duplicates and for what is unlike the rest.
+"""Similarity hashes of embeddings, for near-duplicates and for what is unlike the rest.
 
-A sketch is 512 signs of random projections, 64 bytes. Two unit vectors at an angle a differ in a
+A hash is 512 signs of random projections, 64 bytes. Two unit vectors at an angle a differ in a
 share a / pi of their signs (Goemans and Williamson, 1995; Charikar, STOC 2002), so a million images
 are compared in 64 MB and without reading their embeddings again.
 """
@@ -17,10 +17,10 @@ from crossalign.encoders.base import Embeddings
 
 BITS = 512
 
-Sketches = npt.NDArray[np.uint8]
-"""Shape (n, 64), a sketch a row."""
+Hashes = npt.NDArray[np.uint8]
+"""Shape (n, 64), a hash a row."""
 
-# Orders in which sketches are sorted, and how far a sketch is compared in each. A near-duplicate
+# Orders in which hashes are sorted, and how far a hash is compared in each. A near-duplicate
 # differs in few bits, so in most orders it stands close by.
 _ORDERS, _REACH = 16, 3
 
@@ -31,8 +31,8 @@ def _planes(dim: int) -> Embeddings:
     return planes
 
 
-def sketch(embedding: Embeddings) -> bytes:
-    """Make a sketch.
+def simhash(embedding: Embeddings) -> bytes:
+    """Hash an embedding so that close ones get close hashes (SimHash).
 
     Args:
         embedding: Unit vector, shape (D,).
@@ -44,7 +44,7 @@ def sketch(embedding: Embeddings) -> bytes:
 
 
 def bits_apart(cosine: float) -> int:
-    """How many bits of two sketches differ, on average.
+    """How many bits of two hashes differ, on average.
 
     Args:
         cosine: Of their embeddings.
@@ -59,8 +59,8 @@ def bits_apart(cosine: float) -> int:
     return round(float(np.arccos(cosine)) / np.pi * BITS)
 
 
-def distances(first: Sketches, second: Sketches) -> npt.NDArray[np.int64]:
-    """Count the bits in which sketches differ, pair by pair.
+def distances(first: Hashes, second: Hashes) -> npt.NDArray[np.int64]:
+    """Count the bits in which hashes differ, pair by pair.
 
     Args:
         first: Shape (n, 64).
@@ -76,15 +76,15 @@ def distances(first: Sketches, second: Sketches) -> npt.NDArray[np.int64]:
 _COUNTS = np.array([bin(value).count("1") for value in range(256)], np.uint8)
 
 
-def near_pairs(sketches: Sketches, most: int) -> Iterator[tuple[int, int]]:
-    """Find pairs of sketches that differ in few bits.
+def near_pairs(hashes: Hashes, most: int) -> Iterator[tuple[int, int]]:
+    """Find pairs of hashes that differ in few bits.
 
-    Sketches are sorted in several orders of their bytes, and each is compared with the next few:
+    Hashes are sorted in several orders of their bytes, and each is compared with the next few:
     n log n work in place of n squared. Of a pair that differs in 5 % of its bits nearly all are
     found, of equal ones all are linked.
 
     Args:
-        sketches: Shape (n, 64).
+        hashes: Shape (n, 64).
         most: Bits in which a pair may differ.
 
     Yields:
@@ -92,13 +92,13 @@ def near_pairs(sketches: Sketches, most: int) -> Iterator[tuple[int, int]]:
     """
     rng = np.random.default_rng(16)
     for _ in range(_ORDERS):
-        columns = rng.permutation(sketches.shape[1])[:16]
-        order = np.lexsort(sketches[:, columns].T)
+        columns = rng.permutation(hashes.shape[1])[:16]
+        order = np.lexsort(hashes[:, columns].T)
         for step in range(1, min(_REACH, len(order) - 1) + 1):
             first, second = order[:-step], order[step:]
             for start in range(0, len(first), 65536):
                 a, b = first[start : start + 65536], second[start : start + 65536]
-                close = distances(sketches[a], sketches[b]) <= most
+                close = distances(hashes[a], hashes[b]) <= most
                 for one, other in zip(a[close].tolist(), b[close].tolist(), strict=True):
                     yield min(one, other), max(one, other)
 

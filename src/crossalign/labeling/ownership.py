@@ -33,7 +33,7 @@ class OwnFolder:
         >>> with tempfile.TemporaryDirectory() as name:
         ...     folder = OwnFolder(Path(name, "report"), "report")
         ...     folder.clear()
-        ...     _ = folder.place("index.html").write_text("<p>...")
+        ...     _ = folder.claim("index.html").write_text("<p>...")
         ...     _ = Path(name, "report", "notes.txt").write_text("mine")
         ...     folder.clear()
         ...     sorted(path.name for path in Path(name, "report").iterdir())
@@ -81,7 +81,7 @@ class OwnFolder:
         (self.path / LIST).write_text(f"{_HEAD}{self._what}\n", encoding="utf-8")
         self._own = set()
 
-    def place(self, name: str) -> Path:
+    def claim(self, name: str) -> Path:
         """Say that a file will be written; :meth:`clear` comes first.
 
         Args:

@@ -138,7 +138,7 @@ def _measure(job: JobFile) -> tuple[bool, str]:
 
 
 def _unusual(job: JobFile, count: int) -> Iterator[Named]:
-    """Images whose sketch agrees least with the mean sketch of their label."""
+    """Images whose hash agrees least with the mean hash of their label."""
     sums: dict[str, npt.NDArray[np.int64]] = {}
     sizes: dict[str, int] = {}
     query = f"SELECT name, sketch, path {_LABELS} AND sketch IS NOT NULL"
@@ -169,8 +169,8 @@ def _duplicates(job: JobFile, near: float) -> list[tuple[str, ...]]:
         rows += data
     if len(numbers) < 2:
         return []
-    sketches = np.frombuffer(rows, np.uint8).reshape(len(numbers), -1)
-    found = groups(near_pairs(sketches, bits_apart(near)))
+    hashes = np.frombuffer(rows, np.uint8).reshape(len(numbers), -1)
+    found = groups(near_pairs(hashes, bits_apart(near)))
     return [
         tuple(_path(job, numbers[row]) for row in group)
         for group in sorted(found, key=lambda group: (-len(group), group[0]))

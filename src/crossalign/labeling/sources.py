@@ -21,15 +21,15 @@ from typing import Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
 from crossalign.images.load import IMAGE_ENDINGS, stored_pixels
-from crossalign.labeling.table_columns import (
+from crossalign.labeling.tables import (
     BYTES_COLUMNS,
     PATH_COLUMNS,
     column_of,
     csv_column,
     csv_rows,
     open_list,
+    pyarrow,
 )
-from crossalign.labeling.table_writers import pyarrow
 
 # Where a file says how many pixels it holds, if not at its start.
 _HEAD = 2**24

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from crossalign.errors import LabelingError, import_extra
+from crossalign.labeling.image_scores import ImageScores
 from crossalign.labeling.job import Work
-from crossalign.labeling.job_file import Result
 from crossalign.labeling.ownership import OwnFolder
 from crossalign.labeling.ray.shards import Shard, read_results, score_shard, write_shards
 from crossalign.utils.digests import value_digest
@@ -68,7 +68,7 @@ class RayEngine:
     gpus: float = 0.0
     shard_size: int = SHARD_SIZE
 
-    def __call__(self, work: Work) -> Iterator[Result]:
+    def __call__(self, work: Work) -> Iterator[ImageScores]:
         """Label on the cluster.
 
         Args:
@@ -102,7 +102,7 @@ class RayEngine:
         _import_ray()
         OwnFolder(self.folder, _KIND).check()
 
-    def _of_earlier_run(self, work: Work, own: OwnFolder) -> Iterator[Result]:
+    def _of_earlier_run(self, work: Work, own: OwnFolder) -> Iterator[ImageScores]:
         """What a driver that was killed had not taken into the job file yet."""
         stamp = value_digest(work.job.settings(), compact=False)
         mark = {"job": str(work.job.path.absolute()), "settings": stamp}
@@ -118,15 +118,15 @@ class RayEngine:
                 found = [
                     result
                     for result in read_results(Shard(self.folder, name.removesuffix(".done")))
-                    if result.scored.error is None and work.job.is_todo(result.id)
+                    if result.error is None and work.job.is_todo(result.id)
                 ]
                 work.keep(found)  # at once, so that new shards are without them
                 yield from found
         own.clear()
-        with whole_file(own.place(_MARK)) as unfinished:
+        with whole_file(own.claim(_MARK)) as unfinished:
             unfinished.write_text(json.dumps(mark), encoding="utf-8")
 
-    def _label(self, shards: list[str], workers: int, cpus: float) -> Iterator[Result]:
+    def _label(self, shards: list[str], workers: int, cpus: float) -> Iterator[ImageScores]:
         reasons: dict[str, str] = {}
         for _ in range(_ROUNDS):
             reasons = {}

@@ -9,27 +9,32 @@ out: when one was begun twice and never finished, it becomes a row with an error
 from __future__ import annotations
 
 import base64
-import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crossalign.errors import ImageError
-from crossalign.labeling.image_scores import Scored
+from crossalign.labeling.image_scores import ImageScores
 from crossalign.labeling.job import score_entries
-from crossalign.labeling.job_file import Result
 from crossalign.labeling.ownership import OwnFolder
 from crossalign.labeling.sources import Entry, NamedBytes
-from crossalign.labeling.table_writers import pyarrow
+from crossalign.labeling.tables import pyarrow
 from crossalign.utils.files import whole_file
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
 
-_BYTES = ("scores", "sketch")
-_NAMES = ("path", "error")  # which may hold a file name that is not valid text
+_IN = {"id": "binary", "path": "binary", "file": "binary", "data": "binary", "error": "string"}
+_OUT = {"id": "binary", "path": "binary", "content_hash": "string", "size": "list<int32>"}
+_OUT |= {"scores": "binary", "sketch": "binary", "error": "binary"}
+"""Columns of a shard's tables; names of files need not be valid text, and are binary. The results'
+are in the order of the fields of ImageScores."""
+
+_NAMES, _BYTES = ("id", "path", "error"), ("scores", "sketch")
 
 MOST_TRIES = 2
 """How often an image is begun before it is given up."""
@@ -91,46 +96,30 @@ def write_shards(
     for entry in entries:
         rows.append(_packed(entry, files))
         if len(rows) == size:
-            yield _write(_claimed(own, f"{number:06}"), rows)
+            yield _write_shard(own, number, rows)
             rows, number = [], number + 1
     if rows:
-        yield _write(_claimed(own, f"{number:06}"), rows)
+        yield _write_shard(own, number, rows)
 
 
-def _claimed(own: OwnFolder, name: str) -> Shard:
-    """A shard whose files may be removed again, also those that workers will write."""
-    shard = Shard(own.path, name)
+def _write_shard(own: OwnFolder, number: int, rows: Sequence[Mapping[str, Any]]) -> Shard:
+    """Write a shard, all of whose files may be removed again, also those of workers."""
+    shard = Shard(own.path, f"{number:06}")
     for path in (shard.source, shard.result, shard.marker, shard.journal):
-        own.place(path.name)
+        own.claim(path.name)
+    _write_table(shard.source, rows, _IN)
     return shard
 
 
 def _packed(entry: Entry, files: bool) -> dict[str, Any]:
-    values: dict[str, Any] = {"id": _raw(entry.id), "path": _raw(entry.path)}
+    values: dict[str, Any] = {"id": os.fsencode(entry.id), "path": os.fsencode(entry.path)}
     try:
         loaded = entry.load()
     except ImageError as error:
         return {**values, "error": str(error)}
     if files and isinstance(loaded, str):
-        return {**values, "file": _raw(str(Path(loaded).absolute()))}
+        return {**values, "file": os.fsencode(Path(loaded).absolute())}
     return {**values, "data": loaded.getvalue() if isinstance(loaded, NamedBytes) else None}
-
-
-def _raw(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
-
-
-def _write(shard: Shard, rows: Sequence[dict[str, Any]]) -> Shard:
-    pa, parquet = pyarrow("the Ray engine", "ray")
-    kinds = {"id": pa.binary(), "path": pa.binary(), "file": pa.binary(), "data": pa.binary()}
-    schema = pa.schema([*kinds.items(), ("error", pa.string())])
-    with whole_file(shard.source) as unfinished:
-        parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), unfinished)
-    return shard
 
 
 def read_entries(shard: Shard) -> list[Entry]:
@@ -142,19 +131,18 @@ def read_entries(shard: Shard) -> list[Entry]:
     Returns:
         Its entries; those that are files are loaded by their full paths.
     """
-    _, parquet = pyarrow("the Ray engine", "ray")
-    return [_unpacked(row) for row in parquet.read_table(shard.source).to_pylist()]
+    return [_unpacked(row) for row in _read_table(shard.source)]
 
 
-def _unpacked(row: dict[str, Any]) -> Entry:
-    path = _text(row["path"])
+def _unpacked(row: Mapping[str, Any]) -> Entry:
+    path = os.fsdecode(row["path"])
 
     def load() -> str | NamedBytes:
         if row["error"] is not None:
             raise ImageError(row["error"])
-        return _text(row["file"]) if row["data"] is None else NamedBytes(row["data"], path)
+        return os.fsdecode(row["file"]) if row["data"] is None else NamedBytes(row["data"], path)
 
-    return Entry(_text(row["id"]), path, load)
+    return Entry(os.fsdecode(row["id"]), path, load)
 
 
 def score_shard(shard: Shard, classifier: Classifier) -> str | None:
@@ -175,63 +163,63 @@ def score_shard(shard: Shard, classifier: Classifier) -> str | None:
     entries = read_entries(shard)
     _note(shard, {"attempt": attempts + 1})
     if attempts == 0:
-        results = list(score_entries(entries, classifier))
+        found = score_entries(entries, classifier)
     else:
-        results = list(_carefully(shard, entries, finished, tries, classifier))
-    _write_results(shard, [_as_given(*pair) for pair in zip(results, entries, strict=True)])
+        found = _score_carefully(shard, entries, finished, tries, classifier)
+    results = [_with_given_path(*pair) for pair in zip(found, entries, strict=True)]
+    _write_table(shard.result, [_to_row(one, os.fsencode, bytes) for one in results], _OUT)
     shard.marker.write_text(f"{len(results)}\n")
     return None
 
 
-def _as_given(result: Result, entry: Entry) -> Result:
+def _with_given_path(result: ImageScores, entry: Entry) -> ImageScores:
     """Speak of a file by the path that was given, as the local engine does, not by its full one."""
-    error = result.scored.error
-    if error is None:
+    if result.error is None:
         return result
     try:
         full = entry.load()
     except ImageError:  # its own, which names it rightly
         return result
-    if not isinstance(full, str) or not error.startswith(full):
+    if not isinstance(full, str) or not result.error.startswith(full):
         return result
-    return Result(result.id, Scored(entry.path, error=entry.path + error.removeprefix(full)))
+    return replace(result, error=entry.path + result.error.removeprefix(full))
 
 
-def _carefully(
+def _score_carefully(
     shard: Shard,
     entries: Sequence[Entry],
-    finished: dict[int, Result],
-    tries: dict[int, int],
+    finished: Mapping[int, ImageScores],
+    tries: Counter[int],
     classifier: Classifier,
-) -> Iterator[Result]:
+) -> Iterator[ImageScores]:
     """Score image by image, each noted before and after, from where the last worker was."""
     for at, entry in enumerate(entries):
         if at in finished:
             yield finished[at]
-            continue
-        if tries.get(at, 0) >= MOST_TRIES:
+        elif tries[at] >= MOST_TRIES:
             message = (
                 f"{entry.path}: whoever labels this image dies or fails ({MOST_TRIES} tries); look "
                 "at it by itself"
             )
-            yield Result(entry.id, Scored(entry.path, error=message))
-            continue
-        _note(shard, {"begun": at})
-        (result,) = score_entries([entry], classifier)
-        _note(shard, {"finished": at, "result": to_json(result)})
-        yield result
+            yield ImageScores(entry.id, entry.path, error=message)
+        else:
+            _note(shard, {"begun": at})
+            (result,) = score_entries([entry], classifier)
+            row = _to_row(result, str, lambda data: base64.b64encode(data).decode())
+            _note(shard, {"finished": at, "result": row})
+            yield result
 
 
-def _note(shard: Shard, values: dict[str, Any]) -> None:
+def _note(shard: Shard, values: Mapping[str, Any]) -> None:
     with shard.journal.open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(values) + "\n")
 
 
-def _read_journal(shard: Shard) -> tuple[int, dict[int, Result], dict[int, int]]:
+def _read_journal(shard: Shard) -> tuple[int, dict[int, ImageScores], Counter[int]]:
     """Attempts so far; what they finished; how often each image was begun and not finished."""
     attempts = 0
-    finished: dict[int, Result] = {}
-    tries: dict[int, int] = {}
+    finished: dict[int, ImageScores] = {}
+    tries: Counter[int] = Counter()
     if shard.journal.exists():
         for line in shard.journal.read_text(encoding="utf-8").splitlines():
             try:
@@ -240,52 +228,14 @@ def _read_journal(shard: Shard) -> tuple[int, dict[int, Result], dict[int, int]]
                 continue
             attempts = max(attempts, values.get("attempt", 0))
             if "begun" in values:
-                tries[values["begun"]] = tries.get(values["begun"], 0) + 1
+                tries[values["begun"]] += 1
             if "finished" in values:
-                finished[values["finished"]] = from_json(values["result"])
+                row = values["result"]
+                finished[values["finished"]] = _from_row(row, str, base64.b64decode)
     return attempts, finished, tries
 
 
-def to_json(result: Result) -> dict[str, Any]:
-    """Make a result plain values.
-
-    Args:
-        result: The result.
-
-    Returns:
-        What :func:`from_json` reads.
-    """
-    values = {"id": result.id, **dataclasses.asdict(result.scored)}
-    data = {name: values[name] and base64.b64encode(values[name]).decode() for name in _BYTES}
-    return {**values, **data}
-
-
-def from_json(values: dict[str, Any]) -> Result:
-    """Read what :func:`to_json` made.
-
-    Args:
-        values: Plain values.
-
-    Returns:
-        The result.
-    """
-    data = {name: values[name] and base64.b64decode(values[name]) for name in _BYTES}
-    return _result({**values, **data})
-
-
-def _write_results(shard: Shard, results: Sequence[Result]) -> None:
-    pa, parquet = pyarrow("the Ray engine", "ray")
-    kinds = {name: pa.binary() for name in ("id", *_NAMES, *_BYTES)}
-    kinds |= {"content_hash": pa.string(), "size": pa.list_(pa.int32())}
-    rows = []
-    for result in results:
-        values = {"id": result.id, **dataclasses.asdict(result.scored)}
-        rows.append({**values, **{name: _raw(values[name]) for name in _given(values)}})
-    with whole_file(shard.result) as unfinished:
-        parquet.write_table(pa.Table.from_pylist(rows, pa.schema(kinds.items())), unfinished)
-
-
-def read_results(shard: Shard) -> list[Result]:
+def read_results(shard: Shard) -> list[ImageScores]:
     """Read what the images of a shard that is done scored.
 
     Args:
@@ -294,19 +244,37 @@ def read_results(shard: Shard) -> list[Result]:
     Returns:
         A result for each of its images.
     """
+    return [_from_row(row, os.fsdecode, bytes) for row in _read_table(shard.result)]
+
+
+def _to_row(result: ImageScores, name: Any, data: Any) -> dict[str, Any]:
+    """Make a result plain values; ``name`` and ``data`` turn what a table or JSON cannot hold."""
+    return _turned(dict(zip(_OUT, astuple(result), strict=True)), name, data)
+
+
+def _from_row(row: Mapping[str, Any], name: Any, data: Any) -> ImageScores:
+    size, values = row["size"], _turned(row, name, data)
+    values["size"] = None if size is None else tuple(size)
+    return ImageScores(*(values[column] for column in _OUT))
+
+
+def _turned(row: Mapping[str, Any], name: Any, data: Any) -> dict[str, Any]:
+    turns = {**dict.fromkeys(_NAMES, name), **dict.fromkeys(_BYTES, data)}
+    return {
+        column: turns[column](value) if column in turns and value is not None else value
+        for column, value in row.items()
+    }
+
+
+def _write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: dict[str, str]) -> None:
+    pa, parquet = pyarrow("the Ray engine", "ray")
+    kinds = {"binary": pa.binary(), "string": pa.string(), "list<int32>": pa.list_(pa.int32())}
+    schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
+    with whole_file(path) as unfinished:
+        parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), unfinished)
+
+
+def _read_table(path: Path) -> list[dict[str, Any]]:
     _, parquet = pyarrow("the Ray engine", "ray")
-    results = []
-    for row in parquet.read_table(shard.result).to_pylist():
-        values = {**row, **{name: _text(row[name]) for name in _given(row)}}
-        results.append(_result(values))
-    return results
-
-
-def _given(values: dict[str, Any]) -> list[str]:
-    return [name for name in ("id", *_NAMES) if values[name] is not None]
-
-
-def _result(values: dict[str, Any]) -> Result:
-    rest = {name: value for name, value in values.items() if name not in ("id", "size")}
-    size = values["size"]
-    return Result(values["id"], Scored(size=None if size is None else tuple(size), **rest))
+    rows: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+    return rows

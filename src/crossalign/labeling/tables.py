@@ -1,4 +1,4 @@
-"""Tables of paths: which column holds the images, and what stands between columns."""
+"""Reading tables: which column holds the images, and what stands between columns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from crossalign.errors import LabelingError
+from crossalign.errors import LabelingError, import_extra
 from crossalign.images.load import IMAGE_ENDINGS
 
 PATH_COLUMNS = ("path", "image", "file", "filename", "file_name", "filepath", "image_path")
@@ -20,7 +20,7 @@ BYTES_COLUMNS = ("bytes", "image_bytes", "image", "jpg", "data")
 _MOST_CELL = 2**24
 
 
-def csv_rows(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
+def csv_rows(path: Path, delimiter: str = ",") -> Iterator[dict[str, Any]]:
     """Read a table.
 
     Args:
@@ -133,3 +133,20 @@ def open_list(path: Path, newline: str | None = None) -> TextIO:
         return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
     except OSError as error:
         raise LabelingError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def pyarrow(feature: str = "parquet", extra: str = "parquet") -> tuple[Any, Any]:
+    """Import pyarrow.
+
+    Args:
+        feature: Who needs it.
+        extra: The extra that brings it.
+
+    Returns:
+        ``pyarrow`` and ``pyarrow.parquet``.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    pa = import_extra("pyarrow", feature, extra)
+    return pa, import_extra("pyarrow.parquet", feature, extra)

@@ -10,8 +10,19 @@ from scipy import stats
 from sklearn import calibration as sk_calibration
 from sklearn import metrics
 
-from crossalign import EvaluationError
+from crossalign import AlignmentError, EvaluationError
+from crossalign.alignment.calibration import (
+    PLAIN_TEMPERATURE,
+    calibrate,
+    calibration_error,
+    reliability,
+    wilson,
+)
 from crossalign.evaluation import metrics as own
+from crossalign.evaluation.classes import Roster
+from crossalign.evaluation.results import summarise
+from crossalign.evaluation.run import Scoreboard
+from crossalign.evaluation.run_scores import judge
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -27,11 +38,11 @@ def sample(seed: int, n: int = 200, classes: int = 7):
 @given(st.integers(1, 500), st.floats(0, 1))
 def test_wilson_as_in_scipy(total, share):
     right = int(share * total)
-    mine = own.wilson(right, total)
+    low, high = wilson(right, total)
     theirs = stats.binomtest(right, total).proportion_ci(0.95, method="wilson")
-    assert mine.low == pytest.approx(theirs.low, abs=1e-12)
-    assert mine.high == pytest.approx(theirs.high, abs=1e-12)
-    assert 0 <= mine.low <= mine.value <= mine.high <= 1
+    assert low == pytest.approx(theirs.low, abs=1e-12)
+    assert high == pytest.approx(theirs.high, abs=1e-12)
+    assert 0 <= low <= right / total <= high <= 1
 
 
 @given(seeds)
@@ -58,19 +69,40 @@ def test_classes_without_images_do_not_count():
 def test_calibration_bins_as_in_scikit_learn(seed):
     _, _, confidence, right = sample(seed)
     confidence = (confidence + 0.001) / 1.01  # off the edges, where the two differ on purpose
-    mine = own.calibration(confidence, right, bins=10)
+    mine = [one for one in reliability(confidence, right, bins=10) if one.photos]
     share, mean = sk_calibration.calibration_curve(right, confidence, n_bins=10)
-    np.testing.assert_allclose(mine.accuracy, share, atol=1e-12)
-    np.testing.assert_allclose(mine.confidence, mean, atol=1e-12)
-    weights = mine.count / mine.count.sum()
-    assert mine.error == pytest.approx(np.sum(weights * np.abs(share - mean)), abs=1e-12)
+    np.testing.assert_allclose([one.right for one in mine], share, atol=1e-12)
+    np.testing.assert_allclose([one.confidence for one in mine], mean, atol=1e-12)
+    weights = np.array([one.photos for one in mine]) / 200
+    assert calibration_error(mine) == pytest.approx(
+        np.sum(weights * np.abs(share - mean)), abs=1e-12
+    )
 
 
 def test_perfect_calibration_has_no_error_and_overconfidence_its_gap():
     right = np.array([1, 0] * 50)
-    assert own.calibration(np.full(100, 0.5), right).error == pytest.approx(0)
-    assert own.calibration(np.ones(100), right).error == pytest.approx(0.5)
-    assert own.calibration([0.0, 1.0], [0, 1]).error == 0
+    assert calibration_error(reliability(np.full(100, 0.5), right)) == pytest.approx(0)
+    assert calibration_error(reliability(np.ones(100), right)) == pytest.approx(0.5)
+    assert calibration_error(reliability([0.0, 1.0], [0, 1])) == 0
+
+
+def test_evaluating_and_calibrating_find_the_same_calibration_error():
+    rng = np.random.default_rng(6)
+    scores, labels = rng.normal(0.2, 0.01, (300, 5)), rng.integers(0, 5, 300)
+    found = [
+        judge("", int(label), "", row[None], PLAIN_TEMPERATURE)
+        for row, label in zip(scores, labels, strict=True)
+    ]
+    columns = ("predicted", "rank", "confidence", "margin")
+    arrays = [np.array([getattr(one, name) for one in found]).T for name in columns]
+    board = Scoreboard(labels, np.ones(300, bool), *arrays, crops=None)
+    row = summarise(board, Roster.of("abcde"))
+    learnt = calibrate(scores, labels)
+    assert row["calibration_error"]["mean"] == pytest.approx(learnt.before.ece, abs=1e-6)
+    assert len(learnt.bins) == 15
+    assert (row["top1"]["low"], row["top1"]["high"]) == wilson(
+        int(arrays[1].size * learnt.accuracy + 0.5), 300
+    )
 
 
 @given(seeds)
@@ -104,15 +136,15 @@ def test_spread():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: own.wilson(3, 2),
-        lambda: own.wilson(0, 0),
+        lambda: wilson(3, 2),
+        lambda: wilson(0, 0),
         lambda: own.spread([]),
-        lambda: own.calibration([0.5, float("nan")], [1, 0]),
+        lambda: reliability([0.5, float("nan")], [1, 0]),
         lambda: own.risk_coverage([0.5], [1, 0]),
         lambda: own.confusion([0.5], [1]),
         lambda: own.per_class_mean([-1], [1]),
     ],
 )
 def test_unusable_numbers_are_refused(call):
-    with pytest.raises(EvaluationError, match="expected"):
+    with pytest.raises((AlignmentError, EvaluationError), match="expected"):
         call()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.errors import CalibrationError
+from crossalign.errors import AlignmentError, CalibrationError
 from crossalign.utils.files import write_text
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
@@ -27,7 +27,12 @@ Numbers: TypeAlias = npt.NDArray[np.float64]
 PLAIN_TEMPERATURE = 0.01
 """What cosines are divided by where there are no labelled photos: CLIP's own scale is 100."""
 
-BINS = 10
+BINS = 15
+"""Of every reliability diagram and calibration error, as in Guo et al. (ICML 2017)."""
+
+Z_95 = 1.959963984540054
+"""Of a two-sided interval of 95 %: how many standard deviations reach to either side."""
+
 LEAST_PHOTOS = 20
 
 # 1 / T is looked for between these; a set of photos without one wrong answer would send it to
@@ -41,8 +46,8 @@ class Bin:
     """Photos of like confidence.
 
     Args:
-        low: Least confidence that belongs here.
-        high: Where the next bin begins.
+        low: Confidences above it belong here; in the first bin 0 does, too.
+        high: The greatest confidence that belongs here.
         photos: How many there are.
         confidence: Their mean confidence; 0 without photos.
         right: Share of them that were labelled right; 0 without photos.
@@ -240,22 +245,30 @@ def log_loss(shares: Numbers, labels: npt.NDArray[np.int64]) -> float:
 def reliability(
     confidence: npt.ArrayLike, right: npt.ArrayLike, bins: int = BINS
 ) -> tuple[Bin, ...]:
-    """Set confidence beside what happened.
+    """Set confidence beside what happened, in bins of equal width (Guo et al., ICML 2017).
 
     Args:
         confidence: Confidence of each answer, shape (n,), 0 to 1.
         right: Whether it was right, shape (n,).
-        bins: Number of bins of equal width.
+        bins: Number of bins B; bin b holds the confidences in (b / B, (b + 1) / B].
 
     Returns:
         The bins, from 0 to 1.
+
+    Raises:
+        AlignmentError: If there are no confidences, or some are not between 0 and 1.
 
     Example:
         >>> [bin.photos for bin in reliability([0.1, 0.8, 0.9, 1.0], [0, 1, 0, 1], bins=2)]
         [1, 3]
     """
     values, hits = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
-    places = np.minimum((values * bins).astype(np.int64), bins - 1)
+    if not values.size or values.shape != hits.shape or not ((values >= 0) & (values <= 1)).all():
+        raise AlignmentError(
+            f"expected confidences between 0 and 1, at least one, and as many answers; got shapes "
+            f"{values.shape} and {hits.shape}."
+        )
+    places = np.clip(np.ceil(values * bins).astype(np.int64) - 1, 0, bins - 1)
     counts = np.bincount(places, minlength=bins)
     shares = np.bincount(places, values, bins) / np.maximum(counts, 1)
     rights = np.bincount(places, hits, bins) / np.maximum(counts, 1)
@@ -265,7 +278,7 @@ def reliability(
     )
 
 
-def calibration_error(bins: tuple[Bin, ...]) -> float:
+def calibration_error(bins: Sequence[Bin]) -> float:
     """Expected calibration error of a reliability diagram.
 
     Args:
@@ -273,9 +286,13 @@ def calibration_error(bins: tuple[Bin, ...]) -> float:
 
     Returns:
         0 (honest) to 1.
+
+    Example:
+        >>> round(calibration_error(reliability([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0])), 3)
+        0.1
     """
-    total = sum(one.photos for one in bins)
-    return sum(one.photos * abs(one.confidence - one.right) for one in bins) / max(total, 1)
+    gaps = [one.photos * abs(one.confidence - one.right) for one in bins if one.photos]
+    return float(np.sum(gaps) / sum(one.photos for one in bins))
 
 
 def fit_temperature(scores: npt.ArrayLike, labels: npt.NDArray[np.int64]) -> float:
@@ -350,20 +367,32 @@ def threshold_for(
 
 
 def wilson(right: float, total: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson's score interval).
+    """95 % interval of a share: Wilson's score interval (1927).
 
     Args:
-        right: How many were right.
+        right: How many were right, 0 to ``total``; a mean over runs need not be whole.
         total: Of how many, at least 1.
 
     Returns:
-        Its ends.
+        Its ends, between 0 and 1, with the share between them.
+
+    Raises:
+        AlignmentError: If the numbers are out of range.
+
+    Example:
+        >>> low, high = wilson(8, 10)
+        >>> round(low, 3), round(high, 3)
+        (0.49, 0.943)
     """
-    z, share = 1.959963984540054, right / total
+    if total < 1 or not 0 <= right <= total:
+        raise AlignmentError(f"expected 0 to {total} successes of at least one; got {right}.")
+    z, share = Z_95, right / total
     middle = share + z * z / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
+    # Rounding must not push an end past the share itself.
+    low, high = (middle - half) / scale, (middle + half) / scale
+    return max(0.0, min(share, low)), min(1.0, max(share, high))
 
 
 def calibrate(

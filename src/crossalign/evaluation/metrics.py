@@ -12,26 +12,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.alignment.calibration import wilson as wilson_interval
 from crossalign.errors import EvaluationError
 
 Numbers: TypeAlias = npt.NDArray[np.float64]
 Labels: TypeAlias = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A number with its interval.
-
-    Args:
-        value: The number.
-        low: Lower end.
-        high: Upper end.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +31,6 @@ class Spread:
     mean: float
     sd: float | None
     runs: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Calibration:
-    """How well confidence foretells accuracy.
-
-    Args:
-        error: Expected calibration error: mean gap between confidence and accuracy over bins,
-            weighted by their images.
-        confidence: Mean confidence of each bin that has images, shape (B,).
-        accuracy: Share labelled right in each, shape (B,).
-        count: Images in each, shape (B,).
-    """
-
-    error: float
-    confidence: Numbers
-    accuracy: Numbers
-    count: Labels
 
 
 def spread(values: npt.ArrayLike) -> Spread:
@@ -85,31 +51,6 @@ def spread(values: npt.ArrayLike) -> Spread:
     return Spread(float(array.mean()), sd, len(array))
 
 
-def wilson(right: float, total: int) -> Interval:
-    """Give Wilson's score interval of a share (Wilson, 1927).
-
-    Args:
-        right: Number of successes, which may be a mean over runs, 0 to ``total``.
-        total: Number of trials, from 1 up.
-
-    Returns:
-        The share and its 95 % interval, inside [0, 1].
-
-    Raises:
-        EvaluationError: If the numbers are out of range.
-
-    Example:
-        >>> interval = wilson(8, 10)
-        >>> round(interval.low, 3), round(interval.high, 3)
-        (0.49, 0.943)
-    """
-    if total < 1 or not 0 <= right <= total:
-        raise EvaluationError(f"expected 0 to {total} successes of at least one; got {right}.")
-    share, (low, high) = right / total, wilson_interval(right, total)
-    # Rounding must not push an end past the share itself.
-    return Interval(share, min(share, low), max(share, high))
-
-
 def per_class_mean(labels: npt.ArrayLike, right: npt.ArrayLike) -> float:
     """Average the accuracies of the classes, each counting alike (balanced accuracy).
 
@@ -124,32 +65,6 @@ def per_class_mean(labels: npt.ArrayLike, right: npt.ArrayLike) -> float:
     counts = np.bincount(true)
     sums = np.bincount(true, weights=hits)
     return float((sums[counts > 0] / counts[counts > 0]).mean())
-
-
-def calibration(confidence: npt.ArrayLike, right: npt.ArrayLike, bins: int = 15) -> Calibration:
-    """Measure calibration in bins of equal width (Guo et al., ICML 2017).
-
-    Args:
-        confidence: Of the predicted class, between 0 and 1, shape (n,).
-        right: Shape (n,).
-        bins: Number of bins; bin b holds confidences in (b / bins, (b + 1) / bins].
-
-    Returns:
-        The expected calibration error and its bins.
-
-    Example:
-        >>> round(calibration([0.9, 0.9, 0.6, 0.6], [1, 1, 1, 0]).error, 3)
-        0.1
-    """
-    sure = _numbers("confidence", confidence)
-    hits = _numbers("right", right, len(sure))
-    place = np.clip(np.ceil(sure * bins).astype(np.int64) - 1, 0, bins - 1)
-    count = np.bincount(place, minlength=bins)
-    used = count > 0
-    mean = np.bincount(place, weights=sure, minlength=bins)[used] / count[used]
-    share = np.bincount(place, weights=hits, minlength=bins)[used] / count[used]
-    error = float(np.sum(count[used] * np.abs(mean - share)) / len(sure))
-    return Calibration(error, mean, share, count[used])
 
 
 def risk_coverage(confidence: npt.ArrayLike, right: npt.ArrayLike) -> tuple[Numbers, Numbers]:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from crossalign.alignment.calibration import calibration_error, reliability, wilson
 from crossalign.errors import EvaluationError
 from crossalign.evaluation import metrics, significance
 from crossalign.evaluation.classes import Roster
@@ -48,15 +49,15 @@ def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
             "top1": float(hits.mean()),
             "top5": float(near.mean()),
             "per_class": metrics.per_class_mean(labels, hits),
-            "calibration_error": metrics.calibration(sure, hits).error,
+            "calibration_error": calibration_error(reliability(sure, hits)),
             "risk": metrics.area_under_risk(lead, hits),
         }
         for hits, near, sure, lead in zip(right, top, confidence, margin, strict=True)
     ]
     over = {name: _spread([run[name] for run in runs]) for name in runs[0]}
-    interval = metrics.wilson(float(right.sum(axis=1).mean()), count)
-    over["top1"].update(low=interval.low, high=interval.high)
-    bins = metrics.calibration(confidence[0], right[0])
+    low, high = wilson(float(right.sum(axis=1).mean()), count)
+    over["top1"].update(low=low, high=high)
+    bins = [one for one in reliability(confidence[0], right[0]) if one.photos]
     coverage, risk = metrics.risk_coverage(margin[0], right[0])
     chosen = np.unique(np.linspace(0, len(coverage) - 1, _CURVE_POINTS).round().astype(int))
     return {
@@ -65,9 +66,9 @@ def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
         "runs": runs,
         **over,
         "reliability": {
-            "confidence": bins.confidence.tolist(),
-            "accuracy": bins.accuracy.tolist(),
-            "count": bins.count.tolist(),
+            "confidence": [one.confidence for one in bins],
+            "accuracy": [one.right for one in bins],
+            "count": [one.photos for one in bins],
         },
         "risk_coverage": {
             "coverage": coverage[chosen].tolist(),
@@ -126,7 +127,8 @@ def comparisons(
         both = first.usable & second.usable
         result = significance.compare(first.right[:, both], second.right[:, both])
         rows.append({"first": list(one), "second": list(two), **dataclasses.asdict(result)})
-    for row, value in zip(rows, significance.holm([row["p"] for row in rows]), strict=True):
+    adjusted = significance.holm([row["p"] for row in rows]) if rows else ()
+    for row, value in zip(rows, adjusted, strict=True):
         row["p_adjusted"] = float(value)
         row["significant"] = bool(value < SIGNIFICANT)
     return rows

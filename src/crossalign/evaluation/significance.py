@@ -13,15 +13,29 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from crossalign.alignment.calibration import Z_95
 from crossalign.errors import EvaluationError
-from crossalign.evaluation.metrics import Interval
 
 Steps: TypeAlias = npt.NDArray[np.int64]
 
 _MOST_STEPS = 2**22
 _DRAWS = 99_999
 _FINEST = 1e-12
-_Z = 1.959963984540054  # of a two-sided interval of 95 %
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A number with its interval.
+
+    Args:
+        value: The number.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +120,9 @@ def mcnemar(only_first: int, only_second: int) -> float:
     total, least = only_first + only_second, min(only_first, only_second)
     if 2 * least == total:
         return 1.0
-    logs = [
-        math.lgamma(total + 1) - math.lgamma(k + 1) - math.lgamma(total - k + 1)
-        for k in range(least + 1)
-    ]
-    tail = math.fsum(math.exp(value - total * math.log(2)) for value in logs)
-    return min(1.0, 2 * tail)
+    from scipy.stats import binomtest
+
+    return float(binomtest(least, total).pvalue)
 
 
 def sign_flip(steps: npt.ArrayLike, *, seed: int = 0) -> float:
@@ -208,7 +219,7 @@ def paired_interval(differences: npt.ArrayLike) -> Interval:
     count = len(gap) + 2
     centre = float(gap.sum()) / count
     variance = (float(gap @ gap) + 1) / count - centre**2
-    half = _Z * math.sqrt(variance / count)
+    half = Z_95 * math.sqrt(variance / count)
     return Interval(float(gap.mean()), max(-1.0, centre - half), min(1.0, centre + half))
 
 
@@ -216,7 +227,7 @@ def holm(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Adjust p values for having made several comparisons (Holm, 1979).
 
     Args:
-        values: p values, shape (k,).
+        values: p values, shape (k,), at least one.
 
     Returns:
         Adjusted p values in the same order, shape (k,); compare them with 0.05 as they stand.
@@ -225,11 +236,9 @@ def holm(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
         [0.03, 0.06, 0.06]
     """
-    given = np.asarray(values, dtype=np.float64)
-    order = np.argsort(given, kind="stable")
-    scaled = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
-    adjusted = np.empty_like(given)
-    adjusted[order] = np.minimum(scaled, 1.0)
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted: npt.NDArray[np.float64] = multipletests(values, method="holm")[1]
     return adjusted
 
 

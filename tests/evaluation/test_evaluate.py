@@ -30,10 +30,12 @@ from crossalign import (
     Classifier,
     CropError,
     CropSpec,
+    CrossalignError,
     EvaluationError,
     ImageError,
 )
 from crossalign.engine.views import Opener
+from crossalign.errors import MissingExtraError
 from crossalign.evaluation import Request, check, compare, evaluate
 from crossalign.evaluation import run as run_module
 from crossalign.evaluation.differences import Table
@@ -315,6 +317,46 @@ def test_a_few_images_of_each_class(photos, encoders, tmp_path):
 def test_unusable_requests_are_refused(photos, changes):
     with pytest.raises(EvaluationError, match=r"expected|unknown|goes with"):
         request(photos, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "option"),
+    [
+        ({"crops": 0}, "--crops"),
+        ({"crops": True}, "--crops"),
+        ({"crops": 10**9}, "--crops"),
+        ({"crops": "auto", "risk": 5}, "--risk"),
+        ({"crops": "auto", "risk": 0.0}, "--risk"),
+        ({"side": (5, 9)}, "--side"),
+        ({"kind": "odd"}, "--kind"),
+        ({"crop_scale": float("nan")}, "--crop-scale"),
+        ({"description_weighting": "odd"}, "--description-weighting"),
+        ({"runs": 1.5}, "--runs"),
+        ({"protocol": "odd"}, "--protocol"),
+    ],
+)
+@pytest.mark.parametrize("methods", [("clip",), ("wca",)])
+def test_settings_out_of_range_are_refused_by_their_options_names(changes, option, methods):
+    with pytest.raises(CrossalignError, match=option):
+        Request("photos", methods=methods, **changes)
+
+
+def test_the_receipt_has_the_protocol_as_it_ran(photos, encoders, tmp_path):
+    asked = request(photos, methods=("wca",), protocol="published", pool=7, side=(0.2, 0.4))
+    evaluate(asked, tmp_path / "out")
+    protocol = json.loads((tmp_path / "out" / "receipt.json").read_text())["protocol"]
+    assert (protocol["pool"], protocol["side"]) == (7, [0.2, 0.4])
+
+
+@pytest.mark.parametrize("package", ["scipy", "statsmodels"])
+def test_evaluating_without_statistics_names_the_extra_before_any_work(
+    photos, encoders, tmp_path, monkeypatch, package
+):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'crossalign\[evaluation\]'"):
+        evaluate(request(photos), tmp_path / "out")
+    assert encoders == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_requests_survive_json(photos):

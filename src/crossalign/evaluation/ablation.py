@@ -18,7 +18,7 @@ from crossalign.evaluation import report
 from crossalign.evaluation.evaluate import evaluate, write_json
 from crossalign.evaluation.factors import FACTORS, Factor, Variant, chosen, with_crops
 from crossalign.evaluation.provenance import departures
-from crossalign.evaluation.request import PROTOCOLS, Request
+from crossalign.evaluation.request import METHOD_SETTINGS, PROTOCOLS, Request
 from crossalign.evaluation.run import OnProgress
 from crossalign.methods import METHODS, Method, get_method
 from crossalign.reports.charts import Series, dots_svg, lines_svg
@@ -115,20 +115,17 @@ def _base(request: Request) -> Method:
     if request.crops == "auto":
         raise EvaluationError("expected a number of crops to ablate from; got 'auto'.")
     base = get_method(request.methods[0])
-    given = {name: getattr(request, name) for name in _METHOD_SETTINGS}
+    given = {name: getattr(request, name) for name in METHOD_SETTINGS}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     asked = {"count": request.crops, "side": request.side, "kind": request.kind}
     spec = {name: value for name, value in asked.items() if value is not None}
     return dataclasses.replace(base, crops=with_crops(base, **spec), **changes)
 
 
-_METHOD_SETTINGS = ("crop_scale", "description_scale", "crop_weighting", "description_weighting")
-
-
 def _plain(request: Request) -> Request:
     """Give what the variants have in common; the rest is in the methods themselves."""
     resampled = PROTOCOLS[request.protocol].resamples
-    settings: dict[str, Any] = dict.fromkeys((*_METHOD_SETTINGS, "crops", "kind", "baseline"))
+    settings: dict[str, Any] = dict.fromkeys((*METHOD_SETTINGS, "crops", "kind", "baseline"))
     if not resampled:  # there the side takes the place of the protocol's, not of the method's
         settings["side"] = None
     return dataclasses.replace(request, **settings)

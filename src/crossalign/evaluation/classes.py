@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -180,20 +177,3 @@ def _matched(roster: Roster, given: DescriptionSet) -> DescriptionSet:
 
 def _folded(name: str) -> str:
     return " ".join(wordify(name).casefold().split())
-
-
-def digest(value: Any) -> str:
-    """Name plain values by their content.
-
-    Args:
-        value: Anything that JSON can hold.
-
-    Returns:
-        32 hexadecimal digits.
-
-    Example:
-        >>> digest(["a", "b"]) == digest(("a", "b"))
-        True
-    """
-    text = json.dumps(value, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from crossalign.alignment.adaptive import Adaptive
 from crossalign.engine.cache.store import Store
-from crossalign.errors import EvaluationError, MissingExtraError
+from crossalign.errors import EvaluationError, import_extra
 from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
@@ -38,6 +38,7 @@ from crossalign.utils.files import whole_file, write_text
 COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
            "confidence", "margin", "crops", "content", "error")  # fmt: skip
 _ROWS_PER_GROUP = 10_000
+_TO_PARQUET = "writing parquet files"
 
 JOURNALS = "journal"
 """Folder of the journals, in that of the evaluation."""
@@ -78,10 +79,13 @@ def evaluate(
 
     Raises:
         EvaluationError: If the data set, the texts or the folder do not serve.
+        MissingExtraError: If SciPy or statsmodels is not installed (extra ``evaluation``).
         CrossalignError: If an encoder, a method or a file of texts cannot be used.
     """
+    for package in ("scipy", "statsmodels"):
+        import_extra(package, "crossalign evaluate", "evaluation")
     if parquet:
-        _pyarrow()
+        import_extra("pyarrow.parquet", _TO_PARQUET, "parquet")
     known = cells() if reported is None else (*read_cells(reported), *cells())
     command = list(command)
     setup = prepare(request)
@@ -337,7 +341,8 @@ def _write_csv(setup: Setup, walks: list[Walk], path: Path) -> None:
 
 
 def _write_parquet(setup: Setup, walks: list[Walk], path: Path) -> None:
-    arrow, parquet = _pyarrow()
+    arrow = import_extra("pyarrow", _TO_PARQUET, "parquet")
+    parquet = import_extra("pyarrow.parquet", _TO_PARQUET, "parquet")
     kinds = dict.fromkeys(COLUMNS, arrow.string())
     kinds.update(dict.fromkeys(("run", "seed", "rank", "crops"), arrow.int64()))
     kinds.update(dict.fromkeys(("score", "confidence", "margin"), arrow.float64()))
@@ -351,15 +356,6 @@ def _write_parquet(setup: Setup, walks: list[Walk], path: Path) -> None:
                 part = []
         if part:
             writer.write_table(arrow.Table.from_pylist(part, schema))
-
-
-def _pyarrow() -> tuple[Any, Any]:
-    try:
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("writing parquet files", "pyarrow", "parquet") from error
-    return pa, parquet
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 
 from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.errors import EvaluationError
-from crossalign.evaluation.classes import digest
 from crossalign.evaluation.datasets import DATASETS, NAME_LISTS
 from crossalign.evaluation.machine import machine, versions
-from crossalign.evaluation.request import PROTOCOLS, Request, method_json
+from crossalign.evaluation.request import PROTOCOLS, Protocol, Request, method_json
 from crossalign.evaluation.run import Setup, Walk
+from crossalign.utils.digests import value_digest
 from crossalign.utils.files import file_digest
 
 FORMAT = 1
@@ -69,14 +69,14 @@ def make(
             "classes": [
                 list(pair) for pair in zip(dataset.class_ids, dataset.class_names, strict=True)
             ],
-            "classes_digest": digest([dataset.class_ids, dataset.class_names]),
+            "classes_digest": value_digest([dataset.class_ids, dataset.class_names]),
         },
         "texts": {
             name: {
                 "origin": written.origin,
-                "digest": digest([written.labels, written.texts]),
+                "digest": value_digest([written.labels, written.texts]),
                 "classes": {
-                    label: digest(list(group))[:16]
+                    label: value_digest(list(group))[:16]
                     for label, group in zip(written.labels, written.texts, strict=True)
                 },
             }
@@ -97,7 +97,7 @@ def make(
         },
         "methods": {method.name: method_json(method) for method in setup.methods},
         "protocol": {
-            **dataclasses.asdict(PROTOCOLS[request.protocol]),
+            **dataclasses.asdict(_protocol(request)),
             "seeds": sorted({walk.step.seed for walk in walks}),
             "runs": request.runs,
         },
@@ -122,6 +122,15 @@ def make(
             "digest": sha256(predictions),
         },
     }
+
+
+def _protocol(request: Request) -> Protocol:
+    """The protocol as it ran, with what the request sets of it."""
+    protocol = PROTOCOLS[request.protocol]
+    if not protocol.resamples:
+        return protocol
+    side, pool = request.side or protocol.side, request.pool or protocol.pool
+    return dataclasses.replace(protocol, side=side, pool=pool)
 
 
 def _ran(encoder: Encoder) -> dict[str, Any]:

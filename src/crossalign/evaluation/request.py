@@ -12,12 +12,16 @@ from typing import Any, Literal
 from crossalign.alignment.adaptive import Adaptive
 from crossalign.errors import CrossalignError, EvaluationError
 from crossalign.images.crops import PUBLISHED_SIDE, CropSpec, Kind
-from crossalign.methods import Method, get_method
+from crossalign.methods import METHODS, Method, get_method
+from crossalign.utils.validation import whole_number
 
 TEMPERATURE = 0.01
 """Scores become confidences by ``softmax(scores / temperature)``; CLIP was trained with 0.01."""
 
 DEFAULT_METHODS = ("clip", "cupl", "wca")
+
+METHOD_SETTINGS = ("crop_scale", "description_scale", "crop_weighting", "description_weighting")
+"""Fields of a request that take the place of a method's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,27 +132,27 @@ class Request:
     def __post_init__(self) -> None:
         if self.protocol not in PROTOCOLS:
             raise EvaluationError(
-                f"unknown protocol {self.protocol!r}; choose one of {', '.join(PROTOCOLS)}."
+                f"--protocol: unknown protocol {self.protocol!r}; choose one of "
+                f"{', '.join(PROTOCOLS)}."
             )
         if isinstance(self.crops, str) and self.crops != "auto":
             raise EvaluationError(f"expected crops as a number, or auto; got {self.crops!r}.")
         if self.crops != "auto" and self.risk is not None:
-            raise EvaluationError("a risk goes with crops='auto'; a number of crops has none.")
+            raise EvaluationError("--risk goes with --crops auto; a number of crops has none.")
         if self.crops == "auto" and PROTOCOLS[self.protocol].resamples:
             raise EvaluationError(
-                f"the protocol {self.protocol!r} resamples a fixed number of crops; crops='auto' "
+                f"the protocol {self.protocol!r} resamples a fixed number of crops; --crops auto "
                 "goes with fresh crops."
             )
         if not self.models or not self.methods:
             raise EvaluationError("expected at least one encoder and one method; got none.")
-        for name, least in (("runs", 1), ("seed", 0), ("per_class", 1), ("pool", 1)):
-            value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < least):
-                raise EvaluationError(
-                    f"expected {name} as a whole number from {least} up; got {value!r}."
-                )
+        for name, least in (("crops", 1), ("runs", 1), ("seed", 0), ("per_class", 1), ("pool", 1)):
+            if (value := getattr(self, name)) not in (None, "auto"):
+                number = whole_number(_option(name), value, least, error=EvaluationError)
+                object.__setattr__(self, name, number)
         if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise EvaluationError(f"expected a temperature above 0; got {self.temperature!r}.")
+            raise EvaluationError(f"expected --temperature above 0; got {self.temperature!r}.")
+        self._check_settings()
         names = [get_method(method).name for method in self.methods]
         for what, given in (("method", names), ("encoder", list(self.models))):
             doubles = {name for name in given if given.count(name) > 1}
@@ -161,6 +165,23 @@ class Request:
                 f"expected a baseline that is evaluated too, one of {', '.join(names)}; "
                 f"got {self.baseline!r}."
             )
+
+    def _check_settings(self) -> None:
+        """Refuse what no method could take, also where none of those asked for looks at it."""
+        wca: Any = METHODS["wca"]
+        spec: Any = CropSpec()
+        for name, holder, field in (
+            ("risk", Adaptive(), "risk"),
+            *(("crops", spec, "count"), ("side", spec, "side"), ("kind", spec, "kind")),
+            *((name, wca, name) for name in METHOD_SETTINGS),
+        ):
+            value = getattr(self, name)
+            if value is None or value == "auto":
+                continue
+            try:
+                dataclasses.replace(holder, **{field: value})
+            except CrossalignError as error:
+                raise type(error)(f"{_option(name)}: {error}") from error
 
     @property
     def encoder_options(self) -> dict[str, str]:
@@ -276,26 +297,20 @@ def methods_of(request: Request, templates: tuple[str, ...] = ()) -> tuple[Metho
     return tuple(_settled(get_method(method), request, templates) for method in request.methods)
 
 
-_WEIGHTINGS = {"crop_weighting": "crop_scale", "description_weighting": "description_scale"}
-
-
 def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Method:
     changes: dict[str, Any] = {}
     if templates and method.texts == "templates":
         changes["templates"] = templates
-    for name in ("crop_scale", "description_scale"):
-        value = getattr(request, name)
-        if value is not None and getattr(method, name) != 0:
-            changes[name] = value
-    for name, scale in _WEIGHTINGS.items():
-        value = getattr(request, name)
-        if value is not None and getattr(method, scale) != 0:
+    for name in METHOD_SETTINGS:
+        value, weighed = getattr(request, name), name.partition("_")[0]
+        if value is not None and getattr(method, f"{weighed}_scale") != 0:
             changes[name] = value
     if method.crops is not None:
         protocol = PROTOCOLS[request.protocol]
         spec = method.crops
+        given = None if request.crops == "auto" else request.crops
         side = request.side or protocol.side or spec.side
-        count = _given_crops(request) or spec.count
+        count = spec.count if given is None else given
         if request.adaptive(method) is not None and method.crop_weighting != "softmax":
             raise EvaluationError(
                 f"crops='auto' knows softmax weights alone; method {method.name!r} weighs crops by "
@@ -307,10 +322,6 @@ def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Me
             spec, side=side, kind=request.kind or spec.kind, count=count, seed=request.seed
         )
     return dataclasses.replace(method, **changes)
-
-
-def _given_crops(request: Request) -> int | None:
-    return None if request.crops == "auto" else request.crops
 
 
 def crops_in_run(method: Method, request: Request) -> int:
@@ -325,9 +336,8 @@ def crops_in_run(method: Method, request: Request) -> int:
     """
     if method.crops is None:
         return 0
-    given = _given_crops(request)
-    if given is not None:
-        return given
+    if request.crops is not None and request.crops != "auto":
+        return request.crops
     if not PROTOCOLS[request.protocol].resamples:
         return method.crops.count
     for one in request.methods:
@@ -347,8 +357,9 @@ def has_chance(method: Method) -> bool:
         False for methods that only look at the whole image and use given texts, and for crops on a
         lattice.
     """
-    fixed_crops = method.crops is None or method.crops.kind in _FIXED_KINDS
+    fixed_crops = method.crops is None or method.crops.kind == "grid"
     return method.texts == "waffle" or not fixed_crops
 
 
-_FIXED_KINDS = ("grid",)
+def _option(field: str) -> str:
+    return f"--{field.replace('_', '-')}"

@@ -19,7 +19,7 @@ from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
 from crossalign.engine.cache.store import Store
 from crossalign.errors import EvaluationError
-from crossalign.evaluation.classes import Roster, Sources, classes_for, digest, texts_of
+from crossalign.evaluation.classes import Roster, Sources, classes_for, texts_of
 from crossalign.evaluation.datasets import Dataset, Example, load_dataset
 from crossalign.evaluation.journal import Journal
 from crossalign.evaluation.machine import versions
@@ -35,6 +35,7 @@ from crossalign.evaluation.run_scores import Outcome, judge, resampled_scores, r
 from crossalign.images.load import ImageSource
 from crossalign.methods import ClassTexts, Method
 from crossalign.predictions.prediction import Prediction
+from crossalign.utils.digests import value_digest
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is running, the number of its images that are done, and their total."""
@@ -196,7 +197,9 @@ def walk(
     texts = texts_of(step.method, classes, setup.sources, step.seed, bank=request.bank)
     encoder = setup.encoders[step.model]
     identity = _identity(setup, step, texts)
-    journal = Journal(folder / f"{_slug(step)}-{digest(identity)[:8]}.sqlite", identity, command)
+    journal = Journal(
+        folder / f"{_slug(step)}-{value_digest(identity)[:8]}.sqlite", identity, command
+    )
     classifier = Classifier(
         classes,
         encoder=encoder,
@@ -318,8 +321,8 @@ def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
         "format": 2,
         "versions": versions(),
         "dataset": [dataset.name, dataset.split, request.per_class, str(dataset.root.resolve())],
-        "classes": digest([dataset.class_ids, dataset.class_names]),
-        "texts": digest([texts.labels, texts.texts]),
+        "classes": value_digest([dataset.class_ids, dataset.class_names]),
+        "texts": value_digest([texts.labels, texts.texts]),
         "encoder": fingerprint(setup.encoders[step.model]),
         "method": method_json(step.method),
         "protocol": request.protocol,

@@ -9,21 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from crossalign.errors import EvaluationError, MissingExtraError
-from crossalign.evaluation.datasets.base import (
-    IMAGE_ENDINGS,
-    Ask,
-    Dataset,
-    Example,
-    Reader,
-)
+from crossalign.errors import EvaluationError, import_extra
+from crossalign.evaluation.datasets.base import Ask, Dataset, Example, Reader
 from crossalign.evaluation.datasets.folders import SPLITS
-from crossalign.evaluation.datasets.lists import (
-    Names,
-    named,
-    read_names,
-    read_text,
-)
+from crossalign.evaluation.datasets.lists import Names, named, read_names, read_text
+from crossalign.images.load import IMAGE_ENDINGS
 from crossalign.texts.descriptions import wordify
 
 _ROWS = 32  # of a parquet file that are in memory at a time
@@ -39,10 +29,7 @@ def read_parquet(reader: Reader, ask: Ask) -> Dataset:
     Returns:
         The data set.
     """
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise MissingExtraError("reading parquet files", "pyarrow", "parquet") from error
+    parquet = import_extra("pyarrow.parquet", "reading parquet files", "parquet")
     files, split = _files_of_split(reader, ask, ".parquet")
     first = parquet.read_schema(files[0])
     image, label = (

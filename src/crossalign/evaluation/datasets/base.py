@@ -10,9 +10,7 @@ from typing import TypeAlias
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.lists import Names, named, read_text
-from crossalign.images.load import ImageSource
-
-IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif")
+from crossalign.images.load import IMAGE_ENDINGS, ImageSource
 
 
 @dataclass(frozen=True, slots=True)

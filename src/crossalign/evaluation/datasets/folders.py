@@ -10,7 +10,6 @@ from pathlib import Path
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.base import (
-    IMAGE_ENDINGS,
     Ask,
     Dataset,
     Reader,
@@ -19,11 +18,8 @@ from crossalign.evaluation.datasets.base import (
     listed,
     subfolders,
 )
-from crossalign.evaluation.datasets.lists import (
-    Names,
-    read_names,
-    read_text,
-)
+from crossalign.evaluation.datasets.lists import Names, read_names, read_text
+from crossalign.images.load import IMAGE_ENDINGS
 from crossalign.texts.descriptions import wordify
 from crossalign.texts.validation import some
 from crossalign.utils.text import counted

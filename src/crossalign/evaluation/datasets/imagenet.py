@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
-from crossalign.errors import EvaluationError, MissingExtraError
+from crossalign.errors import EvaluationError, import_extra
 from crossalign.evaluation.datasets.base import (
     Ask,
     Dataset,
@@ -21,10 +21,7 @@ from crossalign.evaluation.datasets.base import (
     listed,
     subfolders,
 )
-from crossalign.evaluation.datasets.lists import (
-    named,
-    read_text,
-)
+from crossalign.evaluation.datasets.lists import named, read_text
 
 WORDNET_ID = re.compile(r"n\d{8}")
 """What folders of ImageNet are called: a noun of WordNet 3.0, by the offset of its synset."""
@@ -126,11 +123,8 @@ def _from_devkit(reader: Reader, root: Path) -> dict[str, str] | None:
         return None
     if not meta.is_file():
         raise reader.missing(f"no file {meta}")
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise MissingExtraError("reading ImageNet's development kit", "scipy", "devkit") from error
-    synsets = loadmat(str(meta), squeeze_me=True)["synsets"]
+    matlab = import_extra("scipy.io", "reading ImageNet's development kit", "devkit")
+    synsets = matlab.loadmat(str(meta), squeeze_me=True)["synsets"]
     wnids = {
         int(number): str(name)
         for number, name in zip(synsets["ILSVRC2012_ID"], synsets["WNID"], strict=True)

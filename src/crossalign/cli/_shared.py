@@ -33,11 +33,11 @@ def image_files(folder: Path | None) -> list[Path]:
     """All files below a folder that are named like photos."""
     if folder is None:
         return []
-    from crossalign.images.load import IMAGE_ENDINGS
+    from crossalign.images import has_image_ending
 
     if not folder.is_dir():
         raise typer.BadParameter(f"expected a folder with image files; there is none at {folder}")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS)
+    found = sorted(path for path in folder.rglob("*") if has_image_ending(path))
     if not found:
         raise typer.BadParameter(f"no photos in {folder}: expected a folder with image files")
     return found

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from crossalign.images.endings import IMAGE_ENDINGS, has_image_ending
 from crossalign.images.load import (
     DEFAULT_MAX_PIXELS,
-    IMAGE_ENDINGS,
     ImageSource,
     SupportsArray,
     content_digest,
@@ -22,6 +22,7 @@ __all__ = [
     "ImageSource",
     "SupportsArray",
     "content_digest",
+    "has_image_ending",
     "is_one_image",
     "load_image",
     "load_reduced",

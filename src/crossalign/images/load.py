@@ -23,6 +23,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from crossalign.errors import ImageError
+from crossalign.images.endings import IMAGE_ENDINGS
 from crossalign.images.sniff import AGAIN, identify
 
 if TYPE_CHECKING:
@@ -45,12 +46,6 @@ DEFAULT_MAX_PIXELS = 178_956_970
 """Pictures above this many pixels are refused before they are decoded (about 13,377 x 13,377)."""
 # It is where Pillow itself stops, twice its PIL.Image.MAX_IMAGE_PIXELS: a lower number would refuse
 # pictures that every other tool opens, a higher one would never be reached.
-
-
-IMAGE_ENDINGS = frozenset(
-    {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".jfif"}
-)
-"""How the names of photos end, in lower case: what is taken from folders and archives."""
 
 
 class SupportsArray(Protocol):

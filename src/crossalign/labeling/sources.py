@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
-from crossalign.images.load import IMAGE_ENDINGS, stored_pixels
+from crossalign.images import has_image_ending, stored_pixels
 from crossalign.labeling.tables import (
     BYTES_COLUMNS,
     PATH_COLUMNS,
@@ -149,7 +149,7 @@ def _walk(folder: Path, below: str) -> Iterator[Entry]:
                     continue
                 if item.is_dir(follow_symlinks=False):
                     folders.append(item.name)
-                elif os.path.splitext(item.name)[1].lower() in IMAGE_ENDINGS:  # noqa: PTH122
+                elif has_image_ending(item.name):
                     photos.append(item.name)
     except OSError as error:
         # One folder without rights does not end the job: it is a row of the table.
@@ -218,7 +218,7 @@ def _file(path: Path, identity: str, column: str | None) -> Source:
         if reader not in (_csv, _parquet):
             _no_column(str(path), column)
         return reader(path, identity, column)
-    if path.suffix.lower() not in IMAGE_ENDINGS and not _is_image(path):
+    if not has_image_ending(path) and not _is_image(path):
         raise LabelingError(
             f"expected a list or a table ({', '.join(_READERS)}) or an image; {path} is neither. "
             "Paths of images, one a line, are read from a .txt file."
@@ -340,7 +340,7 @@ def _archive(
         def entries() -> Iterator[Entry]:
             try:
                 for name, read, stamp in members(path):
-                    if Path(name).suffix.lower() in IMAGE_ENDINGS and not _is_hidden(name):
+                    if has_image_ending(name) and not _is_hidden(name):
                         yield _member(f"{identity}/{name}", f"{path}/{name}", read, stamp)
             except _DAMAGED as error:
                 # What came before the damage is labelled; the rest is a row of the table.

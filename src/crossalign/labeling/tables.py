@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from crossalign.errors import LabelingError, import_extra
-from crossalign.images.load import IMAGE_ENDINGS
+from crossalign.images import has_image_ending
 
 PATH_COLUMNS = ("path", "image", "file", "filename", "file_name", "filepath", "image_path")
 """Names that a column of paths goes by, in the order in which they are looked for."""
@@ -75,7 +75,7 @@ def csv_column(path: Path, column: str | None) -> tuple[str, str]:
             return delimiter, found
     delimiter = max(heads, key=lambda one: len(heads[one]))
     name = column_of(path, heads[delimiter], column, PATH_COLUMNS)
-    if Path(name).suffix.lower() in IMAGE_ENDINGS:
+    if has_image_ending(name):
         raise LabelingError(
             f"expected the names of columns in the first line of {path}; it has the image "
             f"{name!r}. Put a line with {PATH_COLUMNS[0]} before it, or call the file .txt."

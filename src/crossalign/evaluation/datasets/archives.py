@@ -13,7 +13,7 @@ from crossalign.errors import EvaluationError, import_extra
 from crossalign.evaluation.datasets.base import Ask, Dataset, Example, Reader
 from crossalign.evaluation.datasets.folders import SPLITS
 from crossalign.evaluation.datasets.lists import Names, named, read_names, read_text
-from crossalign.images.load import IMAGE_ENDINGS
+from crossalign.images import has_image_ending
 from crossalign.texts.descriptions import wordify
 
 _ROWS = 32  # of a parquet file that are in memory at a time
@@ -197,7 +197,7 @@ def _samples(file: Path, *, pixels: bool) -> Iterator[tuple[str, bytes, int]]:
                 data, label = b"", -1
                 for member in group:
                     ending = "." + member.name.rpartition(".")[2].lower()
-                    if ending in IMAGE_ENDINGS:
+                    if has_image_ending(member.name):
                         data = _content(archive, member) if pixels else b""
                     elif ending in (".cls", ".json"):
                         label = _label(file, key, _content(archive, member))

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.lists import Names, named, read_text
-from crossalign.images.load import IMAGE_ENDINGS, ImageSource
+from crossalign.images import ImageSource, has_image_ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +274,7 @@ def has_images(folder: Path) -> bool:
 def _images(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in IMAGE_ENDINGS and not hidden:
+        if has_image_ending(path) and not hidden:
             yield path
 
 

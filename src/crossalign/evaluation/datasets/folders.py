@@ -19,7 +19,7 @@ from crossalign.evaluation.datasets.base import (
     subfolders,
 )
 from crossalign.evaluation.datasets.lists import Names, read_names, read_text
-from crossalign.images.load import IMAGE_ENDINGS
+from crossalign.images import has_image_ending
 from crossalign.texts.descriptions import wordify
 from crossalign.texts.validation import some
 from crossalign.utils.text import counted
@@ -84,7 +84,7 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
                 ),
             )
     loose = sum(
-        path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
+        has_image_ending(path) and not path.name.startswith(".")
         for path in (ask.root / below).iterdir()
         if path.is_file()
     )
@@ -125,7 +125,7 @@ def _split_folder(reader: Reader, ask: Ask) -> str:
 
 def _is_split(folder: Path) -> bool:
     described = any((folder / name).is_file() for name in _METADATA)
-    direct = any(path.suffix.lower() in IMAGE_ENDINGS for path in folder.iterdir())
+    direct = any(has_image_ending(path) for path in folder.iterdir())
     return described or (not direct and has_images(folder))
 
 
@@ -145,7 +145,7 @@ def class_folders(folder: Path) -> list[str]:
     return [
         name
         for name in subfolders(folder)
-        if any(path.suffix.lower() in IMAGE_ENDINGS for path in (folder / name).iterdir())
+        if any(has_image_ending(path) for path in (folder / name).iterdir())
     ]
 
 

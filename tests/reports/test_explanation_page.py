@@ -25,13 +25,13 @@ from crossalign.reports.explanation_page import (
 )
 from crossalign.reports.maps import maps
 from crossalign.reports.overlays import MAX_SIDE
-from crossalign.reports.summary import region_note, summarise
+from crossalign.reports.summary import summarise
 
 VOID = {"meta", "br"}
 ELEMENTS = {
     *("html", "head", "meta", "title", "style", "body", "h1", "h2", "h3", "p", "article", "div"),
     *("figure", "figcaption", "svg", "image", "rect", "g", "text", "table", "tr", "td", "span"),
-    *("details", "summary", "br", "th", "nav", "ol", "li", "a", "strong"),
+    *("details", "summary", "br", "th", "nav", "ol", "li", "a", "strong", "main"),
 }
 
 
@@ -146,7 +146,7 @@ def test_shows_what_there_is_to_say(
             left, top, right, bottom = region.box
             place = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
             assert place in html
-            said = f"{rank} {region.text} {region_note(region)}".strip()
+            said = f"{rank} {region.text} {region.note}".strip()
             assert f"{said} {region.adds:.3f}" in page.text
         for chart in (found.classes, found.decisive):
             for bar in chart.bars:

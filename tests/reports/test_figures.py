@@ -37,11 +37,11 @@ from crossalign.reports import (
 )
 from crossalign.reports import figures as plots
 from crossalign.reports.colours import FIRST, REGION_COLOURS, SECOND, VIRIDIS, rgb, viridis
+from crossalign.reports.html import clean
 from crossalign.reports.labels import printable, text_width, wrapped
 from crossalign.reports.maps import KEY_SIZE, maps
 from crossalign.reports.overlays import contrast_key, heat_key, heat_picture
-from crossalign.reports.summary import Bar, Chart, distinct_regions, region_note, summarise
-from crossalign.reports.svg import clean
+from crossalign.reports.summary import Bar, Chart, distinct_regions, summarise
 
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = {"svg", "title", "style", "rect", "image", "text", "g", "line"}
@@ -262,7 +262,7 @@ def test_the_card_says_it_all(prediction: Prediction, mixed: Image.Image) -> Non
         assert f"{shown.low} " in said
         assert shown.high in said
     for region in found.regions:
-        assert region_note(region) in said
+        assert region.note in said
 
 
 @pytest.mark.parametrize("method", ["cupl", "wca"])

@@ -80,6 +80,20 @@ class Region:
             return self.words.text
         return WHOLE_PHOTO if self.whole else LIKE_THE_PHOTO
 
+    @property
+    def note(self) -> str:
+        """How far its words stand out here; empty where none do.
+
+        Example:
+            >>> words = Standout(description=0, text="a tail", similarity=0.31, lift=0.02)
+            >>> Region(0, (0, 0, 9, 9), 0.5, 0.1, "cat", words).note
+            "cosine 0.310, at least 0.020 above the whole photo's"
+        """
+        if self.words is None:
+            return ""
+        similarity, lift = self.words.similarity, self.words.lift
+        return f"cosine {similarity:.3f}, at least {lift:.3f} above the whole photo's"
+
 
 @dataclass(frozen=True, slots=True)
 class Words:

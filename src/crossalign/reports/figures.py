@@ -30,7 +30,7 @@ from crossalign.reports import maps
 from crossalign.reports.colours import FIRST, REGION_COLOURS, SECOND
 from crossalign.reports.labels import rounded, wrapped
 from crossalign.reports.overlays import thumbnail
-from crossalign.reports.summary import Chart, Side, Summary, distinct_regions, region_note
+from crossalign.reports.summary import Chart, Side, Summary, distinct_regions
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -406,7 +406,7 @@ def _region_lines(rank: int, region: Region, width: float) -> list[str]:
     indent = " " * 6
     room = _ems(width) - 3.0
     words = wrapped(f"{region.text}  (adds {rounded(region.adds)})", room, 3)
-    note = region_note(region)
+    note = region.note
     lines = words + (wrapped(note, room, 2) if note else [])
     return [f"{rank}    {lines[0]}", *(indent + line for line in lines[1:])]
 

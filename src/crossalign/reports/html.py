@@ -49,7 +49,7 @@ def template(name: str) -> Template:
     return _environment().get_template(name)
 
 
-def render(name: str, **values: Any) -> Markup:
+def render(name: str, /, **values: Any) -> Markup:
     """Fill a template in.
 
     Args:
@@ -59,9 +59,21 @@ def render(name: str, **values: Any) -> Markup:
     Returns:
         Markup, which other templates take as it is.
     """
+    return rendered(template(name).render(values))
+
+
+def rendered(text: str) -> Markup:
+    """Take a text for markup.
+
+    Args:
+        text: What :func:`render` gave, or a part of it, back from a file.
+
+    Returns:
+        The same, which templates take as it is.
+    """
     from markupsafe import Markup
 
-    return Markup(template(name).render(values))  # noqa: S704  all in it was escaped
+    return Markup(text)  # noqa: S704  all in it was escaped when it was rendered
 
 
 def clean(text: str) -> Markup:

@@ -180,6 +180,20 @@ def contrast_key(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.tile(colours.round().astype(np.uint8), (height, 1, 1)))
 
 
+def matrix_of(explanation: Explanation) -> npt.NDArray[np.float32]:
+    """Order a similarity matrix for a drawing.
+
+    Args:
+        explanation: The score, taken apart.
+
+    Returns:
+        Shape (M, N): a row a description, a column a crop, the heaviest crop first.
+    """
+    order = (-explanation.crop_weights).argsort(kind="stable")
+    values: npt.NDArray[np.float32] = explanation.similarity[order].T
+    return values
+
+
 def matrix_picture(values: npt.NDArray[np.floating[Any]], low: float, high: float) -> Image.Image:
     """Draw a matrix, a pixel a number.
 

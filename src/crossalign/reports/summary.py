@@ -50,6 +50,11 @@ class Bar:
     whole: float | None = None
     group: str = ""
 
+    @property
+    def values(self) -> tuple[float, ...]:
+        """Its lengths: one or two."""
+        return (self.value,) if self.whole is None else (self.value, self.whole)
+
 
 @dataclass(frozen=True, slots=True)
 class Chart:
@@ -74,8 +79,7 @@ class Chart:
     @property
     def reach(self) -> tuple[float, float]:
         """Least and largest value, 0 between them."""
-        values = [bar.value for bar in self.bars]
-        values += [bar.whole for bar in self.bars if bar.whole is not None]
+        values = [value for bar in self.bars for value in bar.values]
         return min([0.0, *values]), max([0.0, *values])
 
     @property
@@ -232,27 +236,6 @@ def _sure(prediction: Prediction, both: Contrast) -> Stability:
     """How sure the label is; against the class compared with, if the label is explained."""
     labelled = both.first.label == prediction.label
     return stability(prediction, both.second.label if labelled else None)
-
-
-def region_note(region: Region) -> str:
-    """Say how far the words beside a region stand out there.
-
-    Args:
-        region: The region.
-
-    Returns:
-        A few words; empty where none stand out.
-
-    Example:
-        >>> from crossalign.explain import Standout
-        >>> words = Standout(description=0, text="a tail", similarity=0.31, lift=0.02)
-        >>> region_note(Region(0, (0, 0, 9, 9), 0.5, 0.1, "cat", words))
-        "cosine 0.310, at least 0.020 above the whole photo's"
-    """
-    words = region.words
-    if words is None:
-        return ""
-    return f"cosine {words.similarity:.3f}, at least {words.lift:.3f} above the whole photo's"
 
 
 def _decisive(explanation: Explanation, both: Contrast | None, words: list[Words]) -> Chart:

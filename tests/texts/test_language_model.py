@@ -25,7 +25,7 @@ import pytest
 from crossalign import DescriptionSet, WriterError
 from crossalign.texts.generate.answers import read_answer
 from crossalign.texts.generate.endpoint import MAX_BYTES, Client, Endpoint, key_for, retry_after
-from crossalign.texts.generate.journal import Journal, Record, digest, journal_path
+from crossalign.texts.generate.journal import Journal, Record, journal_path
 from crossalign.texts.generate.language_model import (
     Outcome,
     Patience,
@@ -42,7 +42,7 @@ from crossalign.texts.generate.prompts import (
     make_questions,
 )
 from crossalign.texts.lint import lint
-from crossalign.texts.quality import text_id
+from crossalign.texts.quality import digest, text_id
 
 KEY = "sk-quite-secret-0123456789"
 CLASSES = ("pug", "red panda", "owl")

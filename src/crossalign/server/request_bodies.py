@@ -21,8 +21,8 @@ from crossalign.server.errors import ApiError, gone, unprocessable
 from crossalign.server.schemas import LabelFields, NewClassSet
 from crossalign.server.settings import Settings
 from crossalign.server.validation import describe_invalid
+from crossalign.texts.class_files import parse_json
 from crossalign.texts.descriptions import DescriptionSet
-from crossalign.texts.validation import parse_json
 
 JSON_TYPE, FORM_TYPE = "application/json", "multipart/form-data"
 _WHOLE_NUMBERS = ("crops", "seed", "top", "best")

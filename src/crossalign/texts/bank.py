@@ -7,17 +7,17 @@ surfaces and views, written for this package. The file is read when the first cl
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import resources
 
 from crossalign.errors import DescriptionError
+from crossalign.texts._data import data_text
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.english import indefinite_article
-from crossalign.texts.validation import as_items, clean, some
+from crossalign.texts.validation import as_items, clean
+from crossalign.utils.text import close_names, quoted
 
 __all__ = ["Entry", "descriptions", "find", "names"]
 
@@ -103,10 +103,10 @@ def descriptions(classes: Iterable[str]) -> DescriptionSet:
     missing = [name for name, entry in found.items() if entry is None]
     if missing:
         known, _ = _bank()
-        near = difflib.get_close_matches(_key(missing[0]), known, n=3)
-        hint = f"Near {missing[0]!r}: {some([known[key][0] for key in near])}. " if near else ""
+        near = [known[key][0] for key in close_names(_key(missing[0]), known, 3)]
+        hint = f"Near {missing[0]!r}: {quoted(near)}. " if near else ""
         raise DescriptionError(
-            f"Expected classes that the bank knows, got {some(missing)} ({len(missing)} of "
+            f"Expected classes that the bank knows, got {quoted(missing)} ({len(missing)} of "
             f"{len(listed)}). {hint}Write descriptions for them, or give names alone to the "
             "classifier, which then uses templates where the bank has nothing."
         )
@@ -130,8 +130,7 @@ def names() -> tuple[str, ...]:
 @functools.cache
 def _bank() -> tuple[dict[str, tuple[str, int]], list[str]]:
     """Read the file: for each key the name and the block it belongs to, and the blocks."""
-    file = resources.files("crossalign.texts") / "data" / "bank.txt"
-    blocks = file.read_text(encoding="ascii").split("\n= ")[1:]  # what comes first is a comment
+    blocks = data_text("bank.txt").split("\n= ")[1:]  # what comes first is a comment
     known = {
         _key(name): (name, place)
         for place, block in enumerate(blocks)

@@ -7,8 +7,6 @@ everything behind it can trust it.
 
 from __future__ import annotations
 
-import difflib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,22 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from crossalign.errors import DescriptionError
-from crossalign.texts.validation import (
-    FORMATS,
+from crossalign.texts.class_files import (
     PROVENANCE,
-    as_items,
     check_content,
+    file_format,
+    listed_names,
+    parse_json,
+    read_text,
+    write_classes,
+)
+from crossalign.texts.validation import (
+    as_items,
     clean,
     clean_texts,
     copy_provenance,
     kind,
-    parse_json,
-    read,
     reject_lookalikes,
-    some,
-    write_whole,
 )
-from crossalign.utils.text import counted
+from crossalign.utils.text import counted, did_you_mean, quoted
 
 __all__ = ["DescriptionSet", "wordify"]
 
@@ -102,7 +102,7 @@ class DescriptionSet:
         empty = [name for name, group in zip(classes, texts, strict=True) if not group]
         if empty and len(empty) < len(classes):
             raise DescriptionError(
-                f"Expected at least one text for every class, got none for {some(empty)} "
+                f"Expected at least one text for every class, got none for {quoted(empty)} "
                 f"({len(empty)} of {len(classes)} classes). Write a text for each of them, "
                 "or leave out all texts."
             )
@@ -208,14 +208,11 @@ class DescriptionSet:
                 The message starts with the path.
         """
         file = Path(path)
-        suffix = file.suffix.lower()
-        if suffix not in (".json", ".txt") and not file.is_dir():
-            raise DescriptionError(f"{file}: expected {FORMATS}, got the ending '{suffix}'.")
+        names_only = not file.is_dir() and file_format(file) == ".txt"
         try:
-            text = read(file)
-            if suffix == ".txt":
-                lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
-                return cls.from_classes([x for x in lines if x and not x.startswith("#")])
+            text = read_text(file)
+            if names_only:
+                return cls.from_classes(listed_names(text))
             content = parse_json(text)
             check_content(content)
             return cls.of(content)
@@ -236,22 +233,17 @@ class DescriptionSet:
                 be written.
         """
         file = Path(path)
-        suffix = file.suffix.lower()
-        if suffix == ".txt":
+        content: Any = self.to_dict() if self.has_descriptions else list(self.classes)
+        if file_format(file) == ".txt":
             if self.has_descriptions or any(name.startswith("#") for name in self.classes):
                 raise DescriptionError(
                     f"{file}: expected a .json file, got .txt, which holds only class names that "
                     "do not start with '#'. Save to a .json file."
                 )
             content = "".join(f"{name}\n" for name in self.classes)
-        elif suffix == ".json":
-            data: Any = self.to_dict() if self.has_descriptions else list(self.classes)
-            if self.has_descriptions and self.provenance is not None:
-                data[PROVENANCE] = self.provenance
-            content = json.dumps(data, ensure_ascii=False, indent=2) + "\n"
-        else:
-            raise DescriptionError(f"{file}: expected {FORMATS}, got the ending '{suffix}'.")
-        write_whole(file, content)
+        elif self.has_descriptions and self.provenance is not None:
+            content[PROVENANCE] = self.provenance
+        write_classes(file, content)
 
     def to_dict(self) -> dict[str, list[str]]:
         """Copy the set into plain ``{class: [text, ...]}``.
@@ -281,10 +273,9 @@ class DescriptionSet:
         try:
             return self._positions[name]
         except (KeyError, TypeError):
-            near = difflib.get_close_matches(str(name), self.classes, n=3)
-            hint = f"Did you mean {some(near)}?" if near else f"Known: {some(self.classes)}."
+            hint = did_you_mean(name, self.classes, 3) or f" Known: {quoted(self.classes)}."
             raise DescriptionError(
-                f"Expected one of the {len(self)} classes, got {name!r}. {hint}"
+                f"Expected one of the {len(self)} classes, got {name!r}.{hint}"
             ) from None
 
     def subset(self, classes: Iterable[str]) -> DescriptionSet:
@@ -328,4 +319,4 @@ class DescriptionSet:
         each = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         total = sum(len(group) for group in self.texts)
         what = f"{counted(total, 'text')}, {each} each" if total else "names only"
-        return f"DescriptionSet({len(self)} class{plural}, {what}: {some(self.classes)})"
+        return f"DescriptionSet({len(self)} class{plural}, {what}: {quoted(self.classes)})"

@@ -5,8 +5,8 @@ from __future__ import annotations
 # For crossalign.demo, which held both; these go with that path.
 from crossalign.images.examples import PHOTOS, DemoPhoto, photo_folder
 from crossalign.texts._data import data_text
+from crossalign.texts.class_files import parse_json
 from crossalign.texts.descriptions import DescriptionSet
-from crossalign.texts.validation import parse_json
 
 __all__ = ["PHOTOS", "DemoPhoto", "everyday_classes", "photo_folder"]
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 from crossalign.texts._data import data_words
+from crossalign.texts.quality import majority
 
 _SETS = {name: frozenset(words) for name, words in data_words("languages.txt").items()}
 
@@ -33,13 +34,7 @@ def main_language(texts: Iterable[str]) -> str:
         >>> main_language(["The curled tail of a pug.", "A pug with a flat face and big eyes."])
         'english'
     """
-    counts: dict[str, int] = {}
-    for text in texts:
-        found = _best(_words(text))
-        counts[found] = counts.get(found, 0) + 1
-    counts.pop("", None)
-    best = max(counts, key=lambda name: counts[name], default="")
-    return best if best and counts[best] > sum(counts.values()) / 2 else ""
+    return majority(_best(_words(text)) for text in texts)
 
 
 def other_language(text: str, expected: str, name: str = "") -> str:

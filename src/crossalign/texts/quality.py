@@ -10,6 +10,7 @@ import hashlib
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterable
 
 # Bidirectional overrides and isolates, zero-width spaces and byte order marks: invisible, and read
 # as unknown tokens. The joiners U+200C and U+200D are letters' business in many scripts and stay.
@@ -48,6 +49,18 @@ _SAME_SCRIPT = {"HIRAGANA": "CJK", "KATAKANA": "CJK"}
 _UNSPACED = frozenset({"CJK", "THAI", "LAO", "KHMER", "MYANMAR"})
 
 
+def digest(text: str) -> str:
+    """Name a text by its content, letter for letter.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        Its SHA-256, 64 hexadecimal digits.
+    """
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def text_id(text: str) -> str:
     """Name a text by its content, whatever its spaces, as provenance refers to it.
 
@@ -55,10 +68,23 @@ def text_id(text: str) -> str:
         text: Any text.
 
     Returns:
-        16 hexadecimal digits of its SHA-256.
+        16 hexadecimal digits.
     """
-    tidy = " ".join(unicodedata.normalize("NFC", text).split())
-    return hashlib.sha256(tidy.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return digest(" ".join(unicodedata.normalize("NFC", text).split()))[:16]
+
+
+def majority(values: Iterable[str]) -> str:
+    """Find what most of some values are.
+
+    Args:
+        values: Any number of them; empty ones do not count.
+
+    Returns:
+        The one that more than half of them are; empty if there is none.
+    """
+    counts = Counter(filter(None, values))
+    best = max(counts, key=counts.__getitem__, default="")
+    return best if 2 * counts[best] > counts.total() else ""
 
 
 def bad_characters(text: str, allowed: str = "\n\r\t") -> list[str]:

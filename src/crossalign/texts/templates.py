@@ -21,6 +21,7 @@ from crossalign.texts.descriptors import (
 )
 from crossalign.texts.validation import as_items, check_class_name, kind
 from crossalign.texts.waffle import waffle_texts
+from crossalign.utils.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -102,9 +103,8 @@ def fill_templates(
     """
     if isinstance(templates, str):
         if templates not in TEMPLATES:
-            known = ", ".join(repr(name) for name in TEMPLATES)
             raise DescriptionError(
-                f"Expected the name of a template set ({known}), got {templates!r}. "
+                f"Expected the name of a template set ({quoted([*TEMPLATES])}), got {templates!r}. "
                 f"Choose one of these, or pass templates of your own in a list: [{templates!r}]."
             )
         templates = TEMPLATES[templates]

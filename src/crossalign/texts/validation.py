@@ -1,4 +1,4 @@
-"""What class names, texts and their files must be like; the checks behind `DescriptionSet`.
+"""What class names and texts must be like; the checks behind `DescriptionSet`.
 
 Every function raises `DescriptionError` with what was expected, what came and what to do.
 """
@@ -8,28 +8,10 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from crossalign.errors import DescriptionError
-from crossalign.utils.files import write_text
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-PROVENANCE = "$provenance"
-"""Key of a description file under which stands where its texts came from, and not a class."""
-
-FORMATS = (
-    ".json ({class: [text, ...]} or a list of class names) or .txt (one class name a line, UTF-8)"
-)
-
-
-def some(names: Sequence[str], limit: int = 3) -> str:
-    """Quote the first few names."""
-    shown = ", ".join(repr(name) for name in names[:limit])
-    return shown + (", ..." if len(names) > limit else "")
 
 
 def kind(obj: object) -> str:
@@ -138,73 +120,3 @@ def reject_lookalikes(classes: tuple[str, ...]) -> None:
 def lookalike_key(name: str) -> str:
     """Give what a text encoder cannot tell a name from: equal keys would tie on every image."""
     return " ".join(unicodedata.normalize("NFC", name).casefold().replace("_", " ").split())
-
-
-def check_content(content: object) -> None:
-    """Refuse JSON that is neither an object nor a list."""
-    if not isinstance(content, dict | list):
-        raise DescriptionError(
-            f"Expected an object {{class: [text, ...]}} or a list of class names, got "
-            f"{kind(content)}. Rewrite the file in one of these forms."
-        )
-
-
-def read(file: Path) -> str:
-    """Read a file of classes as text."""
-    if file.is_dir():
-        raise DescriptionError(f"Expected a file, got a folder. Expected {FORMATS}.")
-    try:
-        text = file.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise DescriptionError("Expected a file, but there is none. Check the path.") from None
-    except OSError as error:
-        raise DescriptionError(
-            f"Expected a readable file, got: {error.strerror or error}. Check its permissions."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DescriptionError(
-            f"Expected UTF-8 text, got other bytes (byte {error.start}). Save the file as UTF-8."
-        ) from None
-    if not text.strip():
-        raise DescriptionError(f"Expected classes, but the file is empty. Expected {FORMATS}.")
-    return text
-
-
-def _unique_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    repeated = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-    if repeated:
-        raise DescriptionError(
-            f"Expected every class once, got {some(repeated)} more than once in the JSON object; "
-            "only the last would count. Merge the lists."
-        )
-    return dict(pairs)
-
-
-def parse_json(text: str) -> Any:
-    """Parse JSON in which no key may come twice."""
-    try:
-        return json.loads(text, object_pairs_hook=_unique_object)
-    except DescriptionError:
-        raise
-    except json.JSONDecodeError as error:
-        raise DescriptionError(
-            f"Expected JSON, got broken JSON in line {error.lineno}, column {error.colno}: "
-            f"{error.msg}. Mend it there."
-        ) from None
-    except (ValueError, RecursionError) as error:
-        deep = isinstance(error, RecursionError)
-        got = "lists or objects that are nested too deeply" if deep else f"something else ({error})"
-        raise DescriptionError(
-            f"Expected JSON of class names and texts, got {got}. Write {{class: [text, ...]}}."
-        ) from None
-
-
-def write_whole(file: Path, content: str) -> None:
-    """Write a file that appears whole or not at all."""
-    try:
-        write_text(file, content)
-    except OSError as error:
-        raise DescriptionError(
-            f"{file}: could not be written ({error.strerror or error}). "
-            "Check that the folder exists and is writable."
-        ) from error

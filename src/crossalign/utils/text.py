@@ -43,6 +43,23 @@ def first_of(names: Sequence[str], most: int) -> str:
     return ", ".join(names[:most]) + more
 
 
+def quoted(names: Sequence[str], most: int = 3) -> str:
+    """Quote a few names.
+
+    Args:
+        names: All of them.
+        most: How many to quote.
+
+    Returns:
+        Such as ``'a', 'b', 'c', ...``.
+
+    Example:
+        >>> print(quoted(["cat", "dog"]), quoted(["cat", "dog"], 1))
+        'cat', 'dog' 'cat', ...
+    """
+    return ", ".join(map(repr, names[:most])) + (", ..." if len(names) > most else "")
+
+
 def count_images(number: int) -> str:
     """Count images in words.
 
@@ -79,12 +96,13 @@ def close_names(name: object, names: Iterable[str], most: int = 1) -> list[str]:
     return [folded[each] for each in found]
 
 
-def did_you_mean(name: object, names: Iterable[str]) -> str:
+def did_you_mean(name: object, names: Iterable[str], most: int = 1) -> str:
     """Ask whether the closest of several names was meant.
 
     Args:
         name: What was written.
         names: What there is.
+        most: How many to ask for.
 
     Returns:
         A sentence with a space before it; empty where nothing is close.
@@ -93,5 +111,5 @@ def did_you_mean(name: object, names: Iterable[str]) -> str:
         >>> did_you_mean("bultin", ["builtin", "onnx"])
         " Did you mean 'builtin'?"
     """
-    close = close_names(name, names)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    close = close_names(name, names, most)
+    return f" Did you mean {quoted(close, most)}?" if close else ""

@@ -21,8 +21,7 @@ from crossalign.evaluation.datasets.base import (
 from crossalign.evaluation.datasets.lists import Names, read_names, read_text
 from crossalign.images import has_image_ending
 from crossalign.texts.descriptions import wordify
-from crossalign.texts.validation import some
-from crossalign.utils.text import counted
+from crossalign.utils.text import counted, quoted
 
 SPLITS = ("test", "val", "validation", "valid", "dev", "train")
 """Names of folders that are taken for splits, the usual choice first."""
@@ -79,7 +78,7 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
         if empty:
             notes += (
                 (
-                    f"{ask.root / below}: no image in {some(empty, _SHOWN)}, so not taken for a "
+                    f"{ask.root / below}: no image in {quoted(empty, _SHOWN)}, so not taken for a "
                     "class; a classes.csv (folder,class_name) says which folders are"
                 ),
             )
@@ -163,7 +162,7 @@ def _beside(ask: Ask, below: str) -> tuple[str, ...]:
     if not below:
         return ()
     others = [name for name in subfolders(ask.root) if name not in (*SPLITS, below)]
-    return (f"{ask.root}: {some(others, _SHOWN)} left out, beside the splits",) if others else ()
+    return (f"{ask.root}: {quoted(others, _SHOWN)} left out, beside the splits",) if others else ()
 
 
 def _metadata(folder: Path) -> list[dict[str, str]] | None:

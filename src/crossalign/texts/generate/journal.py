@@ -6,7 +6,6 @@ journal is opened again. What is in it is never asked for again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import threading
@@ -17,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from crossalign.errors import WriterError
+from crossalign.texts.quality import digest
 
 _FORMAT = 1
 
@@ -141,18 +141,6 @@ class Journal:
                 self._records[record.question].append(record)
             elif line.strip():
                 self.unreadable += 1
-
-
-def digest(answer: str) -> str:
-    """Give the hash by which an answer is known.
-
-    Args:
-        answer: What a model wrote.
-
-    Returns:
-        SHA-256, hexadecimal.
-    """
-    return hashlib.sha256(answer.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def journal_path(out: Path) -> Path:

@@ -19,9 +19,9 @@ from crossalign.errors import WriterError
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.generate.answers import MAX_CHARACTERS, Answer, read_answer
 from crossalign.texts.generate.endpoint import Endpoint, EndpointBusy, OversizedReply, Reply
-from crossalign.texts.generate.journal import Journal, Record, digest
+from crossalign.texts.generate.journal import Journal, Record
 from crossalign.texts.generate.prompts import Question
-from crossalign.texts.quality import text_id
+from crossalign.texts.quality import digest, text_id
 
 _POLL = 0.1  # seconds between looks at Ctrl-C
 

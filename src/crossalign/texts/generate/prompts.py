@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,11 +12,11 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from crossalign.errors import DescriptionError
 from crossalign.texts._data import data_text, data_words
+from crossalign.texts.class_files import parse_json, read_text
 from crossalign.texts.descriptions import wordify
 from crossalign.texts.english import indefinite_article
 from crossalign.texts.generate.answers import AnswerRules
-from crossalign.texts.quality import bad_characters
-from crossalign.texts.validation import parse_json, read
+from crossalign.texts.quality import bad_characters, digest
 
 Naming: TypeAlias = Literal["always", "never", "any"]
 """Whether a description must, must not or may name its class."""
@@ -135,7 +134,7 @@ class Question:
             16 hexadecimal digits.
         """
         content = json.dumps([model, dict(settings), self.class_name, self.prompt], sort_keys=True)
-        return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return digest(content)[:16]
 
 
 def _prompt_set(name: str, values: Mapping[str, Any]) -> PromptSet:
@@ -176,7 +175,7 @@ def get_prompt_set(name: str) -> PromptSet:
             f"Expected a prompt set ({known}) or a .json file with one, got {name!r}."
         )
     try:
-        content = parse_json(read(Path(name)))
+        content = parse_json(read_text(Path(name)))
         shape = isinstance(content, dict) and set(content) <= {"questions", "naming"}
         asked = content.get("questions") if shape else None
         if not isinstance(asked, list) or not all(isinstance(item, str) for item in asked):

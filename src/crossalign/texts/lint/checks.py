@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from crossalign.texts.languages import main_language, other_language
 from crossalign.texts.lint.draft import Draft
-from crossalign.texts.lint.findings import Finding, LintOptions, Severity, expected_script
+from crossalign.texts.lint.findings import Finding, LintOptions, Severity
 from crossalign.texts.quality import (
     bad_characters,
     main_script,
+    majority,
     markup,
     mended_mojibake,
     names_class,
@@ -22,34 +23,30 @@ from crossalign.texts.quality import (
 )
 from crossalign.texts.validation import lookalike_key
 
-Place: TypeAlias = tuple[str, str | None, int | None, str | None]
+Found: TypeAlias = tuple[str, str, int | None, str | None]
 """Message, class, position and text of a finding whose check and severity the table knows."""
 
 _WORD = re.compile(r"\w+")
 
-Subject = TypeVar("Subject", contravariant=True)
-
 
 @dataclass(frozen=True, slots=True)
-class Check(Generic[Subject]):
+class Check:
     """One check.
 
     Args:
         name: What it is called.
         severity: Of what it finds.
         looks_for: What it finds, in words.
-        run: Yields what it found.
+        run: Yields what it found, in a draft or what is made of one.
     """
 
     name: str
     severity: Severity
     looks_for: str
-    run: Callable[[Subject, LintOptions], Iterator[Place]]
+    run: Callable[[Any, LintOptions], Iterator[Found]]
 
 
-def run_table(
-    table: tuple[Check[Subject], ...], subject: Subject, options: LintOptions
-) -> list[Finding]:
+def run_table(table: Iterable[Check], subject: Any, options: LintOptions) -> list[Finding]:
     """Run checks one after the other.
 
     Args:
@@ -61,126 +58,119 @@ def run_table(
         The findings, in the order of the table.
     """
     return [
-        Finding(check.severity, check.name, *place)
+        Finding(check.severity, check.name, *found)
         for check in table
-        for place in check.run(subject, options)
+        for found in check.run(subject, options)
     ]
 
 
-def _duplicate_classes(draft: Draft, _options: LintOptions) -> Iterator[Place]:
+def _duplicate_classes(draft: Draft, _options: LintOptions) -> Iterator[Found]:
     seen: dict[str, str] = {}
     for entry in draft.classes:
         key = lookalike_key(entry.name)
-        if key not in seen:
-            seen[key] = entry.name
-            continue
-        same = seen[key] == entry.name
-        what = "stands twice" if same else f"is {said(seen[key])} to a text encoder"
-        yield f"{what}; merge, remove or rename one.", entry.name, None, None
+        if key in seen:
+            same = seen[key] == entry.name
+            what = "stands twice" if same else f"is {said(seen[key])} to a text encoder"
+            yield f"{what}; merge, remove or rename one.", entry.name, None, None
+        seen.setdefault(key, entry.name)
 
 
-def _empty_classes(draft: Draft, _options: LintOptions) -> Iterator[Place]:
+def _empty_classes(draft: Draft, _options: LintOptions) -> Iterator[Found]:
     for entry in draft.classes:
         if not entry.name.strip():
             yield "a class without a name.", entry.name, None, None
         if not draft.names_only and not entry.texts:
             yield "no text at all; write some, or remove the class.", entry.name, None, None
-        for position, text in entry.texts:
-            if not text.strip():
-                yield "an empty text.", entry.name, position, text
+    for at in draft.texts:
+        if not at.text.strip():
+            yield "an empty text.", *at
 
 
-def _control_characters(draft: Draft, _options: LintOptions) -> Iterator[Place]:
+def _control_characters(draft: Draft, _options: LintOptions) -> Iterator[Found]:
     for entry in draft.classes:
         for char in bad_characters(entry.name, allowed=""):
             yield f"the name holds the character {char!a}; remove it.", entry.name, None, None
-    for entry, position, text in draft.all_texts():
-        for char in bad_characters(text):
-            yield f"holds the character {char!a}; remove it.", entry.name, position, text
+    for at in draft.texts:
+        for char in bad_characters(at.text):
+            yield f"holds the character {char!a}; remove it.", *at
 
 
-def _encoding(draft: Draft, _options: LintOptions) -> Iterator[Place]:
-    names = [(entry, None, entry.name) for entry in draft.classes]
-    for entry, position, text in [*names, *draft.all_texts()]:
+def _encoding(draft: Draft, _options: LintOptions) -> Iterator[Found]:
+    names = [(entry.name, None, entry.name) for entry in draft.classes]
+    for at in (*names, *draft.texts):
+        text = at[2]
         if "\ufffd" in text:
-            yield "holds a character that was lost (U+FFFD).", entry.name, position, text
+            yield "holds a character that was lost (U+FFFD).", *at
         elif (mended := mended_mojibake(text)) != text:
-            meant = f"UTF-8 read as Windows-1252; meant is {said(mended)}."
-            yield meant, entry.name, position, text
+            yield f"UTF-8 read as Windows-1252; meant is {said(mended)}.", *at
 
 
-def _script(draft: Draft, options: LintOptions) -> Iterator[Place]:
-    expected = expected_script([text for _, _, text in draft.all_texts()], options)
-    for entry, position, text in draft.all_texts():
-        script = main_script(text)
+def _script(draft: Draft, options: LintOptions) -> Iterator[Found]:
+    scripts = [main_script(at.text) for at in draft.texts]
+    expected = options.script or majority(scripts)
+    for at, script in zip(draft.texts, scripts, strict=True):
         if expected and script and script != expected:
-            yield f"written in {script}, not in {expected}.", entry.name, position, text
+            yield f"written in {script}, not in {expected}.", *at
 
 
-def _language(draft: Draft, options: LintOptions) -> Iterator[Place]:
-    places = list(draft.all_texts())
-    expected = options.language or main_language(text for _, _, text in places)
-    for entry, position, text in places:
-        if other := other_language(text, expected, entry.name):
-            wrong = f"reads as {other.title()}, not as {expected.title()}."
-            yield wrong, entry.name, position, text
+def _language(draft: Draft, options: LintOptions) -> Iterator[Found]:
+    expected = options.language or main_language(at.text for at in draft.texts)
+    for at in draft.texts:
+        if other := other_language(at.text, expected, at.class_name):
+            yield f"reads as {other.title()}, not as {expected.title()}.", *at
 
 
-def _markup(draft: Draft, _options: LintOptions) -> Iterator[Place]:
-    for entry, position, text in draft.all_texts():
-        if found := markup(text):
-            yield f"holds markup: {said(found, 30)}.", entry.name, position, text
+def _markup(draft: Draft, _options: LintOptions) -> Iterator[Found]:
+    for at in draft.texts:
+        if found := markup(at.text):
+            yield f"holds markup: {said(found, 30)}.", *at
 
 
-def _refusal(draft: Draft, _options: LintOptions) -> Iterator[Place]:
-    for entry, position, text in draft.all_texts():
-        if refuses(text):
-            yield "a refusal, not a description.", entry.name, position, text
+def _refusal(draft: Draft, _options: LintOptions) -> Iterator[Found]:
+    for at in draft.texts:
+        if refuses(at.text):
+            yield "a refusal, not a description.", *at
 
 
-def _too_few(draft: Draft, options: LintOptions) -> Iterator[Place]:
+def _too_few(draft: Draft, options: LintOptions) -> Iterator[Found]:
     for entry in draft.classes:
         count = len(entry.texts)
         if not draft.names_only and 0 < count < options.min_texts:
             yield f"{count} of at least {options.min_texts} texts.", entry.name, None, None
 
 
-def _too_many_words(draft: Draft, options: LintOptions) -> Iterator[Place]:
-    for entry, position, text in draft.all_texts():
-        words = len(text.split())
+def _too_many_words(draft: Draft, options: LintOptions) -> Iterator[Found]:
+    for at in draft.texts:
+        words = len(at.text.split())
         if options.max_words is not None and words > options.max_words:
-            yield f"{words} of at most {options.max_words} words.", entry.name, position, text
+            yield f"{words} of at most {options.max_words} words.", *at
 
 
-def _naming(draft: Draft, options: LintOptions) -> Iterator[Place]:
-    places = list(draft.all_texts())
-    named = [names_class(text, entry.name) for entry, _, text in places]
+def _naming(draft: Draft, options: LintOptions) -> Iterator[Found]:
+    named = [names_class(at.text, at.class_name) for at in draft.texts]
     wanted = options.naming
     if wanted == "auto":
-        wanted = "always" if places and 2 * sum(named) >= len(named) else "any"
-    for (entry, position, text), does in zip(places, named, strict=True):
+        wanted = "always" if named and 2 * sum(named) >= len(named) else "any"
+    for at, does in zip(draft.texts, named, strict=True):
         if wanted == "always" and not does:
-            yield "does not name its class.", entry.name, position, text
+            yield "does not name its class.", *at
         if wanted == "never" and does:
-            yield "names its class.", entry.name, position, text
+            yield "names its class.", *at
 
 
-def _repeated(draft: Draft, _options: LintOptions) -> Iterator[Place]:
+def _repeated(draft: Draft, _options: LintOptions) -> Iterator[Found]:
     classes_of: defaultdict[str, set[str]] = defaultdict(set)
-    for entry, _, text in draft.all_texts():
-        classes_of[plain(text)].add(entry.name)
+    for at in draft.texts:
+        classes_of[plain(at.text)].add(at.class_name)
     seen: set[tuple[str, str]] = set()
-    for entry, position, text in draft.all_texts():
-        key = plain(text)
-        others = sorted(classes_of[key] - {entry.name})
-        if (entry.name, key) in seen:
-            yield "stands twice in its class, so it counts twice.", entry.name, position, text
+    for at in draft.texts:
+        key = plain(at.text)
+        others = sorted(classes_of[key] - {at.class_name})
+        if (at.class_name, key) in seen:
+            yield "stands twice in its class, so it counts twice.", *at
         elif others and key:
-            yield (
-                f"stands in {said(others[0])} too; it tells neither apart.",
-                *((entry.name, position, text)),
-            )
-        seen.add((entry.name, key))
+            yield f"stands in {said(others[0])} too; it tells neither apart.", *at
+        seen.add((at.class_name, key))
 
 
 def plain(text: str) -> str:
@@ -208,7 +198,7 @@ def said(text: str, limit: int = 60) -> str:
     return f"'{visible(text, limit)}'"
 
 
-CHECKS: tuple[Check[Draft], ...] = (
+CHECKS: tuple[Check, ...] = (
     Check("duplicate-class", "error", "classes that no encoder can tell apart", _duplicate_classes),
     Check("empty", "error", "a class or text with nothing in it", _empty_classes),
     Check("characters", "error", "control, invisible or unpaired ones", _control_characters),

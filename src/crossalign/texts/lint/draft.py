@@ -5,23 +5,42 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crossalign.errors import DescriptionError
+from crossalign.texts.class_files import (
+    PROVENANCE,
+    check_content,
+    file_format,
+    listed_names,
+    parse_json,
+    read_bytes,
+)
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.lint.findings import Finding
 from crossalign.texts.quality import visible
-from crossalign.texts.validation import PROVENANCE, kind
-
-MAX_BYTES = 256 * 1024 * 1024
+from crossalign.texts.validation import kind
 
 
 class Pairs(list[tuple[str, Any]]):
     """A JSON object as its pairs, repeated keys included."""
+
+
+class DraftText(NamedTuple):
+    """One text as it stands in a file.
+
+    Args:
+        class_name: Its class.
+        position: In the file's list of texts of the class, from 0.
+        text: The text.
+    """
+
+    class_name: str
+    position: int
+    text: str
 
 
 @dataclass(slots=True)
@@ -30,11 +49,11 @@ class DraftClass:
 
     Args:
         name: Its name.
-        texts: Position in the file's list, and text.
+        texts: Those of its texts that are texts.
     """
 
     name: str
-    texts: list[tuple[int, str]]
+    texts: list[DraftText]
 
 
 @dataclass(slots=True)
@@ -55,15 +74,30 @@ class Draft:
     names_only: bool = False
     readable: bool = True
 
-    def all_texts(self) -> Iterator[tuple[DraftClass, int, str]]:
-        """Walk over the texts.
+    @property
+    def texts(self) -> list[DraftText]:
+        """All texts, class after class."""
+        return [text for entry in self.classes for text in entry.texts]
 
-        Yields:
-            Class, position in the class, text.
+    def add(self, name: str, texts: Iterable[tuple[int, str]] = ()) -> None:
+        """Add a class.
+
+        Args:
+            name: Its name.
+            texts: Its texts and their positions.
         """
-        for entry in self.classes:
-            for position, text in entry.texts:
-                yield entry, position, text
+        listed = [DraftText(name, position, text) for position, text in texts]
+        self.classes.append(DraftClass(name, listed))
+
+    def fault(self, message: str, *where: Any, check: str = "structure") -> None:
+        """Note a fault of the file's form.
+
+        Args:
+            message: What is wrong; anything in it is made safe to print.
+            where: Class, position and text, as far as it is about them.
+            check: What finds such faults.
+        """
+        self.findings.append(Finding("error", check, visible(message, 400), *where))
 
 
 def draft_of(classes: DescriptionSet) -> Draft:
@@ -75,11 +109,10 @@ def draft_of(classes: DescriptionSet) -> Draft:
     Returns:
         The same as a draft.
     """
-    entries = [
-        DraftClass(name, list(enumerate(texts)))
-        for name, texts in zip(classes.classes, classes.texts, strict=True)
-    ]
-    return Draft(entries, [], classes.provenance, names_only=not classes.has_descriptions)
+    draft = Draft(provenance=classes.provenance, names_only=not classes.has_descriptions)
+    for name, texts in zip(classes.classes, classes.texts, strict=True):
+        draft.add(name, enumerate(texts))
+    return draft
 
 
 def read_draft(file: Path) -> Draft:
@@ -94,31 +127,20 @@ def read_draft(file: Path) -> Draft:
     Raises:
         DescriptionError: If there is no such file, or it cannot be read or is far too large.
     """
-    if file.suffix.lower() not in (".json", ".txt"):
-        raise DescriptionError(
-            f"{file}: expected a .json or .txt file, got the ending '{file.suffix}'."
-        )
+    names_only = file_format(file) == ".txt"
     try:
-        size = file.stat().st_size
-        if size > MAX_BYTES:
-            raise DescriptionError(
-                f"{file}: expected at most {MAX_BYTES >> 20} MiB, got {size >> 20} MiB."
-            )
-        content = file.read_bytes()
-    except OSError as error:
-        raise DescriptionError(
-            f"{file}: expected a readable file, got: {error.strerror or error}. Check the path."
-        ) from error
-    draft = Draft()
+        content = read_bytes(file)
+    except DescriptionError as error:
+        raise DescriptionError(f"{file}: {error}") from error.__cause__
+    draft = Draft(names_only=names_only)
     text = _decoded(content, draft)
-    if file.suffix.lower() == ".txt":
-        lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
-        draft.names_only = True
-        draft.classes = [DraftClass(x, []) for x in lines if x and not x.startswith("#")]
+    if names_only:
+        for name in listed_names(text):
+            draft.add(name)
     elif text.strip():
         _take_apart(text, draft)
     if draft.readable and not draft.classes:
-        _fault(draft, "structure", "no class at all. Name the classes.")
+        draft.fault("no class at all. Name the classes.")
     return draft
 
 
@@ -126,11 +148,10 @@ def _decoded(content: bytes, draft: Draft) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        _fault(
-            draft,
-            "encoding",
+        draft.fault(
             f"not UTF-8 (byte {error.start} is 0x{content[error.start]:02x}); read as "
             "Windows-1252 here. Save the file as UTF-8.",
+            check="encoding",
         )
         return content.decode("cp1252", errors="replace")
 
@@ -138,52 +159,39 @@ def _decoded(content: bytes, draft: Draft) -> str:
 def _take_apart(text: str, draft: Draft) -> None:
     try:
         # Not strict: a raw control character within a string is found below, and can be mended.
-        content = json.loads(text, object_pairs_hook=Pairs, strict=False)
-    except json.JSONDecodeError as error:
+        content = parse_json(text, Pairs, strict=False)
+        check_content(content)
+    except DescriptionError as error:
         draft.readable = False
-        where = f"line {error.lineno}, column {error.colno}"
-        _fault(draft, "structure", f"broken JSON in {where}: {error.msg}. Mend it there.")
-        return
-    except (ValueError, RecursionError) as error:
-        draft.readable = False
-        _fault(draft, "structure", f"JSON of another kind ({error}). Write {{class: [text, ...]}}.")
+        draft.fault(str(error))
         return
     if isinstance(content, Pairs):
         for name, value in content:
             if name == PROVENANCE and isinstance(value, Pairs):
                 draft.provenance = as_dict(value)
             else:
-                draft.classes.append(DraftClass(name, _texts(name, value, draft)))
-    elif isinstance(content, list):
-        draft.names_only = True
-        for position, name in enumerate(content):
-            if isinstance(name, str):
-                draft.classes.append(DraftClass(name, []))
-            else:
-                _fault(draft, "structure", f"class name {position} is {_kind(name)}, not a string.")
-    else:
-        draft.readable = False
-        _fault(
-            draft,
-            "structure",
-            f"{_kind(content)}, and not an object {{class: [text, ...]}} or a list of names.",
-        )
+                draft.add(name, _texts(name, value, draft))
+        return
+    draft.names_only = True
+    for position, name in enumerate(content):
+        if isinstance(name, str):
+            draft.add(name)
+        else:
+            draft.fault(f"class name {position} is {_kind(name)}, not a string.")
 
 
-def _texts(name: str, value: Any, draft: Draft) -> list[tuple[int, str]]:
+def _texts(name: str, value: Any, draft: Draft) -> Iterator[tuple[int, str]]:
     if isinstance(value, str):
-        _fault(draft, "structure", "a lone text; put it into a list.", name, 0, value)
-        return [(0, value)]
-    if isinstance(value, Pairs) or not isinstance(value, list):
-        _fault(draft, "structure", f"{_kind(value)} in place of a list of texts.", name)
-        return []
-    texts = []
+        draft.fault("a lone text; put it into a list.", name, 0, value)
+        value = [value]
+    elif isinstance(value, Pairs) or not isinstance(value, list):
+        draft.fault(f"{_kind(value)} in place of a list of texts.", name)
+        value = []
     for position, text in enumerate(value):
         if isinstance(text, str):
-            texts.append((position, text))
+            yield position, text
         else:
-            _fault(draft, "structure", f"{_kind(text)} in place of a text.", name, position)
-    return texts
+            draft.fault(f"{_kind(text)} in place of a text.", name, position)
 
 
 def as_dict(value: Any) -> Any:
@@ -203,15 +211,4 @@ def as_dict(value: Any) -> Any:
 
 
 def _kind(value: Any) -> str:
-    return visible("an object" if isinstance(value, Pairs) else kind(value))
-
-
-def _fault(
-    draft: Draft,
-    check: str,
-    message: str,
-    name: str | None = None,
-    position: int | None = None,
-    text: str | None = None,
-) -> None:
-    draft.findings.append(Finding("error", check, message, name, position, text))
+    return "an object" if isinstance(value, Pairs) else kind(value)

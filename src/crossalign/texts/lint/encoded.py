@@ -12,8 +12,8 @@ import numpy.typing as npt
 from crossalign.encoders.base import Embeddings, Encoder, TextsCutWarning
 from crossalign.texts.descriptions import wordify
 from crossalign.texts.filtering import REDUNDANT, EncodedTexts, text_margins
-from crossalign.texts.lint.checks import Check, Place, plain, said
-from crossalign.texts.lint.draft import Draft, DraftClass
+from crossalign.texts.lint.checks import Check, Found, plain, said
+from crossalign.texts.lint.draft import Draft, DraftText
 from crossalign.texts.lint.findings import LintOptions
 from crossalign.texts.quality import bad_characters
 from crossalign.texts.templates import LABEL_TEMPLATE, fill_template
@@ -28,7 +28,7 @@ class EncodedDraft:
     """The usable texts of a draft, and how an encoder reads them.
 
     Args:
-        places: Class, position and text, one for each row.
+        texts: One for each row.
         names: Class names, as ``encoded.owner`` counts them.
         encoded: The embeddings.
         cut: Which texts are longer than the encoder reads, bool, shape (T,).
@@ -36,7 +36,7 @@ class EncodedDraft:
         near: Cosine above which this encoder's texts are near-duplicates.
     """
 
-    places: Sequence[tuple[DraftClass, int, str]]
+    texts: Sequence[DraftText]
     names: Sequence[str]
     encoded: EncodedTexts
     cut: npt.NDArray[np.bool_]
@@ -54,25 +54,18 @@ def encode_draft(draft: Draft, encoder: Encoder) -> EncodedDraft | None:
     Returns:
         The embeddings; None if there is no text to encode.
     """
-    places = [
-        (entry, position, text)
-        for entry, position, text in draft.all_texts()
-        if _encodable(entry.name) and _encodable(text)
-    ]
-    if not places:
+    usable = [at for at in draft.texts if _encodable(at.class_name) and _encodable(at.text)]
+    if not usable:
         return None
-    numbers: dict[str, int] = {}
-    for entry, _, _ in places:
-        numbers.setdefault(entry.name, len(numbers))
-    names = list(numbers)
+    names = list(dict.fromkeys(at.class_name for at in usable))
+    numbers = {name: number for number, name in enumerate(names)}
     labels = [fill_template(LABEL_TEMPLATE, wordify(name.strip())) for name in names]
-    texts = [text for _, _, text in places]
-    rows, cut = _encode(encoder, [*labels, *texts])
-    owner = np.array([numbers[entry.name] for entry, _, _ in places])
+    rows, cut = _encode(encoder, [*labels, *(at.text for at in usable)])
+    owner = np.array([numbers[at.class_name] for at in usable])
     encoded = EncodedTexts(rows[: len(names)], rows[len(names) :], owner)
     card = encoder.card
     near = NEAR_OF.get(card.name, REDUNDANT)
-    return EncodedDraft(places, names, encoded, cut[len(names) :], card.context_length, near)
+    return EncodedDraft(usable, names, encoded, cut[len(names) :], card.context_length, near)
 
 
 def _encodable(text: str) -> bool:
@@ -107,45 +100,40 @@ def _encode_quietly(encoder: Encoder, texts: Sequence[str]) -> tuple[Embeddings,
     return rows, any(issubclass(warning.category, TextsCutWarning) for warning in caught)
 
 
-def _beyond_context(draft: EncodedDraft, _options: LintOptions) -> Iterator[Place]:
-    for place in np.flatnonzero(draft.cut).tolist():
-        entry, position, text = draft.places[place]
+def _beyond_context(draft: EncodedDraft, _options: LintOptions) -> Iterator[Found]:
+    for row in np.flatnonzero(draft.cut).tolist():
         limit = f"longer than the encoder's {draft.context} tokens; its end is not read."
-        yield limit, entry.name, position, text
+        yield limit, *draft.texts[row]
 
 
-def _near_duplicates(draft: EncodedDraft, options: LintOptions) -> Iterator[Place]:
+def _near_duplicates(draft: EncodedDraft, options: LintOptions) -> Iterator[Found]:
     near = draft.near if options.near is None else options.near
     for number in range(len(draft.names)):
-        members = np.flatnonzero(draft.encoded.owner == number).tolist()
-        rows = draft.encoded.texts[members]
+        members = [
+            draft.texts[row] for row in np.flatnonzero(draft.encoded.owner == number).tolist()
+        ]
+        rows = draft.encoded.rows(number)
         cosines = np.tril(rows @ rows.T, k=-1)
-        for place, member in enumerate(members):
-            entry, position, text = draft.places[member]
+        for at, row in zip(members, cosines, strict=True):
             alike = [
                 earlier
-                for earlier in np.flatnonzero(cosines[place] > near).tolist()
-                if plain(draft.places[members[earlier]][2]) != plain(text)  # told of elsewhere
+                for earlier in np.flatnonzero(row > near).tolist()
+                if plain(members[earlier].text) != plain(at.text)  # told of elsewhere
             ]
             if alike:
-                first = max(alike, key=lambda earlier: cosines[place, earlier])
-                words = said(draft.places[members[first]][2])
-                yield (
-                    f"says what {words} says (cosine {cosines[place, first]:.3f}).",
-                    *((entry.name, position, text)),
-                )
+                first = max(alike, key=row.__getitem__)
+                yield f"says what {said(members[first].text)} says (cosine {row[first]:.3f}).", *at
 
 
-def _closer_to_another(draft: EncodedDraft, _options: LintOptions) -> Iterator[Place]:
+def _closer_to_another(draft: EncodedDraft, _options: LintOptions) -> Iterator[Found]:
     margins = text_margins(draft.encoded)
-    for place in np.flatnonzero(margins.values < 0).tolist():
-        entry, position, text = draft.places[place]
-        other = said(draft.names[margins.nearest[place]])
-        cosines = f"{margins.other[place]:.3f} to {margins.own[place]:.3f}"
-        yield f"closer to {other} than to its own class ({cosines}).", entry.name, position, text
+    for row in np.flatnonzero(margins.values < 0).tolist():
+        other = said(draft.names[margins.nearest[row]])
+        cosines = f"{margins.other[row]:.3f} to {margins.own[row]:.3f}"
+        yield f"closer to {other} than to its own class ({cosines}).", *draft.texts[row]
 
 
-ENCODED_CHECKS: tuple[Check[EncodedDraft], ...] = (
+ENCODED_CHECKS: tuple[Check, ...] = (
     Check("beyond-context", "warning", "a text that the encoder cuts", _beyond_context),
     Check("near-duplicate", "warning", "two texts with nearly one embedding", _near_duplicates),
     Check("closer-to-another", "note", "a text more like another class", _closer_to_another),

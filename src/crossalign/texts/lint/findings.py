@@ -7,7 +7,6 @@ from typing import Literal, TypeAlias, get_args
 
 from crossalign.errors import DescriptionError
 from crossalign.texts.languages import LANGUAGES
-from crossalign.texts.quality import main_script
 
 Severity: TypeAlias = Literal["note", "warning", "error"]
 """``error``: the set cannot be used so. ``warning``: a fault. ``note``: worth a look."""
@@ -83,24 +82,3 @@ class LintOptions:
             problems.append(f"language as one of {', '.join(LANGUAGES)}, got {self.language!r}")
         if problems:
             raise DescriptionError(f"Expected {'; '.join(problems)}.")
-
-
-def expected_script(texts: list[str], options: LintOptions) -> str:
-    """Find the script that texts should be in.
-
-    Args:
-        texts: All texts.
-        options: May name it.
-
-    Returns:
-        Its name; empty if there is no telling.
-    """
-    if options.script is not None:
-        return options.script
-    counts: dict[str, int] = {}
-    for text in texts:
-        script = main_script(text)
-        counts[script] = counts.get(script, 0) + 1
-    counts.pop("", None)
-    best = max(counts, key=lambda name: counts[name], default="")
-    return best if best and counts[best] > sum(counts.values()) / 2 else ""

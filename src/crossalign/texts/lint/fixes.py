@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from crossalign.errors import DescriptionError
+from crossalign.texts.class_files import PROVENANCE, write_classes
 from crossalign.texts.lint.draft import Draft, read_draft
 from crossalign.texts.quality import bad_characters, mended_mojibake, text_id, visible
-from crossalign.texts.validation import PROVENANCE, lookalike_key, write_whole
+from crossalign.texts.validation import lookalike_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def fix(path: str | Path) -> list[Change]:
         return []
     if draft.provenance is not None:
         content[PROVENANCE] = _follow(draft.provenance, renamed)
-    write_whole(file, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+    write_classes(file, content)
     return changes
 
 
@@ -111,7 +111,7 @@ def _mended(draft: Draft, changes: list[Change], renamed: dict[str, str]) -> dic
             changes.append(Change("duplicate-class", name, "its two lists were merged"))
         texts: list[str] = content.setdefault(name, [])
         seen = {lookalike_key(text) for text in texts}
-        for _, text in entry.texts:
+        for _, _, text in entry.texts:
             mended = _mended_text(text, name, changes)
             renamed[text_id(text)] = text_id(mended)
             if not mended:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,10 +19,10 @@ from crossalign import __version__
 from crossalign.encoders.base import Encoder
 from crossalign.methods import METHODS, Method
 from crossalign.server import metrics, schemas
-from crossalign.server.class_sets import NAME_PATTERN, ClassSet
+from crossalign.server.class_sets import NAME_PATTERN
 from crossalign.server.errors import AsciiJSON, add_handlers
-from crossalign.server.middleware import Guard
-from crossalign.server.request_bodies import FORM_TYPE, JSON_TYPE, Body, read_body
+from crossalign.server.middleware import AccessMiddleware
+from crossalign.server.request_bodies import FORM_TYPE, JSON_TYPE
 from crossalign.server.service import Service
 from crossalign.server.settings import Settings
 
@@ -97,15 +97,12 @@ def create_app(encoder: Encoder, settings: Settings | None = None) -> FastAPI:
     _add_class_sets(app, service)
     _add_information(app, service)
     _add_page(app)
-    app.add_middleware(Guard, settings=service.settings, metrics=service.metrics)
+    app.add_middleware(AccessMiddleware, settings=service.settings, metrics=service.metrics)
     _finish_description(app, protected=service.settings.token is not None)
     return app
 
 
 def _add_work(app: FastAPI, service: Service) -> None:
-    async def do(request: Request, work: Callable[[Body], Response]) -> Response:
-        return await service.work(request, lambda: read_body(request, service.settings), work)
-
     @app.post(
         "/v1/classify",
         response_model=schemas.Classified,
@@ -115,7 +112,7 @@ def _add_work(app: FastAPI, service: Service) -> None:
     )
     async def classify(request: Request) -> Response:
         """Label an image among classes."""
-        return await do(request, service.classify)
+        return await service.work(request, service.classify)
 
     @app.post(
         "/v1/explain",
@@ -126,7 +123,7 @@ def _add_work(app: FastAPI, service: Service) -> None:
     )
     async def explain(request: Request) -> Response:
         """Label an image and say which part of it met which words."""
-        return await do(request, service.explain)
+        return await service.work(request, service.explain)
 
 
 def _add_class_sets(app: FastAPI, service: Service) -> None:
@@ -142,11 +139,7 @@ def _add_class_sets(app: FastAPI, service: Service) -> None:
     )
     async def create_class_set(request: Request) -> Response:
         """Encode classes once and keep them under a name."""
-
-        def read() -> Awaitable[Body]:
-            return read_body(request, service.settings, forms=False)
-
-        return await service.work(request, read, service.create_class_set)
+        return await service.work(request, service.create_class_set, forms=False)
 
     @app.get(
         "/v1/class-sets",
@@ -156,7 +149,7 @@ def _add_class_sets(app: FastAPI, service: Service) -> None:
     )
     async def list_class_sets() -> Response:
         """List the class sets."""
-        return AsciiJSON({"class_sets": [_info(found) for found in sets.all()]})
+        return AsciiJSON({"class_sets": [found.summary() for found in sets.all()]})
 
     @app.get(
         "/v1/class-sets/{name}",
@@ -233,15 +226,6 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/static", files, name="static")
 
 
-def _info(found: ClassSet) -> dict[str, Any]:
-    return {
-        "name": found.name,
-        "classes": len(found.classes),
-        "descriptions": found.texts,
-        "fixed": found.fixed,
-    }
-
-
 def _method(method: Method, settings: Settings) -> dict[str, Any]:
     use = {"descriptors": "required", "descriptions": "used"}
     return {
@@ -266,15 +250,7 @@ def _offer(service: Service) -> dict[str, Any]:
         "default_method": settings.method,
         "bank": settings.bank,
         "default_crops": _own_crops(METHODS[settings.method], settings),
-        "limits": {
-            "body_bytes": settings.max_body_bytes,
-            "pixels": settings.max_pixels,
-            "classes": settings.max_classes,
-            "texts": settings.max_texts,
-            "text_characters": settings.max_text_characters,
-            "characters": settings.max_characters,
-            "crops": settings.max_crops,
-        },
+        "limits": {name: getattr(settings, f"max_{name}") for name in schemas.Limits.model_fields},
     }
 
 

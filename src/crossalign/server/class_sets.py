@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder
@@ -146,10 +147,14 @@ class ClassSet:
     classifier: Classifier
     fixed: bool = False
 
-    @property
-    def texts(self) -> int:
-        """Number of its descriptions."""
-        return sum(map(len, self.classes.texts))
+    def summary(self) -> dict[str, Any]:
+        """Give its name and how much there is of it, as answers have it."""
+        return {
+            "name": self.name,
+            "classes": len(self.classes),
+            "descriptions": sum(map(len, self.classes.texts)),
+            "fixed": self.fixed,
+        }
 
 
 class ClassSets:

@@ -83,7 +83,7 @@ class AsciiJSON(JSONResponse):
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
-def answer(scope: Scope, error: ApiError) -> Response:
+def error_response(scope: Scope, error: ApiError) -> Response:
     """Make the response of an error.
 
     Args:
@@ -133,7 +133,7 @@ def add_handlers(app: FastAPI) -> None:
     async def own(request: Request, error: Exception) -> Response:
         if not isinstance(error, CrossalignError):
             raise error
-        return answer(request.scope, as_api_error(error))
+        return error_response(request.scope, as_api_error(error))
 
     async def http_error(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
@@ -148,12 +148,14 @@ def add_handlers(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         if error.status_code == 405:
             headers["Allow"] = ", ".join(_methods_at(app, request.scope))
-        return answer(request.scope, ApiError(error.status_code, code, message, headers))
+        return error_response(request.scope, ApiError(error.status_code, code, message, headers))
 
     async def invalid(request: Request, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             raise error
-        return answer(request.scope, unprocessable("parameters", describe_invalid(error.errors())))
+        return error_response(
+            request.scope, unprocessable("parameters", describe_invalid(error.errors()))
+        )
 
     app.add_exception_handler(CrossalignError, own)
     app.add_exception_handler(HTTPException, http_error)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from crossalign import explain
-from crossalign.explain import Contrast, Region
+from crossalign.explain import Contrast
 from crossalign.predictions.prediction import Explanation, Prediction
 from crossalign.server.errors import unprocessable
-from crossalign.server.schemas import ExplainFields
+from crossalign.server.schemas import (
+    ClassExplained,
+    ContrastExplained,
+    ExplainFields,
+    RegionAdds,
+    Side,
+    StabilityExplained,
+    fields_of,
+)
 
 # Random crops overlap, and the best of them often show nearly the same.
 REGIONS = 6
@@ -45,7 +52,9 @@ def check_labels(given: ExplainFields, classes: tuple[str, ...]) -> None:
 _SAME = "against: expected a class other than the one it is compared with, {!r}."
 
 
-def reasons(prediction: Prediction, given: ExplainFields, *, crops: bool) -> dict[str, Any]:
+def explanation_fields(
+    prediction: Prediction, given: ExplainFields, *, crops: bool
+) -> dict[str, Any]:
     """Take the scores of some classes apart.
 
     Args:
@@ -64,75 +73,45 @@ def reasons(prediction: Prediction, given: ExplainFields, *, crops: bool) -> dic
     first = explanations[0]
     if given.against == first.label:
         raise unprocessable("against", _SAME.format(first.label))
-    several = len(prediction.classes) > 1
-    return {
+    answer: dict[str, Any] = {
         "boxes": first.boxes.tolist(),
         "crop_weights": first.crop_weights.tolist(),
-        "explanations": [_explained(explanation) for explanation in explanations],
-        "contrast": _contrasted(explain.why(prediction, first.label, given.against))
-        if several
-        else None,
-        "stability": _stable(prediction, given.against) if several and crops else None,
+        "explanations": [
+            fields_of(explanation, ClassExplained, regions=_regions(explanation))
+            for explanation in explanations
+        ],
+        "contrast": None,
+        "stability": None,
     }
-
-
-def _explained(explanation: Explanation) -> dict[str, Any]:
-    return {
-        "label": explanation.label,
-        "score": explanation.score,
-        "whole_score": explanation.whole_score,
-        "descriptions": list(explanation.descriptions),
-        "description_weights": explanation.description_weights.tolist(),
-        "similarity": explanation.similarity.tolist(),
-        "whole_similarity": explanation.whole_similarity.tolist(),
-        "terms": explanation.terms.tolist(),
-        "regions": _regions(explanation),
-    }
+    if len(prediction.classes) > 1:
+        answer["contrast"] = _contrasted(explain.why(prediction, first.label, given.against))
+        if crops:
+            rival = None if given.against == prediction.label else given.against
+            found = explain.stability(prediction, rival)
+            answer["stability"] = fields_of(found, StabilityExplained)
+    return answer
 
 
 def _contrasted(found: Contrast) -> dict[str, Any]:
     adds = found.by_description.tolist()
     split = len(found.first.descriptions)
-    return {
-        "first": _side(found.first, adds[:split]),
-        "second": _side(found.second, adds[split:]),
-        "difference": found.difference,
-        "by_crop": found.by_crop.tolist(),
-        "regions": _regions(found),
-    }
+    return fields_of(
+        found,
+        ContrastExplained,
+        first=_side(found.first, adds[:split]),
+        second=_side(found.second, adds[split:]),
+        regions=_regions(found),
+    )
 
 
 def _side(explanation: Explanation, adds: list[float]) -> dict[str, Any]:
     texts = zip(explanation.descriptions, adds, strict=True)
-    return {
-        "label": explanation.label,
-        "score": explanation.score,
-        "descriptions": [{"text": text, "adds": added} for text, added in texts],
-    }
+    descriptions = [{"text": text, "adds": added} for text, added in texts]
+    return fields_of(explanation, Side, descriptions=descriptions)
 
 
 def _regions(of: Explanation | Contrast) -> list[dict[str, Any]]:
-    def plain(region: Region) -> dict[str, Any]:
-        return {
-            "crop": region.crop,
-            "adds": region.adds,
-            "label": region.label,
-            "words": None if region.words is None else asdict(region.words),
-        }
-
-    return [plain(region) for region in explain.top_regions(of, REGIONS, max_overlap=MAX_OVERLAP)]
-
-
-def _stable(prediction: Prediction, against: str | None) -> dict[str, Any]:
-    found = explain.stability(prediction, None if against == prediction.label else against)
-    flip = found.flip
-    return {
-        "label": found.label,
-        "rival": found.rival,
-        "margin": found.margin,
-        "standard_error": found.standard_error,
-        "agreement": found.agreement,
-        "resamples": found.resamples,
-        "flips_alone": list(found.flips_alone),
-        "flip": None if flip is None else {"crops": list(flip.crops), "becomes": flip.becomes},
-    }
+    return [
+        fields_of(region, RegionAdds)
+        for region in explain.top_regions(of, REGIONS, max_overlap=MAX_OVERLAP)
+    ]

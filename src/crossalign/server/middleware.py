@@ -15,7 +15,7 @@ import time
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from crossalign.server.errors import ApiError, answer, internal
+from crossalign.server.errors import ApiError, error_response, internal
 from crossalign.server.logs import printable
 from crossalign.server.metrics import Metrics
 from crossalign.server.settings import Settings
@@ -47,8 +47,8 @@ HEADERS = {
 }
 
 
-class Guard:
-    """An ASGI application around the application.
+class AccessMiddleware:
+    """An ASGI application around the application: who may use it, and what is written down.
 
     Args:
         app: The application.
@@ -81,7 +81,7 @@ class Guard:
         # Where there is something to get there is something to ask the head of.
         inner = {**scope, "method": "GET"} if head else scope
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -99,15 +99,15 @@ class Guard:
         try:
             refusal = self._refusal(scope, headers)
             if refusal is None:
-                await self._app(inner, body.receive, send_guarded)
+                await self._app(inner, body.receive, send_with_headers)
             else:
-                await answer(scope, refusal)(scope, receive, send_guarded)
+                await error_response(scope, refusal)(scope, receive, send_with_headers)
         except Exception as error:
             if status:  # too late for another answer: the server cuts this one short
                 raise
-            await answer(scope, internal(error))(scope, receive, send_guarded)
+            await error_response(scope, internal(error))(scope, receive, send_with_headers)
         finally:
-            self._write_down(
+            self._log_access(
                 scope, inner.get("route"), request_id, status, time.monotonic() - start
             )
 
@@ -120,14 +120,14 @@ class Guard:
                 f"this service is not known as {host[:100]!r}; start it with --allowed-host to "
                 "add a name.",
             )
-        if scope["method"] not in _SAFE_METHODS and _from_elsewhere(headers):
+        if scope["method"] not in _SAFE_METHODS and _is_cross_site(headers):
             return ApiError(
                 403,
                 "cross_site",
                 "a page of another site may not use this service. A proxy in front of it must pass "
                 "the Host header on.",
             )
-        if not self._may_enter(scope["path"], headers):
+        if not self._is_authorized(scope["path"], headers):
             return ApiError(
                 401,
                 "token",
@@ -141,7 +141,7 @@ class Guard:
             return too_large(self._settings.max_body_bytes)
         return None
 
-    def _may_enter(self, path: str, headers: Headers) -> bool:
+    def _is_authorized(self, path: str, headers: Headers) -> bool:
         token = self._settings.token
         if token is None or path in _OPEN or path.startswith(_OPEN_FOLDER):
             return True
@@ -149,7 +149,7 @@ class Guard:
         same = hmac.compare_digest(given.strip().encode("latin-1"), token.encode("ascii"))
         return same and scheme.lower() == "bearer"
 
-    def _write_down(
+    def _log_access(
         self, scope: Scope, found: object, request_id: str, status: int, seconds: float
     ) -> None:
         # The route, not the path: a million paths must not make a million counters.
@@ -216,7 +216,7 @@ def too_large(limit: int) -> ApiError:
     )
 
 
-def _from_elsewhere(headers: Headers) -> bool:
+def _is_cross_site(headers: Headers) -> bool:
     """Whether a browser says that a page of another origin makes this request.
 
     Browsers send Sec-Fetch-Site, which pages cannot change and which holds behind any proxy, to

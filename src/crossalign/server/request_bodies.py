@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import json
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -16,7 +16,6 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 
-from crossalign.errors import DescriptionError
 from crossalign.server.errors import ApiError, gone, unprocessable
 from crossalign.server.schemas import LabelFields, NewClassSet
 from crossalign.server.settings import Settings
@@ -51,7 +50,7 @@ class _InMemory(MultiPartParser):
 
 
 async def read_body(request: Request, settings: Settings, *, forms: bool = True) -> Body:
-    """Read a body; the guard in front of the application bounds its size.
+    """Read a body; the middleware in front of the application bounds its size.
 
     Args:
         request: The request.
@@ -114,7 +113,7 @@ async def _read_form(
     return fields
 
 
-def understand(body: Body, request: type[Fields], fields: type[Fields]) -> tuple[bytes, Fields]:
+def parse_request(body: Body, request: type[Fields], fields: type[Fields]) -> tuple[bytes, Fields]:
     """Find the image in a body, and what to do with it.
 
     Args:
@@ -126,8 +125,7 @@ def understand(body: Body, request: type[Fields], fields: type[Fields]) -> tuple
         The bytes of the image, and the checked fields.
 
     Raises:
-        ApiError: If a field is missing, unknown or of the wrong type.
-        DescriptionError: If the JSON is broken.
+        ApiError: If the JSON is broken, or a field is missing, unknown or of the wrong type.
     """
     if body.json is None:
         values = dict(body.form)
@@ -208,37 +206,26 @@ def _limit(code: str, got: int, limit: int, what: str) -> None:
         raise unprocessable(f"too_many_{code}", f"expected at most {limit} {what}; got {got}.")
 
 
-def _json_object(text: bytes, parse: Callable[[str], Any] | None = None) -> dict[str, Any]:
+def _json_object(text: bytes) -> dict[str, Any]:
     try:
-        content = (parse or _parsed)(text.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        raise unprocessable(
-            "json", f"expected JSON in UTF-8; byte {error.start} is none."
-        ) from error
-    except DescriptionError as error:
-        raise unprocessable("json", str(error)) from error
-    if not isinstance(content, dict):
-        kind = "list" if isinstance(content, list) else "single value"
-        raise unprocessable("json", f"expected a JSON object; got a {kind}.")
-    return content
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_once)
+        content = json.loads(text.decode("utf-8"), object_pairs_hook=_once)
     except ApiError:
         raise
+    except UnicodeDecodeError as error:
+        wrong = f"expected JSON in UTF-8; byte {error.start} is none."
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise unprocessable(
-            "json", f"expected JSON; got broken JSON in {where}: {error.msg}."
-        ) from None
+        wrong = f"expected JSON; got broken JSON in {where}: {error.msg}."
     except RecursionError:
-        raise unprocessable(
-            "json", "expected JSON; got lists or objects that are nested too deeply."
-        ) from None
+        wrong = "expected JSON; got lists or objects that are nested too deeply."
     except ValueError as error:  # a number of thousands of digits
-        raise unprocessable("json", f"expected JSON; {error}.") from None
+        wrong = f"expected JSON; {error}."
+    else:
+        if isinstance(content, dict):
+            return content
+        kind = "list" if isinstance(content, list) else "single value"
+        wrong = f"expected a JSON object; got a {kind}."
+    raise unprocessable("json", wrong)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -275,7 +262,7 @@ def _plain(name: str, values: list[str | bytes]) -> Any:
             "fields", f"{name[:60]!r}: expected it once; got it {len(texts)} times."
         )
     if name == "descriptions":
-        return _json_object(texts[0].encode("utf-8", "surrogatepass"), parse_json)
+        return _json_object(texts[0].encode("utf-8", "surrogatepass"))
     if name in _WHOLE_NUMBERS:
         try:
             return json.loads(texts[0])

@@ -111,7 +111,7 @@ def make_server(app: FastAPI, settings: Settings, *, host: str, port: int) -> uv
             host=host,
             port=port,
             log_config=None,
-            access_log=False,  # the guard writes its own, which nobody can forge
+            access_log=False,  # the middleware writes its own, which nobody can forge
             server_header=False,
             timeout_graceful_shutdown=math.ceil(settings.shutdown_seconds + _LAST_SECONDS),
             ws="none",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -37,7 +39,20 @@ MAX_EXPLAINED = 10
 """Most classes that one request may have explained."""
 
 
-class Strict(BaseModel):
+def _one_line(schema: dict[str, Any]) -> None:
+    """Undo the line breaks of the docstrings that describe fields."""
+    for field in schema.get("properties", {}).values():
+        if "description" in field:
+            field["description"] = " ".join(field["description"].split())
+
+
+class Documented(BaseModel):
+    """A part of a request or an answer, whose fields are described by what stands below them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, json_schema_extra=_one_line)
+
+
+class Strict(Documented):
     """A request: a field that we do not know is a mistake, not to be passed over in silence.
 
     A field is there or it is not; null is neither.
@@ -68,62 +83,37 @@ class LabelFields(Strict):
 
     classes: Classes | None = None
     descriptions: Descriptions | None = None
-    class_set: Annotated[
-        Name | None, Field(description="Name of a class set that the service keeps.")
-    ] = None
-    method: Annotated[str | None, Field(description="Name of a method, see /v1/models.")] = None
+    class_set: Name | None = None
+    """Name of a class set that the service keeps."""
+    method: str | None = None
+    """Name of a method, see /v1/models."""
     crops: Annotated[
-        Annotated[StrictInt, Field(ge=1)] | Literal["auto"] | None,
-        WrapValidator(_crops),
-        Field(
-            description="Crops, for methods that take any; by default the method's own number, see "
-            "/v1/models. auto stops as soon as it is sure."
-        ),
+        Annotated[StrictInt, Field(ge=1)] | Literal["auto"] | None, WrapValidator(_crops)
     ] = None
-    seed: Annotated[
-        StrictInt, Field(ge=0, lt=2**63, description="For random crops and random words.")
-    ] = 0
-    top: Annotated[
-        StrictInt | None, Field(ge=1, description="Classes to rank; all by default.")
-    ] = None
+    """Crops, for methods that take any; by default the method's own number, see /v1/models. auto
+    stops as soon as it is sure."""
+    seed: Annotated[StrictInt, Field(ge=0, lt=2**63)] = 0
+    """For random crops and random words."""
+    top: Annotated[StrictInt | None, Field(ge=1)] = None
+    """Classes to rank; all by default."""
 
 
 class ExplainFields(LabelFields):
     """How to label an image, and which classes to explain: those of labels, or the best ones."""
 
-    labels: Annotated[
-        list[str] | None,
-        Field(min_length=1, max_length=MAX_EXPLAINED, description="Classes to explain."),
-    ] = None
-    best: Annotated[
-        StrictInt,
-        Field(
-            ge=1,
-            le=MAX_EXPLAINED,
-            description="Without labels, how many classes to explain, the best first.",
-        ),
-    ] = 2
-    against: Annotated[
-        str | None,
-        Field(
-            min_length=1,
-            description="Class that the first one explained is compared with; by default the best "
-            "of the others.",
-        ),
-    ] = None
+    labels: Annotated[list[str] | None, Field(min_length=1, max_length=MAX_EXPLAINED)] = None
+    """Classes to explain."""
+    best: Annotated[StrictInt, Field(ge=1, le=MAX_EXPLAINED)] = 2
+    """Without labels, how many classes to explain, the best first."""
+    against: Annotated[str | None, Field(min_length=1)] = None
+    """Class that the first one explained is compared with; by default the best of the others."""
 
 
 class ImageField(Strict):
     """An image inside JSON."""
 
-    image: Annotated[
-        str,
-        Field(
-            min_length=1,
-            description="The bytes of an image file, in base64. A URL is never fetched.",
-            json_schema_extra={"contentEncoding": "base64"},
-        ),
-    ]
+    image: Annotated[str, Field(min_length=1, json_schema_extra={"contentEncoding": "base64"})]
+    """The bytes of an image file, in base64. A URL is never fetched."""
 
 
 class ClassifyRequest(LabelFields, ImageField):
@@ -142,103 +132,99 @@ class NewClassSet(Strict):
     descriptions: Descriptions | None = None
 
 
-class Ranked(BaseModel):
+class Ranked(Documented):
     """A class and its score; scores rank the classes and are not probabilities."""
 
     label: str
     score: float
 
 
-class Cost(BaseModel):
+class Cost(Documented):
     """What an answer took."""
 
-    views: Annotated[int, Field(description="Views encoded: the whole image and its crops.")]
-    seconds: Annotated[float, Field(description="From bytes to scores, once at work.")]
-    class_seconds: Annotated[
-        float, Field(description="To encode the classes; next to nothing where they are known.")
-    ]
+    views: int
+    """Views encoded: the whole image and its crops."""
+    seconds: float
+    """From bytes to scores, once at work."""
+    class_seconds: float
+    """To encode the classes; next to nothing where they are known."""
 
 
-class Classified(BaseModel):
+class Classified(Documented):
     """The label of an image."""
 
     label: str
     score: float
-    ranked: Annotated[list[Ranked], Field(description="The best first.")]
-    size: Annotated[list[int], Field(description="Width and height of the upright image, pixels.")]
+    ranked: list[Ranked]
+    """The best first."""
+    size: list[int]
+    """Width and height of the upright image, pixels."""
     encoder: str
     method: str
-    crops: Annotated[int, Field(description="Crops taken; 0 for methods of the whole image.")]
+    crops: int
+    """Crops taken; 0 for methods of the whole image."""
     seed: int
-    undescribed: Annotated[
-        list[str],
-        Field(
-            description="Classes given by name alone that the bank of descriptions does not know; "
-            "templates stand in."
-        ),
-    ]
+    undescribed: list[str]
+    """Classes given by name alone that the bank of descriptions does not know; templates stand in.
+    """
     cost: Cost
 
 
-class StandsOut(BaseModel):
+class StandsOut(Documented):
     """A description that a crop answers notably better than the other crops do."""
 
-    description: Annotated[int, Field(description="Its place among those of its class.")]
+    description: int
+    """Its place among those of its class."""
     text: str
-    similarity: Annotated[float, Field(description="Its cosine with the crop.")]
-    lift: Annotated[
-        float,
-        Field(
-            description="By how much that is above its cosine with the whole image, or its mean "
-            "cosine over the crops, whichever is larger."
-        ),
-    ]
+    similarity: float
+    """Its cosine with the crop."""
+    lift: float
+    """By how much that is above its cosine with the whole image, or its mean cosine over the crops,
+    whichever is larger."""
 
 
-class RegionAdds(BaseModel):
+class RegionAdds(Documented):
     """A region and what it adds; of regions that show nearly the same, one is listed."""
 
-    crop: Annotated[int, Field(description="Its place among the boxes.")]
-    adds: Annotated[float, Field(description="To the score, or to the difference of two scores.")]
-    label: Annotated[str, Field(description="The class it speaks for.")]
-    words: Annotated[
-        StandsOut | None,
-        Field(description="What stands out here of that class; null: it is like the whole photo."),
-    ]
+    crop: int
+    """Its place among the boxes."""
+    adds: float
+    """To the score, or to the difference of two scores."""
+    label: str
+    """The class it speaks for."""
+    words: StandsOut | None
+    """What stands out here of that class; null: it is like the whole photo."""
 
 
-class ClassExplained(BaseModel):
+class ClassExplained(Documented):
     """The score of one class, taken apart: all terms add up to it."""
 
     label: str
     score: float
-    whole_score: Annotated[
-        float, Field(description="What it would be with the whole image as the only crop.")
-    ]
+    whole_score: float
+    """What it would be with the whole image as the only crop."""
     descriptions: list[str]
-    description_weights: Annotated[list[float], Field(description="v, adding up to 1.")]
-    similarity: Annotated[
-        list[list[float]],
-        Field(description="Cosine of crop i with description j, a row a crop; of any weight."),
-    ]
-    whole_similarity: Annotated[
-        list[float], Field(description="Cosine of the whole image with each description.")
-    ]
-    terms: Annotated[
-        list[list[float]],
-        Field(description="What crop i meeting description j adds to the score, a row a crop."),
-    ]
-    regions: Annotated[list[RegionAdds], Field(description="Those that add most, largest first.")]
+    description_weights: list[float]
+    """v, adding up to 1."""
+    similarity: list[list[float]]
+    """Cosine of crop i with description j, a row a crop; of any weight."""
+    whole_similarity: list[float]
+    """Cosine of the whole image with each description."""
+    terms: list[list[float]]
+    """What crop i meeting description j adds to the score, a row a crop."""
+    regions: list[RegionAdds]
+    """Those that add most, largest first."""
 
 
-class DescriptionAdds(BaseModel):
+class DescriptionAdds(Documented):
     """A description and what it adds to the difference of two scores."""
 
     text: str
-    adds: Annotated[float, Field(description="Above zero it speaks for the first class.")]
+    adds: float
+    """Above zero it speaks for the first class."""
 
 
-class Side(BaseModel):
+class Side(Documented):
     """One of two classes that are compared."""
 
     label: str
@@ -246,92 +232,92 @@ class Side(BaseModel):
     descriptions: list[DescriptionAdds]
 
 
-class ContrastExplained(BaseModel):
+class ContrastExplained(Documented):
     """Why one class and not another: crops, and likewise descriptions, add up to the difference."""
 
     first: Side
     second: Side
-    difference: Annotated[float, Field(description="The first score less the second.")]
-    by_crop: Annotated[
-        list[float],
-        Field(description="What each crop adds to the difference; below zero for the second."),
-    ]
-    regions: Annotated[list[RegionAdds], Field(description="Those that decide most.")]
+    difference: float
+    """The first score less the second."""
+    by_crop: list[float]
+    """What each crop adds to the difference; below zero for the second."""
+    regions: list[RegionAdds]
+    """Those that decide most."""
 
 
-class FlipExplained(BaseModel):
+class FlipExplained(Documented):
     """The fewest crops without which another class is the best."""
 
-    crops: Annotated[list[int], Field(description="Places among the boxes, the weightiest first.")]
-    becomes: Annotated[str, Field(description="The class that is the best without them.")]
+    crops: list[int]
+    """Places among the boxes, the weightiest first."""
+    becomes: str
+    """The class that is the best without them."""
 
 
-class StabilityExplained(BaseModel):
+class StabilityExplained(Documented):
     """How much the label depends on which crops were taken; not how likely it is right."""
 
-    label: Annotated[str, Field(description="The best class.")]
-    rival: Annotated[str, Field(description="What it is compared with.")]
-    margin: Annotated[float, Field(description="By how much it leads.")]
-    standard_error: Annotated[
-        float | None,
-        Field(description="Of the margin, over crops (jackknife); null where it is not defined."),
-    ]
-    agreement: Annotated[
-        float,
-        Field(description="Share of crop sets drawn from these in which the label is the best."),
-    ]
-    resamples: Annotated[int, Field(description="How many crop sets were drawn.")]
-    flips_alone: Annotated[
-        list[int], Field(description="Crops each of which, left out alone, changes the label.")
-    ]
-    flip: Annotated[FlipExplained | None, Field(description="Null if nothing changes the label.")]
+    label: str
+    """The best class."""
+    rival: str
+    """What it is compared with."""
+    margin: float
+    """By how much it leads."""
+    standard_error: float | None
+    """Of the margin, over crops (jackknife); null where it is not defined."""
+    agreement: float
+    """Share of crop sets drawn from these in which the label is the best."""
+    resamples: int
+    """How many crop sets were drawn."""
+    flips_alone: list[int]
+    """Crops each of which, left out alone, changes the label."""
+    flip: FlipExplained | None
+    """Null if nothing changes the label."""
 
 
 class Explained(Classified):
     """The label of an image and what it rests on."""
 
-    boxes: Annotated[
-        list[list[int]],
-        Field(description="Crops (left, top, right, bottom), pixels of the upright image."),
-    ]
-    crop_weights: Annotated[list[float], Field(description="w, adding up to 1.")]
-    explanations: Annotated[list[ClassExplained], Field(description="In the order asked for.")]
-    contrast: Annotated[
-        ContrastExplained | None,
-        Field(description="The first class explained against another; null with a single class."),
-    ]
-    stability: Annotated[
-        StabilityExplained | None,
-        Field(description="Null with a single class, and for methods of the whole image."),
-    ]
+    boxes: list[list[int]]
+    """Crops (left, top, right, bottom), pixels of the upright image."""
+    crop_weights: list[float]
+    """w, adding up to 1."""
+    explanations: list[ClassExplained]
+    """In the order asked for."""
+    contrast: ContrastExplained | None
+    """The first class explained against another; null with a single class."""
+    stability: StabilityExplained | None
+    """Null with a single class, and for methods of the whole image."""
 
 
-class ClassSetInfo(BaseModel):
+class ClassSetInfo(Documented):
     """A class set in the list."""
 
     name: str
-    classes: Annotated[int, Field(description="Number of classes.")]
-    descriptions: Annotated[int, Field(description="Number of descriptions.")]
-    fixed: Annotated[bool, Field(description="It came with the package; it cannot be deleted.")]
+    classes: int
+    """Number of classes."""
+    descriptions: int
+    """Number of descriptions."""
+    fixed: bool
+    """It came with the package; it cannot be deleted."""
 
 
-class ClassSetDetail(BaseModel):
+class ClassSetDetail(Documented):
     """A class set in full."""
 
     name: str
     fixed: bool
-    classes: Annotated[
-        dict[str, list[str]], Field(description="Descriptions of each class, in class order.")
-    ]
+    classes: dict[str, list[str]]
+    """Descriptions of each class, in class order."""
 
 
-class ClassSetList(BaseModel):
+class ClassSetList(Documented):
     """All class sets."""
 
     class_sets: list[ClassSetInfo]
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(Documented):
     """The encoder that this service has loaded."""
 
     name: str
@@ -343,22 +329,20 @@ class ModelInfo(BaseModel):
     bytes: int
 
 
-class MethodInfo(BaseModel):
+class MethodInfo(Documented):
     """A method by name."""
 
     name: str
-    crops: Annotated[
-        int, Field(description="Crops where a request names none; 0 if it takes no crops at all.")
-    ]
-    auto: Annotated[bool, Field(description="Whether it can stop as soon as it is sure.")]
-    descriptions: Annotated[
-        Literal["required", "used", "unused"],
-        Field(description="What becomes of descriptions; where unused, names alone will do."),
-    ]
+    crops: int
+    """Crops where a request names none; 0 if it takes no crops at all."""
+    auto: bool
+    """Whether it can stop as soon as it is sure."""
+    descriptions: Literal["required", "used", "unused"]
+    """What becomes of descriptions; where unused, names alone will do."""
     source: str
 
 
-class Limits(BaseModel):
+class Limits(Documented):
     """What a request may ask for."""
 
     body_bytes: int
@@ -370,38 +354,64 @@ class Limits(BaseModel):
     crops: int
 
 
-class Models(BaseModel):
+class Models(Documented):
     """What the service offers."""
 
     models: list[ModelInfo]
     methods: list[MethodInfo]
     default_method: str
-    default_crops: Annotated[int, Field(description="Those of the default method.")]
-    bank: Annotated[
-        bool, Field(description="Whether names alone are described from the bank, where it can.")
-    ]
+    default_crops: int
+    """Those of the default method."""
+    bank: bool
+    """Whether names alone are described from the bank, where it can."""
     limits: Limits
 
 
-class Health(BaseModel):
+class Health(Documented):
     """The service is up."""
 
     status: Literal["ok"]
     version: str
 
 
-class ErrorBody(BaseModel):
+class ErrorBody(Documented):
     """What went wrong."""
 
-    code: Annotated[str, Field(description="For programs; it never changes.")]
-    message: Annotated[str, Field(description="For people: expected, got, what to do.")]
-    request_id: Annotated[str | None, Field(description="Names the line in the service's log.")]
+    code: str
+    """For programs; it never changes."""
+    message: str
+    """For people: expected, got, what to do."""
+    request_id: str | None
+    """Names the line in the service's log."""
 
 
-class Error(BaseModel):
+class Error(Documented):
     """Every answer that is not a success."""
 
     error: ErrorBody
+
+
+def fields_of(source: Any, model: type[BaseModel], **others: Any) -> dict[str, Any]:
+    """Write the fields of a part of an answer as JSON holds them.
+
+    Args:
+        source: An object that has them; arrays become lists, and records objects.
+        model: The part.
+        others: Fields that the object has not, or not like this.
+
+    Returns:
+        The fields, in the order of the part.
+    """
+    return {
+        name: others[name] if name in others else _plain(getattr(source, name))
+        for name in model.model_fields
+    }
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 def json_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -21,9 +21,15 @@ from crossalign.server.batching import BatchingEncoder
 from crossalign.server.cancellation import Budget, Job
 from crossalign.server.class_sets import ClassMemory, ClassSets
 from crossalign.server.errors import ApiError, AsciiJSON, gone, unprocessable
-from crossalign.server.explanations import check_labels, reasons
+from crossalign.server.explanations import check_labels, explanation_fields
 from crossalign.server.metrics import Metrics
-from crossalign.server.request_bodies import Body, find_classes, json_fields, understand
+from crossalign.server.request_bodies import (
+    Body,
+    find_classes,
+    json_fields,
+    parse_request,
+    read_body,
+)
 from crossalign.server.schemas import (
     ClassifyRequest,
     ExplainFields,
@@ -85,17 +91,14 @@ class Service:
         )
 
     async def work(
-        self,
-        request: Request,
-        read: Callable[[], Awaitable[Body]],
-        do: Callable[[Body], Result],
+        self, request: Request, do: Callable[[Body], Result], *, forms: bool = True
     ) -> Result:
         """Let a request in, read its body and work on it, for as long as its client is there.
 
         Args:
             request: The request.
-            read: Reads its body.
-            do: Does the work in a thread; it may block.
+            do: Does the work on its body in a thread; it may block.
+            forms: Whether the body may be a form, or JSON alone.
 
         Returns:
             What the work gives.
@@ -105,7 +108,7 @@ class Service:
                 not end in time or before the service stops, 499 if the client has gone.
         """
         with self._admitted() as job:
-            body = await job.until(read())
+            body = await job.until(read_body(request, self.settings, forms=forms))
             watcher = asyncio.create_task(_watch(request, job))
             try:
                 await self._worker(job)
@@ -191,31 +194,23 @@ class Service:
 
     def classify(self, body: Body) -> AsciiJSON:
         """Label an image."""
-        image, given = understand(body, ClassifyRequest, LabelFields)
+        image, given = parse_request(body, ClassifyRequest, LabelFields)
         return AsciiJSON(self._label(image, given)[1])
 
     def explain(self, body: Body) -> AsciiJSON:
         """Label an image and take the scores of some classes apart."""
-        image, given = understand(body, ExplainRequest, ExplainFields)
+        image, given = parse_request(body, ExplainRequest, ExplainFields)
         prediction, answer = self._label(
             image, given, lambda found: check_labels(given, found.classes)
         )
-        answer |= reasons(prediction, given, crops=answer["crops"] > 0)
+        answer |= explanation_fields(prediction, given, crops=answer["crops"] > 0)
         return AsciiJSON(answer)
 
     def create_class_set(self, body: Body) -> AsciiJSON:
         """Encode classes and keep them under a name."""
         given = json_fields(body, NewClassSet)
         made = self.class_sets.create(given.name, find_classes(given, self.settings))
-        return AsciiJSON(
-            {
-                "name": made.name,
-                "classes": len(made.classes),
-                "descriptions": made.texts,
-                "fixed": made.fixed,
-            },
-            201,
-        )
+        return AsciiJSON(made.summary(), 201)
 
     def _label(
         self,

@@ -6,30 +6,20 @@ import errno
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
 from crossalign.images.load import read_file
-from crossalign.labeling.decisions import NO_LABEL, OUTCOMES, Row
+from crossalign.labeling.decisions import NO_LABEL, Row
 from crossalign.labeling.job_file import JobFile
-from crossalign.labeling.sources import Entry, Source
+from crossalign.labeling.sources import Entry, Source, file_entry
 from crossalign.utils.files import whole_file
 
-
-def labels_of(row: Row) -> list[str]:
-    """Name the classes that an image was given.
-
-    Args:
-        row: Its row.
-
-    Returns:
-        None of them where nothing was decided.
-    """
-    if isinstance(row.decision, list):
-        return row.decision
-    return [] if row.decision in (None, *OUTCOMES) else [str(row.decision)]
+_Image: TypeAlias = tuple[str, Row, "str | bytes"]
+"""Identity, row, and path or bytes."""
 
 
 def finished_source(job: JobFile, source: Source) -> Source:
@@ -47,13 +37,9 @@ def finished_source(job: JobFile, source: Source) -> Source:
 
     def entries() -> Iterator[Entry]:
         for identity, row in job.finished():
-            yield _entry(identity, row.path)
+            yield file_entry(identity, row.path)
 
     return replace(source, entries=entries)
-
-
-def _entry(identity: str, path: str) -> Entry:
-    return Entry(identity, path, lambda: path)
 
 
 def copy_folders(path: Path, job: JobFile, source: Source) -> int:
@@ -70,18 +56,13 @@ def copy_folders(path: Path, job: JobFile, source: Source) -> int:
     Raises:
         LabelingError: If an image cannot be read any more.
     """
-    written = 0
-    for identity, row, content in _contents(job, source):
-        for target in _targets(path, identity, row):
-            _copy(content, target)
-        written += 1
-    return written
+    return _fill(path, _contents(job, source), _copy)
 
 
-def _contents(job: JobFile, source: Source) -> Iterator[tuple[str, Row, str | bytes]]:
-    """Identity, row, and path or bytes of each finished image that is still there."""
+def _contents(job: JobFile, source: Source) -> Iterator[_Image]:
+    """The finished images that are still there, wherever they are."""
     if source.files:
-        yield from ((identity, row, row.path) for identity, row in _present(job))
+        yield from _present(job)
         return
     rows = dict(job.finished())
     for entry in source.entries():
@@ -107,12 +88,19 @@ def link_folders(path: Path, job: JobFile) -> int:
     Returns:
         Number of images.
     """
+    return _fill(
+        path, _present(job), lambda image, target: target.symlink_to(Path(image).absolute())
+    )
+
+
+def _fill(path: Path, images: Iterator[_Image], put: Callable[[Any, Path], None]) -> int:
+    """Put each image where it belongs, as far as nothing is there."""
     written = 0
-    for identity, row in _present(job):
+    for identity, row, content in images:
         for target in _targets(path, identity, row):
             if not os.path.lexists(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(Path(row.path).absolute())
+                put(content, target)
         written += 1
     return written
 
@@ -174,9 +162,11 @@ def _moves(path: Path, job: JobFile) -> Iterator[tuple[str, Row, Path, str | Non
                 job.note_moved(identity, str(target))
 
 
-def _present(job: JobFile) -> Iterator[tuple[str, Row]]:
+def _present(job: JobFile) -> Iterator[_Image]:
     """The finished images that are still there."""
-    return ((identity, row) for identity, row in job.finished() if os.path.exists(row.path))  # noqa: PTH110
+    for identity, row in job.finished():
+        if os.path.exists(row.path):  # noqa: PTH110
+            yield identity, row, row.path
 
 
 def _target(path: Path, identity: str, row: Row) -> Path:
@@ -184,16 +174,13 @@ def _target(path: Path, identity: str, row: Row) -> Path:
 
 
 def _targets(path: Path, identity: str, row: Row) -> Iterator[Path]:
-    """A place for each label; the identity keeps photos apart that are called alike."""
+    """A path for each label; the identity keeps photos apart that are called alike."""
     undecided = row.decision if isinstance(row.decision, str) else NO_LABEL
-    for name in labels_of(row) or [undecided]:
+    for name in row.labels or [undecided]:
         yield path.joinpath(_safe(name), *map(_safe, identity.strip("/").split("/")))
 
 
 def _copy(content: str | bytes, target: Path) -> None:
-    if os.path.lexists(target):
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(target) as unfinished:
         if isinstance(content, str):
             shutil.copyfile(content, unfinished)

@@ -77,6 +77,13 @@ class Row:
     top: list[list[Any]] | None = None
     error: str | None = None
 
+    @property
+    def labels(self) -> list[str]:
+        """The classes that the image was given: none where nothing was decided."""
+        if isinstance(self.decision, list):
+            return self.decision
+        return [] if self.decision in (None, *OUTCOMES) else [str(self.decision)]
+
     def to_dict(self) -> dict[str, Any]:
         """Give plain values, in the order of the table's columns."""
         return {name: getattr(self, name) for name in COLUMNS}

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, TextIO, TypeAlias
 
 from crossalign.errors import LabelingError
-from crossalign.labeling.class_folders import copy_folders, labels_of, link_folders, move_folders
+from crossalign.labeling.class_folders import copy_folders, link_folders, move_folders
 from crossalign.labeling.decisions import Decisions, Row
 from crossalign.labeling.job_file import JobFile
-from crossalign.labeling.output_table import job_path
+from crossalign.labeling.output_table import check_ours, job_path
 from crossalign.labeling.ownership import OwnFolder, check_writable, is_inside, is_source
 from crossalign.labeling.sources import Source
 from crossalign.utils.files import file_digest, open_text, whole_file
@@ -168,8 +168,8 @@ def export(kind: str, path: Path, job: Job) -> int:
     several = any(isinstance(row.decision, list) for row in itertools.islice(job.file.rows(), 1))
     _check_source(kind, job.source, Decisions(multi_label=several, threshold=0.0))
     _check_place(kind, path, job.source)
-    if kind in _FILES and os.path.lexists(path) and not job.file.wrote_file(file_digest(path)):
-        raise LabelingError(f"{path} is not as this job wrote it. Move it aside.")
+    if kind in _FILES:
+        check_ours(path, job.file)
     try:
         return EXPORTS[kind](path, job)
     except OSError as error:
@@ -185,15 +185,14 @@ def _fiftyone(path: Path, job: Job) -> int:
     own.clear()
     numbers = {name: at for at, name in enumerate(job.classes)}
     images, written = {}, {}
-    several = False
     for at, row in enumerate(job.file.rows()):
         if row.error is not None:
             continue
-        names = [numbers[name] for name in labels_of(row)]
-        several = several or isinstance(row.decision, list)
+        names = [numbers[name] for name in row.labels]
         key = f"{at:09}"
         images[key] = str(Path(row.path).absolute())
-        written[key] = names if several else (names[0] if names else None)
+        several = isinstance(row.decision, list)
+        written[key] = names if several else next(iter(names), None)
     _write_json(own.claim("data.json"), job, images)
     _write_json(own.claim("labels.json"), job, {"classes": list(job.classes), "labels": written})
     return len(images)
@@ -201,30 +200,24 @@ def _fiftyone(path: Path, job: Job) -> int:
 
 def _label_studio(path: Path, job: Job) -> int:
     """Tasks with predictions, for a project whose view has Choices named ``label``."""
-
-    def tasks() -> Iterator[dict[str, Any]]:
-        for row in job.file.rows():
-            if row.error is None:
-                yield _task(row, job.model)
-
-    return _write_list(path, job, tasks())
+    written = 0
+    with _noted(path, job) as stream:
+        stream.write("[")
+        for written, row in enumerate(_labelled(job), start=1):
+            stream.write(",\n" if written > 1 else "\n")
+            json.dump(_task(row, job.model), stream, ensure_ascii=False)
+        stream.write("\n]\n")
+    return written
 
 
 def _task(row: Row, model: str) -> dict[str, Any]:
-    names = labels_of(row)
-    choice = {
-        "from_name": "label",
-        "to_name": "image",
-        "type": "choices",
-        "value": {"choices": names},
-    }
-    score = row.confidence if row.confidence is not None else row.score
+    choices = {"value": {"choices": row.labels}}
+    choice = {"from_name": "label", "to_name": "image", "type": "choices", **choices}
+    result = [choice] if row.labels else []
     return {
         "data": {"image": _local_file(row.path)},
         "meta": {"content_hash": row.content_hash, "decision": row.decision},
-        "predictions": [
-            {"model_version": model, "score": score, "result": [choice] if names else []}
-        ],
+        "predictions": [{"model_version": model, "score": _confidence(row), "result": result}],
     }
 
 
@@ -233,9 +226,9 @@ def _coco(path: Path, job: Job) -> int:
     numbers = {name: at for at, name in enumerate(job.classes, start=1)}
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for at, row in enumerate((row for row in job.file.rows() if row.error is None), start=1):
+    for at, row in enumerate(_labelled(job), start=1):
         images.append({"id": at, "file_name": row.path, "width": row.width, "height": row.height})
-        for name in labels_of(row):
+        for name in row.labels:
             annotation = {
                 "id": len(annotations) + 1,
                 "image_id": at,
@@ -243,22 +236,26 @@ def _coco(path: Path, job: Job) -> int:
                 "bbox": [0, 0, row.width, row.height],
                 "area": (row.width or 0) * (row.height or 0),
                 "iscrowd": 0,
-                "score": row.confidence if row.confidence is not None else row.score,
+                "score": _confidence(row),
             }
             annotations.append(annotation)
-    categories = [{"id": at, "name": name} for name, at in numbers.items()]
-    info = {"description": f"Labelled by {job.model}"}
-    _write_json(
-        path,
-        job,
-        {
-            "info": info,
-            "images": images,
-            "categories": categories,
-            "annotations": annotations,
-        },
-    )
+    content = {
+        "info": {"description": f"Labelled by {job.model}"},
+        "images": images,
+        "categories": [{"id": at, "name": name} for name, at in numbers.items()],
+        "annotations": annotations,
+    }
+    _write_json(path, job, content)
     return len(images)
+
+
+def _labelled(job: Job) -> Iterator[Row]:
+    return (row for row in job.file.rows() if row.error is None)
+
+
+def _confidence(row: Row) -> float | None:
+    """What says how sure a label is: the score where nothing was calibrated."""
+    return row.score if row.confidence is None else row.confidence
 
 
 def _local_file(path: str) -> str:
@@ -270,19 +267,6 @@ def _local_file(path: str) -> str:
 def _write_json(path: Path, job: Job, values: Any) -> None:
     with _noted(path, job) as stream:
         json.dump(values, stream, ensure_ascii=False)
-
-
-def _write_list(path: Path, job: Job, items: Iterator[Any]) -> int:
-    """Write a JSON list an item at a time."""
-    written = 0
-    with _noted(path, job) as stream:
-        stream.write("[")
-        for item in items:
-            stream.write(",\n" if written else "\n")
-            json.dump(item, stream, ensure_ascii=False)
-            written += 1
-        stream.write("\n]\n")
-    return written
 
 
 @contextmanager

@@ -363,21 +363,30 @@ def _give_up_on_vanished(work: Work) -> int:
 def _stop_signals() -> Iterator[threading.Event]:
     """Turn the first Ctrl-C or SIGTERM into a wish; a second one ends at once, as ever."""
     stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
+    with restored_signals() as before:
+
+        def note(_number: int, _frame: object) -> None:
+            stop.set()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+        for number in before:
+            signal.signal(number, note)
         yield stop
-        return
-    signals = [signal.SIGINT, signal.SIGTERM]
-    before = {number: signal.getsignal(number) for number in signals}
 
-    def note(_number: int, _frame: object) -> None:
-        stop.set()
-        for number in signals:
-            signal.signal(number, before[number])
 
-    for number in signals:
-        signal.signal(number, note)
+@contextmanager
+def restored_signals() -> Iterator[dict[signal.Signals, Any]]:
+    """Have Ctrl-C and SIGTERM do afterwards what they do now, whatever the block sets.
+
+    Yields:
+        What handles them now; empty in a thread that cannot set that.
+    """
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield stop
+        yield before
     finally:
-        for number in signals:
-            signal.signal(number, before[number])
+        for number, handler in before.items():
+            signal.signal(number, handler)

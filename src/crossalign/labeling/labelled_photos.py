@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from crossalign.errors import CalibrationError, LabelingError
+from crossalign.errors import CalibrationError
 from crossalign.labeling.sources import open_source
-from crossalign.labeling.tables import PATH_COLUMNS
+from crossalign.labeling.tables import PATH_COLUMNS, open_csv
 from crossalign.texts.descriptions import wordify
 
 LABEL_COLUMNS = ("label", "class", "class_name", "target")
@@ -28,7 +27,7 @@ def labelled_photos(
         classes: The class names.
 
     Returns:
-        Path and place of the class in ``classes``, in order.
+        Path and index of the class in ``classes``, in order.
 
     Raises:
         CalibrationError: If there are none, or a label is not a class.
@@ -39,7 +38,7 @@ def labelled_photos(
         ...     for label in ("tabby_cat", "pug"):
         ...         Path(name, label).mkdir()
         ...         _ = Path(name, label, "1.jpg").write_bytes(b"...")
-        ...     [place for _, place in labelled_photos(name, ("pug", "tabby cat"))]
+        ...     [index for _, index in labelled_photos(name, ("pug", "tabby cat"))]
         [0, 1]
     """
     path = Path(source)
@@ -48,8 +47,8 @@ def labelled_photos(
             f"there is no {path}: expected a folder of class folders, or a .csv table with columns "
             "path and label. Check the path."
         )
-    places = {_key(name): place for place, name in enumerate(classes)}
-    found = list(_from_folders(path, places) if path.is_dir() else _from_table(path, places))
+    numbers = {_key(name): index for index, name in enumerate(classes)}
+    found = list(_from_folders(path, numbers) if path.is_dir() else _from_table(path, numbers))
     if not found:
         raise CalibrationError(
             f"there are no labelled photos in {path}: expected a folder with a folder of photos "
@@ -62,48 +61,44 @@ def _key(name: str) -> str:
     return " ".join(wordify(name).casefold().split())
 
 
-def _from_folders(path: Path, places: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def _from_folders(path: Path, numbers: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     names: dict[str, str] = {}
     if (path / "classes.csv").is_file():
-        with (path / "classes.csv").open(encoding="utf-8-sig", newline="") as stream:
-            for row in csv.DictReader(stream):
+        with open_csv(path / "classes.csv") as rows:
+            for row in rows:
                 if row.get("folder") and row.get("class_name"):
                     names[row["folder"]] = row["class_name"]
     for folder in sorted(item for item in path.iterdir() if item.is_dir()):
         if folder.name.startswith("."):
             continue
-        place = _place(names.get(folder.name, folder.name), places, f"the folder {folder}")
+        index = _index(names.get(folder.name, folder.name), numbers, f"the folder {folder}")
         for entry in open_source(folder).entries():
-            yield entry.path, place
+            yield entry.path, index
 
 
-def _from_table(path: Path, places: Mapping[str, int]) -> Iterator[tuple[str, int]]:
+def _from_table(path: Path, numbers: Mapping[str, int]) -> Iterator[tuple[str, int]]:
     if path.suffix.lower() != ".csv":
         raise CalibrationError(
             f"expected a folder of class folders or a .csv table of labelled photos; got {path}."
         )
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.DictReader(stream)
-            names = rows.fieldnames or ()
-            image = next((name for name in PATH_COLUMNS if name in names), None)
-            label = next((name for name in LABEL_COLUMNS if name in names), None)
-            if image is None or label is None:
-                raise CalibrationError(
-                    f"expected columns path and label in {path}; it has {', '.join(names)}."
-                )
-            for number, row in enumerate(rows, start=2):
-                where = f"line {number} of {path}"
-                yield str(path.parent / row[image]), _place(row[label] or "", places, where)
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise LabelingError(f"{path} cannot be read: {error}.") from error
+    with open_csv(path) as rows:
+        columns = rows.fieldnames or ()
+        image = next((name for name in PATH_COLUMNS if name in columns), None)
+        label = next((name for name in LABEL_COLUMNS if name in columns), None)
+        if image is None or label is None:
+            raise CalibrationError(
+                f"expected columns path and label in {path}; it has {', '.join(columns)}."
+            )
+        for number, row in enumerate(rows, start=2):
+            where = f"line {number} of {path}"
+            yield str(path.parent / row[image]), _index(row[label] or "", numbers, where)
 
 
-def _place(name: str, places: Mapping[str, int], where: str) -> int:
-    place = places.get(_key(name))
-    if place is None:
+def _index(name: str, numbers: Mapping[str, int], where: str) -> int:
+    index = numbers.get(_key(name))
+    if index is None:
         raise CalibrationError(
-            f"{where} is labelled {name!r}, which is none of the {len(places)} classes. Labels are "
-            "compared without regard to case and underscores."
+            f"{where} is labelled {name!r}, which is none of the {len(numbers)} classes. Labels "
+            "are compared without regard to case and underscores."
         )
-    return place
+    return index

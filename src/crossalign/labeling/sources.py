@@ -26,7 +26,7 @@ from crossalign.labeling.tables import (
     PATH_COLUMNS,
     column_of,
     csv_column,
-    csv_rows,
+    open_csv,
     open_list,
     pyarrow,
 )
@@ -157,13 +157,22 @@ def _walk(folder: Path, below: str) -> Iterator[Entry]:
         yield _failed(below or ".", str(folder), f"{folder}: the folder cannot be listed: {reason}")
         return
     for name in sorted(photos):
-        yield _on_disk(below + name, f"{folder}{os.sep}{name}")
+        yield file_entry(below + name, f"{folder}{os.sep}{name}")
     del photos
     for name in sorted(folders):
         yield from _walk(folder / name, f"{below}{name}/")
 
 
-def _on_disk(identity: str, path: str) -> Entry:
+def file_entry(identity: str, path: str) -> Entry:
+    """Make an entry of a file.
+
+    Args:
+        identity: Within the source.
+        path: The file; one that is not there fails when it is loaded.
+
+    Returns:
+        The entry.
+    """
     try:
         status = os.stat(path)  # noqa: PTH116 - a Path for each of millions takes longer
     except (OSError, ValueError):
@@ -202,10 +211,10 @@ def _pattern(text: str, column: str | None, may_be_empty: bool) -> Source:
 
 def _grows(pattern: str, paths: list[str]) -> Path | None:
     """The folder in which new photos, wherever they are, fit a pattern of photos with ``**``."""
-    places = Path(pattern).parts
-    if "**" not in places or all(_reader(name) for name in paths):
+    parts = Path(pattern).parts
+    if "**" not in parts or all(_reader(name) for name in paths):
         return None
-    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), places))
+    return Path(*itertools.takewhile(lambda part: not glob.has_magic(part), parts))
 
 
 def _reader(name: str) -> Reader | None:
@@ -224,7 +233,7 @@ def _file(path: Path, identity: str, column: str | None) -> Source:
             "Paths of images, one a line, are read from a .txt file."
         )
     _no_column(str(path), column)
-    return Source(str(path), lambda: iter([_on_disk(identity, str(path))]), files=True)
+    return Source(str(path), lambda: iter([file_entry(identity, str(path))]), files=True)
 
 
 def _is_image(path: Path) -> bool:
@@ -253,14 +262,13 @@ def _listed(path: Path, identity: str, text: str) -> Entry:
     Its identity is the path as it stands there; where several lists are read, from the list's own
     folder on, so that pictures that are called alike in different folders stay apart.
     """
-    return _on_disk(os.path.join(os.path.dirname(identity), text), str(path.parent / text))  # noqa: PTH118, PTH120
+    return file_entry(os.path.join(os.path.dirname(identity), text), str(path.parent / text))  # noqa: PTH118, PTH120
 
 
 def _text_list(path: Path, identity: str, _column: str | None) -> Source:
     def entries() -> Iterator[Entry]:
         with open_list(path) as lines:
-            for line in lines:
-                name = line.rstrip("\r\n")
+            for name in (line.rstrip("\r\n") for line in lines):
                 if name.strip() and not name.startswith("#"):
                     yield _listed(path, identity, name)
 
@@ -271,9 +279,8 @@ def _csv(path: Path, identity: str, column: str | None) -> Source:
     delimiter, name = csv_column(path, column)
 
     def entries() -> Iterator[Entry]:
-        for row in csv_rows(path, delimiter):
-            if row.get(name):
-                yield _listed(path, identity, row[name])
+        with open_csv(path, delimiter) as rows:
+            yield from (_listed(path, identity, row[name]) for row in rows if row.get(name))
 
     return Source(str(path), entries, files=True)
 
@@ -311,12 +318,12 @@ def _cell(path: Path, identity: str, row: int, value: Any) -> Entry:
     """A cell is a path, an image file, or both as ``{"bytes": ..., "path": ...}``."""
     if isinstance(value, str) and value:
         return _listed(path, identity, value)
-    place = f"{identity}#{row}"
+    names = (f"{identity}#{row}", f"{path}#{row}")
     data = value.get("bytes") if isinstance(value, dict) else value
-    shown = f"{path}#{row}"
     if not isinstance(data, bytes):
-        return _failed(place, shown, f"{shown}: expected an image, got an empty cell")
-    return Entry(place, shown, lambda: NamedBytes(data, shown), f"{len(data)} {zlib.crc32(data)}")
+        return _failed(*names, f"{names[1]}: expected an image, got an empty cell")
+    stamp = f"{len(data)} {zlib.crc32(data)}"
+    return Entry(*names, lambda: NamedBytes(data, names[1]), stamp)
 
 
 # --------------------------------------------------------------------------------------- archives

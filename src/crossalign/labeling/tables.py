@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,7 +21,8 @@ BYTES_COLUMNS = ("bytes", "image_bytes", "image", "jpg", "data")
 _MOST_CELL = 2**24
 
 
-def csv_rows(path: Path, delimiter: str = ",") -> Iterator[dict[str, Any]]:
+@contextmanager
+def open_csv(path: Path, delimiter: str = ",") -> Iterator[csv.DictReader[str]]:
     """Read a table.
 
     Args:
@@ -36,15 +38,11 @@ def csv_rows(path: Path, delimiter: str = ",") -> Iterator[dict[str, Any]]:
     before = csv.field_size_limit(_MOST_CELL)
     try:
         with open_list(path, newline="") as lines:
-            yield from csv.DictReader(lines, delimiter=delimiter)
+            yield csv.DictReader(lines, delimiter=delimiter)
     except csv.Error as error:
-        raise _no_table(path, error) from error
+        raise LabelingError(f"{path} is not a table that can be read: {error}.") from error
     finally:
         csv.field_size_limit(before)
-
-
-def _no_table(path: Path, error: csv.Error) -> LabelingError:
-    return LabelingError(f"{path} is not a table that can be read: {error}.")
 
 
 def csv_column(path: Path, column: str | None) -> tuple[str, str]:
@@ -65,11 +63,8 @@ def csv_column(path: Path, column: str | None) -> tuple[str, str]:
     """
     heads = {}
     for delimiter in "\t" if path.suffix.lower() == ".tsv" else ",;\t|":
-        with open_list(path, newline="") as lines:
-            try:
-                heads[delimiter] = next(csv.reader(lines, delimiter=delimiter), [])
-            except csv.Error as error:
-                raise _no_table(path, error) from error
+        with open_csv(path, delimiter) as rows:
+            heads[delimiter] = list(rows.fieldnames or ())
     for delimiter, names in heads.items():
         if (found := _known(names, column, PATH_COLUMNS)) is not None:
             return delimiter, found
@@ -83,12 +78,12 @@ def csv_column(path: Path, column: str | None) -> tuple[str, str]:
     return delimiter, name
 
 
-def _known(names: list[str], wanted: str | None, usual: tuple[str, ...]) -> str | None:
+def _known(names: Sequence[str], wanted: str | None, usual: tuple[str, ...]) -> str | None:
     """The column that was asked for, or the first of the usual ones."""
     return next((name for name in ((wanted,) if wanted else usual) if name in names), None)
 
 
-def column_of(path: Path, names: Any, wanted: str | None, usual: tuple[str, ...]) -> str:
+def column_of(path: Path, names: Sequence[str], wanted: str | None, usual: tuple[str, ...]) -> str:
     """Choose the column of images.
 
     Args:
@@ -103,15 +98,14 @@ def column_of(path: Path, names: Any, wanted: str | None, usual: tuple[str, ...]
     Raises:
         LabelingError: If there is no such column.
     """
-    found = list(names)
-    known = _known(found, wanted, usual)
+    known = _known(names, wanted, usual)
     if known is not None:
         return known
-    if wanted is None and len(found) == 1:
-        return str(found[0])
+    if wanted is None and len(names) == 1:
+        return names[0]
     raise LabelingError(
         f"expected a column {repr(wanted) if wanted else 'of ' + ' or '.join(usual[:3])} in "
-        f"{path}; it has {', '.join(map(repr, found)) or 'none'}. Name the column of images "
+        f"{path}; it has {', '.join(map(repr, names)) or 'none'}. Name the column of images "
         "(--column NAME)."
     )
 

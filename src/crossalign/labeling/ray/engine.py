@@ -11,22 +11,23 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import socket
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from crossalign.errors import LabelingError, import_extra
 from crossalign.labeling.image_scores import ImageScores
-from crossalign.labeling.job import Work
+from crossalign.labeling.job import Work, restored_signals
 from crossalign.labeling.ownership import OwnFolder
 from crossalign.labeling.ray.shards import Shard, read_results, score_shard, write_shards
 from crossalign.utils.digests import value_digest
 from crossalign.utils.files import whole_file
+
+if TYPE_CHECKING:
+    from crossalign.labeling.classifier_config import ClassifierConfig
 
 SHARD_SIZE = 256
 _KIND = "shards"
@@ -38,19 +39,12 @@ _HEADROOM = 0.25
 _CONNECT_SECONDS = 10.0
 
 
-class MakesClassifier(Protocol):
-    """What a worker makes its classifier with, such as a recipe of one."""
-
-    def build(self) -> Any:
-        """Make the classifier."""
-
-
 @dataclass(frozen=True, slots=True)
 class RayEngine:
     """An engine for :func:`crossalign.labeling.run_job`.
 
     Args:
-        recipe: Travels to the workers, which build the classifier there.
+        config: Travels to the workers, which build the classifier there.
         folder: For the shards; all workers must see it under the same path.
         address: Of a Ray cluster; None starts one on this machine.
         workers: Number of workers; one for each processor of the cluster by default.
@@ -60,7 +54,7 @@ class RayEngine:
         shard_size: Images in a shard.
     """
 
-    recipe: MakesClassifier
+    config: ClassifierConfig
     folder: Path
     address: str | None = None
     workers: int | None = None
@@ -158,7 +152,7 @@ class RayEngine:
             options["num_gpus"] = self.gpus
         pipeline = ray_data.from_items(items, override_num_blocks=len(items)).map_batches(
             _Worker,
-            fn_constructor_args=(self.recipe, str(self.folder.absolute())),
+            fn_constructor_args=(self.config, str(self.folder.absolute())),
             batch_size=1,
             compute=ray_data.ActorPoolStrategy(size=min(workers, len(items))),
             **options,
@@ -170,8 +164,8 @@ class RayEngine:
 class _Worker:
     """Holds a classifier and labels shards; lives on a machine of the cluster."""
 
-    def __init__(self, recipe: MakesClassifier, folder: str) -> None:
-        self._classifier = recipe.build()
+    def __init__(self, config: ClassifierConfig, folder: str) -> None:
+        self._classifier = config.build()
         self._folder = Path(folder)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -249,7 +243,7 @@ def _cluster(address: str | None) -> Iterator[Any]:
     began = not ray.is_initialized()
     if began:
         _check_address(address)
-        with _own_signals():
+        with restored_signals():  # Ray would replace what they do to a job
             try:
                 ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, RuntimeError, ValueError) as error:
@@ -275,17 +269,3 @@ def _check_address(address: str | None) -> None:
             f"no Ray cluster answers at {address}: {error.strerror or error}. `ray status` on its "
             "head says whether it runs and at which address."
         ) from error
-
-
-@contextmanager
-def _own_signals() -> Iterator[None]:
-    """Keep Ray from replacing what Ctrl-C and SIGTERM do to a job."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

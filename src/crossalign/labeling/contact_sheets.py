@@ -16,25 +16,22 @@ from pathlib import Path
 
 from crossalign.errors import ImageError, LabelingError
 from crossalign.images.load import load_reduced, read_file
+from crossalign.labeling.decisions import OUTCOMES, Row
 from crossalign.labeling.job_file import JobFile, read_row
 from crossalign.labeling.ownership import OwnFolder, holds, is_inside
 from crossalign.labeling.review import counts, review
-from crossalign.labeling.sheet_pages import (
-    MOST_IN_GROUP,
-    Pages,
-    Shown,
-    index_body,
-    label_body,
-    whole_page,
-)
 from crossalign.labeling.sources import Entry, Source
-from crossalign.utils.files import open_text, whole_file
+from crossalign.reports.html import render
+from crossalign.utils.files import write_text
+from crossalign.utils.text import count_images
 
 SIDE = 192
 """Longest side of a preview, in pixels."""
 
 MOST_A_LABEL = 300
 MOST_A_PAGE = 100
+MOST_IN_GROUP = 12
+MOST_ERRORS = 50
 _LISTED = 12
 _KIND = "a report"
 
@@ -74,10 +71,19 @@ def write_sheets(
     try:
         own.clear()
         shown = {image.id: image.number for _, images in _chosen(job, most) for image in images}
-        made = _previews(source, own, shown, extra)
-        pages = _label_pages(own, job, most, page, made, title)
+        pictures = _Pictures(_previews(source, own, shown, extra))
+        page_of_all = render(
+            "contact_sheets.html",
+            title=title,
+            images=count_images(job.count()),
+            found=found,
+            labels=_label_pages(own, job, most, page, pictures, title),
+            picture=pictures,
+            most_in_group=MOST_IN_GROUP,
+            most_errors=MOST_ERRORS,
+        )
         index = own.claim("index.html")
-        _write(index, whole_page(title, index_body(job.count(), found, pages, made)))
+        write_text(index, page_of_all)
     except OSError as error:
         raise LabelingError(
             f"cannot write the report to {folder}: {error.strerror or error}."
@@ -122,9 +128,43 @@ def _decoded(values: tuple[bytes]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Chosen:
+    """An image on the pages of a label, and how sure it is that it belongs there."""
+
     number: int
     id: str
-    shown: Shown
+    row: Row
+    sure: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A class, or an outcome in place of one: its pages, its images, and those on the pages."""
+
+    label: str
+    names: tuple[str, ...]
+    images: int
+    shown: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """What a page shows of an image: its file's name, where that is, and its preview."""
+
+    name: str
+    address: str
+    preview: str
+
+
+class _Pictures:
+    """The pictures of images by their paths."""
+
+    def __init__(self, previews: dict[str, str]) -> None:
+        self._previews = previews
+
+    def __call__(self, path: str) -> _Picture:
+        file = Path(path)
+        address = file.absolute().as_uri() if file.exists() else ""
+        return _Picture(file.name, address, self._previews.get(path, ""))
 
 
 def _chosen(job: JobFile, most: int) -> Iterator[tuple[str, list[_Chosen]]]:
@@ -138,15 +178,15 @@ def _chosen(job: JobFile, most: int) -> Iterator[tuple[str, list[_Chosen]]]:
         yield (
             name,
             [
-                _Chosen(number, os.fsdecode(identity), Shown(read_row(*row), sure))
+                _Chosen(number, os.fsdecode(identity), read_row(*row), sure)
                 for _, sure, number, identity, *row in found
             ],
         )
 
 
 def _label_pages(
-    own: OwnFolder, job: JobFile, most: int, size: int, made: dict[str, str], title: str
-) -> list[Pages]:
+    own: OwnFolder, job: JobFile, most: int, size: int, pictures: _Pictures, title: str
+) -> list[_Label]:
     """Write the pages of each label, in the order of the index."""
     numbers = dict(counts(job))
     places = {name: at for at, name in enumerate(numbers, start=1)}
@@ -154,13 +194,23 @@ def _label_pages(
     for label, images in _chosen(job, most):
         total = math.ceil(len(images) / size)
         names = tuple(f"label-{places[label]:04}-{at + 1:02}.html" for at in range(total))
-        pages = Pages(label, names, numbers[label], len(images))
+        cut = len(images) < numbers[label]
         for at, name in enumerate(names):
-            part = [image.shown for image in images[at * size : (at + 1) * size]]
-            body = label_body(pages, at, part, made)
-            _write(own.claim(name), whole_page(f"{label} · {title}", body, heading=label))
-        written.append(pages)
-    return sorted(written, key=lambda pages: places[pages.label])
+            page = render(
+                "contact_sheet.html",
+                title=f"{label} · {title}",
+                label=label,
+                outcome=label in OUTCOMES,
+                names=names,
+                at=at,
+                images=count_images(numbers[label]),
+                few=f", the {len(images)} most doubtful are shown" if cut else "",
+                shown=images[at * size : (at + 1) * size],
+                picture=pictures,
+            )
+            write_text(own.claim(name), page)
+        written.append(_Label(label, names, numbers[label], len(images)))
+    return sorted(written, key=lambda one: places[one.label])
 
 
 def _previews(
@@ -190,8 +240,3 @@ def _preview(entry: Entry) -> bytes | None:
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80)
     return stream.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    with whole_file(path) as unfinished, open_text(unfinished) as stream:
-        stream.write(text)

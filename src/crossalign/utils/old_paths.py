@@ -46,7 +46,7 @@ MOVED = {
     "labeling.jobfile": "labeling.job_file",
     "labeling.labelled": "labeling.labelled_photos",
     "labeling.output": "labeling.output_table",
-    "labeling.pages": "labeling.sheet_pages",
+    "labeling.pages": "labeling.contact_sheets",
     "labeling.places": "labeling.ownership",
     "labeling.plots": "reports.reliability",
     "labeling.ray_engine": "labeling.ray.engine",

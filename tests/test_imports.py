@@ -13,13 +13,15 @@ from types import ModuleType
 
 import pytest
 from PIL import Image
+from typer.main import get_command
 
 import crossalign
+from crossalign.cli.app import app
 from crossalign.utils.old_paths import MOVED
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(crossalign.__file__).parent
-COMMANDS = sorted(path.stem for path in (SOURCE / "cli").glob("[!_]*.py"))
+COMMANDS = sorted(get_command(app).commands)
 HEAVY = {"numpy", "PIL", "onnxruntime", "tokenizers", "torch", "torchvision", "skimage"}
 HEAVY |= {"fastapi", "uvicorn"}
 

@@ -263,10 +263,10 @@ def test_ray_that_is_not_installed_is_named(run, folder, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--address", "auto"], "--address: only with --engine ray"),
-        (["--workers", "2", "--shards", "s"], "--workers, --shards: only with --engine ray"),
-        (["--worker-gpus", "0"], "--worker-gpus: only with --engine ray"),
-        (["--shard-size", "256"], "--shard-size: only with --engine ray"),
+        (["--address", "auto"], "--address: only with --executor ray"),
+        (["--workers", "2", "--shards", "s"], "--workers, --shards: only with --executor ray"),
+        (["--worker-gpus", "0"], "--worker-gpus: only with --executor ray"),
+        (["--shard-size", "256"], "--shard-size: only with --executor ray"),
         (["--column", "image"], "is for tables"),
         (["--report", "photos/report"], "inside the source"),
         (["--report", "."], "where the source is"),
@@ -275,8 +275,8 @@ def test_ray_that_is_not_installed_is_named(run, folder, monkeypatch):
         (["--report", "r", "--export", "copy=r"], "places of their own"),
         (["--export", "coco=photos/c.json"], "inside the source"),
         (["--export", "move=m", "--multi-label", "--threshold", "0.1"], "cannot be moved"),
-        (["--runtime", "openvino"], "--runtime goes with encoders of onnx:; builtin"),
-        (["--dtype", "fp16"], "--dtype goes with encoders of onnx:, hf:, open_clip:; builtin"),
+        (["--runtime", "openvino"], "--runtime: builtin knows no option runtime"),
+        (["--dtype", "fp16"], "--dtype: builtin knows no option dtype"),
         (["--kind", "even"], "--kind go with crops; method clip takes none"),
     ],
 )

@@ -6,66 +6,27 @@ nothing done; 130 interrupted.
 
 from __future__ import annotations
 
-import sys
-from typing import Annotated
-
-import typer
-
-import crossalign
-
 # In the order in which --help lists them.
 # fmt: off
 from crossalign.cli import (  # isort: skip # noqa: F401
+    demo,
     classify,
     explain,
     label,
     calibrate,
+    serve,
     evaluate,
     ablate,
     cost,
-    store,
     models,
-    export,
     parity,
-    serve,
-    demo,
+    export,
+    store,
     describe,
     lint,
     refine,
 )
 # fmt: on
-from crossalign.cli._app import app
+from crossalign.cli.app import main
 
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and leave with its exit code.
-
-    Args:
-        arguments: Words of the command line; those of this process by default.
-
-    Raises:
-        SystemExit: Always, with the exit code.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        # A file name may hold what the terminal's encoding cannot show; never fail over that.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    app(arguments)
-
-
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"crossalign {crossalign.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _front_door(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
-        ),
-    ] = False,
-) -> None:
-    pass
+__all__ = ["main"]

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import (
-    Background,
-    Bank,
-    ClassesFile,
-    ClassNames,
-    Crops,
-    Device,
-    Draft,
-    Dtype,
-    Engine,
-    Kind,
-    MethodName,
-    ModelName,
-    Risk,
-    Seed,
-    Side,
-    StoreFolder,
-    StoreSize,
-)
-from crossalign.cli._shared import (
-    background_given,
-    check_apart,
-    check_writable,
-    classes_given,
-    classifier_given,
-    encoder_named,
-    predict,
-    say_left_out,
-)
+from crossalign.cli.app import MANY, OK, SOME_FAILED, command, say, value_of
+from crossalign.cli.inputs import check_apart, check_writable
+from crossalign.cli.options import BackgroundOptions, ClassifierOptions, say_left_out
+from crossalign.cli.output import predict
 
 _NOISE = 0.005  # of the log-loss, which is no reason for a note
 
 
-@command
+@dataclass(frozen=True)
+class _CountedBackground(BackgroundOptions):
+    none_of_these: Annotated[
+        bool,
+        typer.Option(
+            "--none-of-these", help="Count photos that fit a background better than every class."
+        ),
+    ] = False
+
+
+@command("crossalign calibrate labelled -c 'tabby cat' -c pug --out calibration.json", under=MANY)
 def calibrate(
     photos: Annotated[
         Path,
@@ -50,33 +35,12 @@ def calibrate(
         ),
     ],
     out: Annotated[Path, typer.Option(metavar="FILE", help="The calibration, as JSON.")],
-    class_: ClassNames = None,
-    classes: ClassesFile = None,
-    model: ModelName = "builtin",
-    method: MethodName = "wca",
-    crops: Crops = None,
-    risk: Risk = None,
-    kind: Kind = None,
-    side: Side = None,
-    seed: Seed = 0,
-    bank: Bank = True,
-    dtype: Dtype = None,
-    device: Device = None,
-    engine: Engine = None,
-    store: StoreFolder = None,
-    store_size: StoreSize = None,
-    draft: Draft = False,
+    options: ClassifierOptions,
+    beside: _CountedBackground,
     precision: Annotated[
         float | None,
         typer.Option(help="Find the threshold from which on so many labels are right."),
     ] = None,
-    none_of_these: Annotated[
-        bool,
-        typer.Option(
-            "--none-of-these", help="Count photos that fit a background better than every class."
-        ),
-    ] = False,
-    background: Background = None,
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the reliability: .svg or .html.")
     ] = None,
@@ -90,32 +54,18 @@ def calibrate(
     from crossalign.labeling.labelled_photos import labelled_photos
     from crossalign.reports.reliability import check_plot, summary, write_reliability
 
-    check_precision(precision)
-    read = [photos, *(file for file in (classes, background) if file is not None)]
-    check_apart(out, "read by this command", read)
-    check_writable(out)
+    with value_of("--precision"):
+        check_precision(precision)
+    files = (options.classes.classes, beside.background)
+    check_apart("--out", out, "read by this command", [photos, *filter(None, files)])
+    check_writable("--out", out)
     if plot is not None:
-        check_plot(plot)
-        check_writable(plot)
-    decisions = Decisions(
-        none_of_these=none_of_these, background=background_given(none_of_these, background)
-    )
-    wanted = classes_given(class_, classes)
-    classifier = classifier_given(
-        wanted,
-        encoder_named(model, dtype=dtype, device=device, engine=engine),
-        method=method,
-        crops=crops,
-        risk=risk,
-        kind=kind,
-        side=side,
-        seed=seed,
-        bank=bank,
-        store=store,
-        store_size=store_size,
-        draft=draft,
-        background=decisions.background_for(wanted),
-    )
+        with value_of("--plot"):
+            check_plot(plot)
+        check_writable("--plot", plot)
+    decisions = Decisions(none_of_these=beside.none_of_these, background=beside.texts())
+    classes = options.classes.load()
+    classifier = options.build(classes, decisions.background_for(classes))
     say_left_out(decisions, classifier)
     labelled = labelled_photos(photos, classifier.classes)
     scores, labels, failed, lost = [], [], 0, 0
@@ -142,7 +92,7 @@ def calibrate(
             "note: the confidences came out worse than those of the usual temperature; "
             f"{len(labels)} photos are too few to learn from, or unlike one another. Give more"
         )
-    if none_of_these:
+    if beside.none_of_these:
         typer.echo(f"{lost} of {len(labels)} photos fit the background better than every class")
     if precision is not None:
         threshold = found.threshold

@@ -6,57 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import (
-    Bank,
-    ClassesFile,
-    ClassNames,
-    Crops,
-    Device,
-    Draft,
-    Dtype,
-    Engine,
-    Kind,
-    MethodName,
-    ModelName,
-    Risk,
-    Seed,
-    Side,
-    StoreFolder,
-    StoreSize,
-)
-from crossalign.cli._shared import (
-    classes_given,
-    classifier_given,
-    encoder_named,
-    predict,
-    print_line,
-    say_undescribed,
-)
+from crossalign.cli.app import OK, ONE, SOME_FAILED, command, say
+from crossalign.cli.options import ClassifierOptions
+from crossalign.cli.output import predict, print_line
 
 if TYPE_CHECKING:
     from crossalign.predictions.prediction import Prediction
 
 
-@command
+@command("crossalign classify photo.jpg -c cat -c dog", under=ONE)
 def classify(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files.")],
-    class_: ClassNames = None,
-    classes: ClassesFile = None,
-    model: ModelName = "builtin",
-    method: MethodName = "wca",
-    crops: Crops = None,
-    risk: Risk = None,
-    kind: Kind = None,
-    side: Side = None,
-    seed: Seed = 0,
-    bank: Bank = True,
-    dtype: Dtype = None,
-    device: Device = None,
-    engine: Engine = None,
-    store: StoreFolder = None,
-    store_size: StoreSize = None,
-    draft: Draft = False,
+    options: ClassifierOptions,
     top: Annotated[
         int, typer.Option(min=1, help="Classes to show for each image; JSON has all.")
     ] = 5,
@@ -69,24 +30,8 @@ def classify(
     Classes given by name alone are described by the bank of descriptions that ships with the
     package, where it knows them (methods cupl and wca), and by templates otherwise.
     """
-    chosen = classes_given(class_, classes)
-    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
-    classifier = classifier_given(
-        chosen,
-        encoder,
-        method=method,
-        crops=crops,
-        risk=risk,
-        kind=kind,
-        side=side,
-        seed=seed,
-        bank=bank,
-        store=store,
-        store_size=store_size,
-        draft=draft,
-    )
-    if bank:
-        say_undescribed(classifier)
+    classifier = options.build(options.classes.load())
+    options.classes.say_undescribed(classifier)
     show = _print_json if json_ else _print_ranked
     failed = taken = 0
     for prediction in predict(classifier, images):

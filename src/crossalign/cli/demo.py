@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, command
-from crossalign.cli._shared import check_writable, predict, print_table
+from crossalign.cli.app import OK, ONE, SOME_FAILED, command
+from crossalign.cli.inputs import check_writable
+from crossalign.cli.output import predict, print_table
 
 
-@command
+@command("crossalign demo --out demo", under=ONE)
 def demo(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the report.")] = Path(
         "crossalign-demo"
@@ -27,7 +28,7 @@ def demo(
 
     folder = photo_folder()
     report = out / "report.html"
-    check_writable(report)
+    check_writable("--out", report)
     classifier = Classifier(everyday_classes())
     classifier.prepare()
     start = time.monotonic()

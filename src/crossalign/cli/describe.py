@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._shared import check_writable
+from crossalign.cli.app import OK, SOME_FAILED, WORDS, command, say, value_of
+from crossalign.cli.inputs import check_writable
 from crossalign.utils.text import first_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 _SHOWN = 20  # classes or answers that are named before the rest is counted
 
 
-@command
+@command(
+    "crossalign describe birds.txt --out birds.json --llm http://localhost:11434/v1 "
+    "--llm-model qwen2.5:7b",
+    under=WORDS,
+)
 def describe(
     classes: Annotated[
         Path, typer.Argument(metavar="CLASSES", help="Class names: .txt with one a line, or .json.")
@@ -86,12 +90,12 @@ def describe(
     if wordnet == (llm is not None):
         raise typer.BadParameter("give either --llm URL with --llm-model NAME, or --wordnet")
     if out is not None and out.suffix.lower() != ".json":
-        raise typer.BadParameter(f"--out {out}: expected a .json file")
+        raise typer.BadParameter(f"{out}: expected a .json file", param_hint="--out")
     if out is None and not dry_run:
         raise typer.BadParameter("name the output: --out FILE.json")
     names = DescriptionSet.load(classes)
     if out is not None and not dry_run:
-        check_writable(out)
+        check_writable("--out", out)
     target = None if out is None else _Target(out, names.classes, overwrite)
     if wordnet:
         return _from_wordnet(names, target, lexicon, domain, dry_run)
@@ -101,8 +105,12 @@ def describe(
 
     if llm is None or llm_model is None:
         raise typer.BadParameter("--llm URL needs --llm-model NAME beside it")
-    endpoint = Endpoint(llm, llm_model, key_for(llm), timeout, temperature, max_tokens)
-    chosen, wishes = get_prompt_set(prompts), Wishes(number, words, language, domain, naming)
+    with value_of("--timeout", "--temperature", "--max-tokens", "--llm-model", "--llm"):
+        endpoint = Endpoint(llm, llm_model, key_for(llm), timeout, temperature, max_tokens)
+    with value_of("--prompts"):
+        chosen = get_prompt_set(prompts)
+    with value_of("--number", "--words", "--language", "--domain"):
+        wishes = Wishes(number, words, language, domain, naming)
     asked = names.classes if target is None else target.to_describe()
     questions = make_questions(asked, chosen, wishes)
     if dry_run or target is None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crossalign.cli import _evaluation as options
-from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Crops, Device, Dtype, Engine, Kind, Risk, Side, StoreSize
-from crossalign.cli._shared import print_table
+from crossalign.cli import evaluation_options as options
+from crossalign.cli.app import METHODS, OK, SOME_FAILED, Options, command, say
+from crossalign.cli.options import CropOptions
+from crossalign.cli.output import print_table
 from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
@@ -21,56 +22,44 @@ if TYPE_CHECKING:
 _DEFAULT_OUT = Path("crossalign-evaluation")
 
 
-@command
-def evaluate(
-    dataset: options.DatasetName = None,
-    root: options.Root = None,
-    split: options.Split = None,
-    names: options.NamesFile = None,
-    partial: options.Partial = False,
-    per_class: options.PerClass = None,
-    model: options.Models = None,
-    dtype: Dtype = None,
-    device: Device = None,
-    engine: Engine = None,
-    method: options.Methods = None,
-    descriptions: options.Descriptions = None,
-    descriptors: options.Descriptors = None,
-    no_bank: options.NoBank = False,
-    crops: Crops = None,
-    risk: Risk = None,
-    kind: Kind = None,
-    side: Side = None,
-    crop_scale: options.CropScale = None,
-    description_scale: options.DescriptionScale = None,
+@dataclass(frozen=True)
+class WeighingOptions(Options):
+    """How crops and texts are weighed, and what is compared."""
+
     crop_weighting: Annotated[
         str | None, typer.Option(help="softmax, uniform, top-k, max or entropy.")
-    ] = None,
+    ] = None
     description_weighting: Annotated[
         str | None, typer.Option(help="softmax, uniform, top-k, max or entropy.")
-    ] = None,
-    protocol: options.Protocol = None,
-    runs: options.Runs = None,
-    seed: options.FirstSeed = None,
-    pool: options.Pool = None,
+    ] = None
     temperature: Annotated[
         float | None, typer.Option(help="Confidences are softmax(scores / temperature).")
-    ] = None,
+    ] = None
     baseline: Annotated[
         str | None,
         typer.Option(
             metavar="METHOD", help="Compare every method with this one; by default every two."
         ),
-    ] = None,
+    ] = None
+
+
+@command("crossalign evaluate photos --method clip --method wca --out results", under=METHODS)
+def evaluate(
+    dataset: options.DatasetOptions,
+    part: options.PartOptions,
+    encoders: options.EncodersOptions,
+    methods: options.MethodsOptions,
+    texts: options.TextOptions,
+    crops: CropOptions,
+    runs: options.RunOptions,
+    weighing: WeighingOptions,
+    cache: options.CacheOptions,
     out: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR", help="Where results go, and an interrupted evaluation goes on."
         ),
     ] = None,
-    store: options.StoreFolder = None,
-    store_size: StoreSize = None,
-    no_store: options.NoStore = False,
     reported: Annotated[
         Path | None,
         typer.Option(
@@ -92,46 +81,19 @@ def evaluate(
     ] = None,
 ) -> int:
     """Evaluate methods and encoders on a labelled data set."""
-    fields = options.wanted(
-        dataset=dataset,
-        root=root,
-        split=split,
-        names=names,
-        partial=partial,
-        per_class=per_class,
-        models=model,
-        dtype=dtype,
-        device=device,
-        engine=engine,
-        methods=method,
-        descriptions=descriptions,
-        descriptors=descriptors,
-        no_bank=no_bank,
-        crops=int(crops) if crops is not None and crops.isdecimal() else crops,
-        risk=risk,
-        kind=kind,
-        side=side,
-        crop_scale=crop_scale,
-        description_scale=description_scale,
-        crop_weighting=crop_weighting,
-        description_weighting=description_weighting,
-        protocol=protocol,
-        runs=runs,
-        seed=seed,
-        pool=pool,
-        temperature=temperature,
-        baseline=baseline,
-    )
+    groups = (dataset, part, encoders, methods, texts, crops, runs, weighing)
+    fields = options.request_fields(*groups)
+    fields |= options.request_fields(crops=crops.number())
     if check is not None:
-        if parquet or reported is not None or store_size is not None:
+        if parquet or reported is not None or cache.store_size is not None:
             raise typer.BadParameter(
                 "--parquet, --reported and --store-size do not go with --check, which says what "
                 "differs and writes no report"
             )
-        return _check(check, fields, out, False if no_store else store)
+        return _check(check, fields, out, False if cache.no_store else cache.store)
     folder = out or _DEFAULT_OUT
-    with options.kept(folder, store, store_size, no_store) as place:
-        return _evaluate(options.request_of(fields), folder, place, reported, parquet)
+    with cache.opened(folder) as store:
+        return _evaluate(options.request_of(fields), folder, store, reported, parquet)
 
 
 def _evaluate(
@@ -145,7 +107,7 @@ def _evaluate(
     from crossalign.evaluation.report import family, percent
     from crossalign.utils.progress import PassProgress
 
-    with PassProgress() as shown:
+    with PassProgress() as progress:
         content = run(
             request,
             out,
@@ -153,7 +115,7 @@ def _evaluate(
             reported=reported,
             command=["crossalign", *sys.argv[1:]],
             parquet=parquet,
-            on_progress=shown,
+            on_progress=progress,
             on_note=options.note,
         )
     rows = [
@@ -189,8 +151,8 @@ def _check(
     from crossalign.evaluation.receipt import load
     from crossalign.utils.progress import PassProgress
 
-    with PassProgress() as shown:
-        differences = run(receipt, changes=changes, out=out, store=store, on_progress=shown)
+    with PassProgress() as progress:
+        differences = run(receipt, changes=changes, out=out, store=store, on_progress=progress)
     for difference in differences:
         typer.echo(str(difference))
     whole = predictions_beside(receipt, load(receipt)) is not None

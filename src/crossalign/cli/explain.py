@@ -10,34 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import (
-    Bank,
-    ClassesFile,
-    ClassNames,
-    Crops,
-    Device,
-    Draft,
-    Dtype,
-    Engine,
-    Kind,
-    MethodName,
-    ModelName,
-    Risk,
-    Seed,
-    Side,
-    StoreFolder,
-    StoreSize,
-)
-from crossalign.cli._shared import (
-    check_apart,
-    check_writable,
-    classes_given,
-    classifier_given,
-    encoder_named,
-    predict,
-    say_undescribed,
-)
+from crossalign.cli.app import OK, ONE, SOME_FAILED, command, say
+from crossalign.cli.inputs import check_apart, check_writable
+from crossalign.cli.options import ClassifierOptions
+from crossalign.cli.output import predict
 from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
@@ -49,7 +25,7 @@ _KINDS = (".html", ".png", ".svg")
 _CLASSES_LISTED = 10
 
 
-@command
+@command("crossalign explain photo.jpg -c cat -c dog --out why.html", under=ONE)
 def explain(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files.")],
     out: Annotated[
@@ -60,8 +36,7 @@ def explain(
             "one.",
         ),
     ],
-    class_: ClassNames = None,
-    classes: ClassesFile = None,
+    options: ClassifierOptions,
     label: Annotated[
         str | None,
         typer.Option(metavar="CLASS", help="The class to explain; the predicted one by default."),
@@ -72,20 +47,6 @@ def explain(
             metavar="CLASS", help="The class to compare it with; the best other one by default."
         ),
     ] = None,
-    model: ModelName = "builtin",
-    method: MethodName = "wca",
-    crops: Crops = None,
-    risk: Risk = None,
-    kind_: Kind = None,
-    side: Side = None,
-    seed: Seed = 0,
-    bank: Bank = True,
-    dtype: Dtype = None,
-    device: Device = None,
-    engine: Engine = None,
-    store: StoreFolder = None,
-    store_size: StoreSize = None,
-    draft: Draft = False,
 ) -> int:
     """Show why: which regions and words decided, and how sure the label is."""
     from crossalign.reports.explanation_page import Entry
@@ -98,34 +59,19 @@ def explain(
             f"{out} can show one image; got {len(images)}. Give a name ending in .html for several"
         )
     write = _writer(kind, unfolded=len(images) == 1)
-    chosen = classes_given(class_, classes)
+    classes = options.classes.load()
     for option, name in (("--label", label), ("--against", against)):
-        _check_class(option, name, chosen.classes)
+        _check_class(option, name, classes.classes)
     if label is not None and label == against:
         raise typer.BadParameter(
             f"--label and --against both name {label!r}: expected two different classes"
         )
-    if against is not None and len(chosen.classes) < 2:
+    if against is not None and len(classes.classes) < 2:
         raise typer.BadParameter(f"--against {against!r}: there is no other class to compare")
-    check_apart(out, "one of the images", images)
-    check_writable(out)
-    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
-    classifier = classifier_given(
-        chosen,
-        encoder,
-        method=method,
-        crops=crops,
-        risk=risk,
-        kind=kind_,
-        side=side,
-        seed=seed,
-        bank=bank,
-        store=store,
-        store_size=store_size,
-        draft=draft,
-    )
-    if bank:
-        say_undescribed(classifier)
+    check_apart("--out", out, "one of the images", images)
+    check_writable("--out", out)
+    classifier = options.build(classes)
+    options.classes.say_undescribed(classifier)
 
     def entries() -> Iterator[Entry]:
         predictions = predict(classifier, images, keep_evidence=True)

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, command
-from crossalign.cli._shared import image_files, print_parity
+from crossalign.cli.app import ENCODERS, OK, SOME_FAILED, command
+from crossalign.cli.inputs import image_files
+from crossalign.cli.output import print_parity
 
 
-@command
+@command("crossalign export hf:openai/clip-vit-base-patch32 my-model", under=ENCODERS)
 def export(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="hf:... or open_clip:...")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
@@ -39,9 +40,9 @@ def export(
         folder,
         dtype=dtype,
         accept=accept,
-        photos=image_files(photos),
+        photos=image_files("--photos", photos),
         classes=classes,
-        report=lambda made: print_parity(made, len(classes)),
+        report=lambda found: print_parity(found, len(classes)),
     )
     typer.echo(f"{folder} is ready: crossalign classify ... --model onnx:{folder}")
     return SOME_FAILED if found.failed else OK

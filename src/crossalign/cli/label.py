@@ -2,71 +2,194 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossalign.cli import _label_options as own
-from crossalign.cli import _options as common
-from crossalign.cli._app import INTERRUPTED, OK, SOME_FAILED, command, say
-from crossalign.cli._labelled import Shown, print_summary, write_results
-from crossalign.cli._shared import (
-    background_given,
-    classes_given,
-    crops_given,
-    encoder_options,
-    method_given,
+from crossalign.cli.app import INTERRUPTED, MANY, OK, SOME_FAILED, Options, command, say, value_of
+from crossalign.cli.label_results import JobProgress, print_summary, write_results
+from crossalign.cli.options import (
+    BackgroundOptions,
+    ClassOptions,
+    DraftOptions,
+    EncoderOptions,
+    MethodOptions,
     say_left_out,
-    say_undescribed,
-    store_given,
 )
 
 if TYPE_CHECKING:
-    from crossalign.classifier import Classifier
     from crossalign.labeling.classifier_config import ClassifierConfig
     from crossalign.labeling.decisions import Decisions
     from crossalign.labeling.sources import Source
 
 
-@command
+@dataclass(frozen=True)
+class _Encoder(EncoderOptions, heading="Encoder"):
+    runtime: Annotated[  # without --engine, which here was the executor's name
+        str | None,
+        typer.Option(help="What runs onnx: encoders, onnxruntime (default) or openvino."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class _Job(Options, heading="Job"):
+    column: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The column of images, if the source is a table."),
+    ] = None
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew.")] = False
+    retry_errors: Annotated[
+        bool, typer.Option("--retry-errors", help="Try images again that failed before.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Decisions(Options, heading="Decisions"):
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="Decide nothing below it: on the confidence with --calibration, else the score."
+        ),
+    ] = None
+    beside: BackgroundOptions
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="All classes that reach --threshold.")
+    ] = False
+    top: Annotated[int, typer.Option(min=0, help="List so many classes with scores.")] = 0
+    calibration: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What `crossalign calibrate` learnt: adds confidences."),
+    ] = None
+
+    def load(self) -> Decisions:
+        from crossalign.alignment.calibration import Calibration
+        from crossalign.labeling.decisions import Decisions
+
+        calibration = None
+        if self.calibration is not None:
+            with value_of("--calibration"):
+                calibration = Calibration.load(self.calibration)
+        background = self.beside.texts()
+        with value_of("--threshold"):
+            return Decisions(
+                threshold=self.threshold,
+                none_of_these=self.beside.none_of_these,
+                background=background,
+                multi_label=self.multi_label,
+                top=self.top,
+                calibration=calibration,
+            )
+
+
+@dataclass(frozen=True)
+class _Results(Options, heading="Review and export"):
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write contact sheets, a page a class, into a folder of their own."
+        ),
+    ] = None
+    export: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=PATH",
+            help="Also write class folders (copy, link, move), fiftyone, label-studio or coco.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class _Ray(Options, heading="Ray"):
+    executor: Annotated[
+        str,
+        typer.Option(
+            "--executor",
+            "--engine",
+            metavar="local|ray",
+            help="Who labels: this machine alone, or a Ray cluster.",
+        ),
+    ] = "local"
+    address: Annotated[
+        str | None, typer.Option(help="Of the Ray cluster; starts one here by default.")
+    ] = None
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers on the cluster; one a processor.")
+    ] = None
+    worker_cpus: Annotated[
+        float | None, typer.Option(help="Processors that a worker counts for.")
+    ] = None
+    worker_gpus: Annotated[
+        float | None,
+        typer.Option(min=0, help="Graphics cards that a worker counts for.  [default: 0]"),
+    ] = None
+    shard_size: Annotated[
+        int | None, typer.Option(min=1, help="Images in a shard.  [default: 256]")
+    ] = None
+    shards: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of its own for the shards, that all workers see.  "
+            "[default: beside the table]",
+        ),
+    ] = None
+
+    def runner(self, config: ClassifierConfig, out: Path, store: Path | None) -> Any:
+        """Give who labels, ready to begin; options of the cluster's are refused without one."""
+        from crossalign.labeling.job import local_engine
+        from crossalign.labeling.ray.engine import SHARD_SIZE, RayEngine
+
+        executor = self.executor.lower()
+        if executor not in ("local", "ray"):
+            raise typer.BadParameter(
+                f"expected local or ray; got {self.executor!r}. What runs onnx: encoders is "
+                "chosen with --runtime",
+                param_hint="--executor",
+            )
+        if executor == "local":
+            idle = [
+                f"--{name.replace('_', '-')}"
+                for name, value in vars(self).items()
+                if name != "executor" and value is not None
+            ]
+            if idle:
+                raise typer.BadParameter(f"{', '.join(idle)}: only with --executor ray")
+            return local_engine
+        if store is not None:
+            raise typer.BadParameter("--store is one machine's; leave it out with --executor ray")
+        runner = RayEngine(
+            config,
+            self.shards or out.with_name(f"{out.name}.shards"),
+            address=self.address,
+            workers=self.workers,
+            cpus=self.worker_cpus,
+            gpus=self.worker_gpus or 0.0,
+            shard_size=self.shard_size or SHARD_SIZE,
+        )
+        runner.check()
+        return runner
+
+
+@command("crossalign label photos --classes classes.txt --out labels.csv", under=MANY)
 def label(
-    source: own.Images,
-    out: own.Out,
-    class_: common.ClassNames = None,
-    classes: common.ClassesFile = None,
-    bank: common.Bank = True,
-    model: common.ModelName = "builtin",
-    dtype: common.Dtype = None,
-    device: common.Device = None,
-    runtime: own.Runtime = None,
-    method: common.MethodName = "wca",
-    crops: common.Crops = None,
-    risk: common.Risk = None,
-    kind: common.Kind = None,
-    side: common.Side = None,
-    seed: common.Seed = 0,
-    store: common.StoreFolder = None,
-    store_size: common.StoreSize = None,
-    draft: common.Draft = False,
-    column: own.Column = None,
-    restart: own.Restart = False,
-    retry_errors: own.RetryErrors = False,
-    threshold: own.Threshold = None,
-    none_of_these: common.NoneOfThese = False,
-    background: common.Background = None,
-    multi_label: own.MultiLabel = False,
-    top: own.Top = 0,
-    calibration: own.CalibrationFile = None,
-    report: own.Report = None,
-    export: own.Exports = None,
-    engine: own.EngineName = own.Where.local,
-    address: own.Address = None,
-    workers: own.Workers = None,
-    worker_cpus: own.WorkerCpus = None,
-    worker_gpus: own.WorkerGpus = None,
-    shard_size: own.ShardSize = None,
-    shards: own.Shards = None,
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Folder, 'pattern', list (.txt), table (.csv, .parquet) or archive (.tar, .zip).",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The table: .csv, .jsonl or .parquet.")],
+    classes: ClassOptions,
+    encoder: _Encoder,
+    method: MethodOptions,
+    speed: DraftOptions,
+    job: _Job,
+    decision: _Decisions,
+    results: _Results,
+    ray: _Ray,
 ) -> int:
     """Label all images of a source; a job that was stopped goes on where it was."""
     from crossalign.labeling.classifier_config import ClassifierConfig
@@ -75,46 +198,39 @@ def label(
     from crossalign.labeling.output_table import job_path
     from crossalign.labeling.sources import open_source
 
-    exports = [parse_export(text) for text in export or ()]
-    images = open_source(source, column=column, may_be_empty=job_path(out).exists())
-    decisions = _decisions(threshold, none_of_these, background, multi_label, top, calibration)
-    chosen = method_given(method, kind, side)
+    with value_of("--export"):
+        exports = [parse_export(text) for text in results.export or ()]
+    images = open_source(source, column=job.column, may_be_empty=job_path(out).exists())
+    decisions = decision.load()
+    chosen = method.load()
     config = ClassifierConfig(
-        classes_given(class_, classes),
+        classes.load(),
         decisions,
-        model=model,
-        model_options=tuple(
-            encoder_options(model, dtype=dtype, device=device, engine=runtime).items()
-        ),
+        model=encoder.model,
+        model_options=tuple(encoder.given().items()),
         method=chosen,
-        crops=crops_given(crops, risk, chosen),
-        seed=seed,
-        bank=bank,
-        draft=draft,
+        crops=method.number(chosen),
+        seed=method.seed,
+        bank=classes.bank,
+        draft=speed.draft,
     )
-    on_ray = {
-        "address": address,
-        "workers": workers,
-        "worker-cpus": worker_cpus,
-        "worker-gpus": worker_gpus,
-        "shard-size": shard_size,
-        "shards": shards,
-    }
-    runner = _engine(engine, config, out, store, on_ray)
-    _check_results(images, out, decisions, exports, report, restart)
-    classifier = config.build(store_given(store, store_size))
-    _say_about(classifier, decisions, bank)
-    with Shown() as shown:
+    runner = ray.runner(config, out, speed.store)
+    _check_results(images, out, decisions, exports, results.report, job.restart)
+    with value_of("--seed", "--crops", "--method"):
+        classifier = config.build(speed.open_store())
+    classes.say_undescribed(classifier)
+    say_left_out(decisions, classifier)
+    with JobProgress() as progress:
         outcome = run_job(
             images,
             out,
             classifier,
             decisions,
-            restart=restart,
-            retry_errors=retry_errors,
+            restart=job.restart,
+            retry_errors=job.retry_errors,
             engine=runner,
             on_note=say,
-            on_progress=shown.update,
+            on_progress=progress.update,
         )
     if outcome.stopped:
         say(
@@ -123,60 +239,8 @@ def label(
         )
         return INTERRUPTED
     print_summary(out, outcome, decisions)
-    write_results(out, images, classifier, decisions, exports, report)
+    write_results(out, images, classifier, decisions, exports, results.report)
     return SOME_FAILED if outcome.failed else OK
-
-
-def _decisions(
-    threshold: float | None,
-    none_of_these: bool,
-    background: Path | None,
-    multi_label: bool,
-    top: int,
-    calibration: Path | None,
-) -> Decisions:
-    from crossalign.alignment.calibration import Calibration
-    from crossalign.labeling.decisions import Decisions
-
-    return Decisions(
-        threshold=threshold,
-        none_of_these=none_of_these,
-        background=background_given(none_of_these, background),
-        multi_label=multi_label,
-        top=top,
-        calibration=None if calibration is None else Calibration.load(calibration),
-    )
-
-
-def _engine(
-    engine: own.Where,
-    config: ClassifierConfig,
-    out: Path,
-    store: Path | None,
-    given: dict[str, Any],
-) -> Any:
-    """Who labels, ready to begin; options of the cluster's are refused where they do nothing."""
-    from crossalign.labeling.job import local_engine
-    from crossalign.labeling.ray.engine import SHARD_SIZE, RayEngine
-
-    if engine == own.Where.local:
-        idle = [f"--{name}" for name, value in given.items() if value is not None]
-        if idle:
-            raise typer.BadParameter(f"{', '.join(idle)}: only with --engine ray")
-        return local_engine
-    if store is not None:
-        raise typer.BadParameter("--store is one machine's; leave it out with --engine ray")
-    runner = RayEngine(
-        config,
-        given["shards"] or out.with_name(f"{out.name}.shards"),
-        address=given["address"],
-        workers=given["workers"],
-        cpus=given["worker-cpus"],
-        gpus=given["worker-gpus"] or 0.0,
-        shard_size=given["shard-size"] or SHARD_SIZE,
-    )
-    runner.check()
-    return runner
 
 
 def _check_results(
@@ -198,9 +262,3 @@ def _check_results(
         check_sheets(report, images)
         if any(report.resolve() == path.resolve() for _, path in exports):
             raise typer.BadParameter("--report and --export need places of their own")
-
-
-def _say_about(classifier: Classifier, decisions: Decisions, bank: bool) -> None:
-    if bank:
-        say_undescribed(classifier)
-    say_left_out(decisions, classifier)

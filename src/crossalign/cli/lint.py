@@ -8,24 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, command, say
-from crossalign.cli._options import Device, Dtype, Engine, ModelName
-from crossalign.cli._shared import encoder_named, print_line
+from crossalign.cli.app import OK, SOME_FAILED, WORDS, command, say, value_of
+from crossalign.cli.options import EncoderOptions
+from crossalign.cli.output import print_line
 from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
     from crossalign.texts.lint import Change, Finding
 
 
-@command
+@command("crossalign lint birds.json --text-only", under=WORDS)
 def lint(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Descriptions (.json) or class names (.txt).")
     ],
-    model: ModelName = "builtin",
-    dtype: Dtype = None,
-    device: Device = None,
-    engine: Engine = None,
+    encoder: EncoderOptions,
     text_only: Annotated[
         bool, typer.Option("--text-only", help="Leave out the checks that need an encoder.")
     ] = False,
@@ -65,12 +62,13 @@ def lint(
     from crossalign.texts.lint import lint as look
 
     wanted = None if language is None else language.strip().lower()
-    options = LintOptions(min_texts, max_words, naming, near, script, wanted)
-    encoder = None if text_only else encoder_named(model, dtype=dtype, device=device, engine=engine)
+    with value_of("--min-texts", "--max-words", "--near", "--script", "--language"):
+        options = LintOptions(min_texts, max_words, naming, near, script, wanted)
+    judge = None if text_only else encoder.load()
     changes = mend(file) if fix else []
     for change in changes:
         _show_change(change, json_)
-    findings = look(file, options, encoder)
+    findings = look(file, options, judge)
     for finding in findings:
         _show(finding, json_)
     counts = [counted(sum(x.severity == s for x in findings), s) for s in reversed(SEVERITIES)]

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from crossalign.cli._app import OK, command
-from crossalign.cli._shared import print_line, print_table
+from crossalign.cli.app import ENCODERS, OK, command
+from crossalign.cli.output import print_line, print_table
 
 
-@command
+@command("crossalign models --json", under=ENCODERS)
 def models(
     json_: Annotated[
         bool, typer.Option("--json", help="Print one line of JSON for each encoder here.")

@@ -7,23 +7,20 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from crossalign.cli._app import OK, command
-from crossalign.cli._options import Device, Dtype, Engine, ModelName
-from crossalign.cli._shared import check_apart, encoder_named
+from crossalign.cli.app import OK, WORDS, command, value_of
+from crossalign.cli.inputs import check_apart
+from crossalign.cli.options import EncoderOptions
 
 
-@command
+@command("crossalign refine pets.json --out fewer.json", under=WORDS)
 def refine(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Descriptions (.json).")],
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write those kept (.json).")],
+    encoder: EncoderOptions,
     by: Annotated[
         Literal["cosine", "usefulness", "coverage"],
         typer.Option(help="What to drop: repetition, what tells nothing apart, all but a few."),
     ] = "cosine",
-    model: ModelName = "builtin",
-    dtype: Dtype = None,
-    device: Device = None,
-    engine: Engine = None,
     threshold: Annotated[
         float | None, typer.Option(help="cosine: highest one of two kept; 0.99 by default.")
     ] = None,
@@ -44,11 +41,12 @@ def refine(
     given = {"threshold": threshold, "margin": margin, "least": least, "keep": keep}
     settings = _settings(by, {name: value for name, value in given.items() if value is not None})
     if out.suffix.lower() != ".json":
-        raise typer.BadParameter(f"--out {out}: expected a .json file")
-    check_apart(out, "the file that is refined", [file])
+        raise typer.BadParameter(f"{out}: expected a .json file", param_hint="--out")
+    check_apart("--out", out, "the file that is refined", [file])
     classes = DescriptionSet.load(file)
-    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
-    found = CRITERIA[by](classes, encoder, **settings)
+    judge = encoder.load()
+    with value_of(*(f"--{name}" for name in settings)):
+        found = CRITERIA[by](classes, judge, **settings)
     found.kept.save(out)
     if show:
         for dropped in found.dropped:
@@ -57,8 +55,7 @@ def refine(
     total = sum(map(len, classes.texts))
     typer.echo(
         f"{total - len(found.dropped)} of {total} descriptions of {len(classes)} "
-        f"class{'' if len(classes) == 1 else 'es'} kept; "
-        f"{out} written"
+        f"class{'' if len(classes) == 1 else 'es'} kept; {out} written"
     )
     return OK
 

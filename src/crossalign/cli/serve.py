@@ -8,32 +8,22 @@ from typing import Annotated, Literal
 
 import typer
 
-from crossalign.cli._app import OK, command
-from crossalign.cli._options import (
-    Bank,
-    Device,
-    Dtype,
-    Engine,
-    MethodName,
-    ModelName,
-    StoreFolder,
-    StoreSize,
-)
-from crossalign.cli._shared import encoder_named, store_limit
+from crossalign.cli.app import MANY, OK, command
+from crossalign.cli.options import EncoderOptions, SpeedOptions
 from crossalign.errors import MissingExtraError
 
 _NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client")
 
 
-@command
+@command("crossalign serve --host 127.0.0.1 --port 8000", under=MANY)
 def serve(
+    encoder: EncoderOptions,
+    speed: SpeedOptions,
     host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to bind to.")] = 8000,
-    model: ModelName = "builtin",
-    dtype: Dtype = None,
-    device: Device = None,
-    engine: Engine = None,
-    method: MethodName = "wca",
+    method: Annotated[
+        str, typer.Option(help="clip, clip-e, clip-d, waffle, cupl, wca, bifta or lgca.")
+    ] = "wca",
     crops: Annotated[
         int | None,
         typer.Option(
@@ -41,7 +31,12 @@ def serve(
             show_default="each method's own, 60 for wca",
         ),
     ] = None,
-    bank: Bank = True,
+    bank: Annotated[
+        bool,
+        typer.Option(
+            help="Describe classes given by name alone with the bank, where it knows them."
+        ),
+    ] = True,
     token_file: Annotated[
         Path | None,
         typer.Option(
@@ -53,8 +48,6 @@ def serve(
         Path | None,
         typer.Option(metavar="DIR", help="Keep class sets here, so that they outlive a restart."),
     ] = None,
-    store: StoreFolder = None,
-    store_size: StoreSize = None,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="A name the service may be addressed by; repeat."),
@@ -103,7 +96,7 @@ def serve(
     from crossalign.server.run import serve as run
     from crossalign.server.settings import Settings, find_token, is_loopback
 
-    store_bytes = store_limit(store, store_size)
+    store_bytes = speed.limit()
     hosts = tuple(allowed_host or ())
     settings = Settings(
         method=method,
@@ -123,14 +116,15 @@ def serve(
         shutdown_seconds=shutdown_seconds,
         workers=workers,
         queue=queue,
-        batch_views=(8 if device in (None, "cpu") else 64) if batch_views is None else batch_views,
+        batch_views=(8 if encoder.device in (None, "cpu") else 64)
+        if batch_views is None
+        else batch_views,
         batch_seconds=batch_ms / 1000,
         class_sets=class_sets,
-        store=store,
+        store=speed.store,
         store_bytes=store_bytes,
         token=find_token(token_file),
         allowed_hosts=(*LOOPBACK_HOSTS, *hosts) if is_loopback(host) or hosts else (),
     )
-    encoder = encoder_named(model, dtype=dtype, device=device, engine=engine)
-    run(encoder, settings, host=host, port=port, log_level=log_level)
+    run(encoder.load(), settings, host=host, port=port, log_level=log_level)
     return OK

@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from crossalign.cli._app import OK, SOME_FAILED, app, command, say
-from crossalign.cli._options import Json, byte_count
-from crossalign.cli._shared import print_line, print_table
+from crossalign.cli.app import ENCODERS, OK, SOME_FAILED, CommandGroup, app, command, say
+from crossalign.cli.options import byte_count
+from crossalign.cli.output import print_line, print_table
 from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
     from crossalign.engine.cache.store import Store
 
-group = typer.Typer(help="Look after a store of embeddings, as --store DIR makes it.")
-app.add_typer(group, name="store", no_args_is_help=True)
-of_store = functools.partial(command, of=group)
+group = typer.Typer(
+    cls=CommandGroup, help="Look after a store of embeddings, as --store DIR makes it."
+)
+app.add_typer(group, name="store", rich_help_panel=ENCODERS)
 
 Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The store's folder.")]
 
 
-@of_store
-def info(folder: Folder, json_: Json = False) -> int:
+@command("crossalign store info embeddings", of=group)
+def info(
+    folder: Folder,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
+    ] = False,
+) -> int:
     """Say what a store holds and how much room it takes."""
     import dataclasses
 
@@ -53,7 +58,7 @@ def info(folder: Folder, json_: Json = False) -> int:
     return OK
 
 
-@of_store
+@command("crossalign store verify embeddings", of=group)
 def verify(folder: Folder) -> int:
     """Read all of a store and check it. Exit code 1 if something is broken."""
     with _opened(folder) as store:
@@ -66,7 +71,7 @@ def verify(folder: Folder) -> int:
     return SOME_FAILED if verdict.problems else OK
 
 
-@of_store
+@command("crossalign store prune embeddings --max-size 20G", of=group)
 def prune(
     folder: Folder,
     max_size: Annotated[
@@ -88,7 +93,7 @@ def prune(
 
     A file that is broken in itself is emptied; what it held is encoded again.
     """
-    wanted = None if max_size is None else byte_count(max_size)
+    wanted = byte_count("--max-size", max_size)
     with _opened(folder) as store:
         before = _bytes(store)
         pruned = store.prune(max_bytes=wanted, unused_days=unused_days, encoder=encoder)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from crossalign.cli._app import say
-from crossalign.cli._shared import print_table
+from crossalign.cli.app import say
+from crossalign.cli.output import print_table
 from crossalign.utils.text import first_of
 
 if TYPE_CHECKING:
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from crossalign.labeling.sources import Source
 
 
-class Shown:
+class JobProgress:
     """Progress that begins when the total is known."""
 
     def __init__(self) -> None:
         self._progress: Any = None
 
     def update(self, done: int, total: int, before: int) -> None:
+        """Say how many are done, of how many, and how many of them were done before."""
         if self._progress is None:
             from crossalign.utils.progress import Progress
 
@@ -33,7 +34,7 @@ class Shown:
             self._progress.__enter__()
         self._progress.update(done)
 
-    def __enter__(self) -> Shown:
+    def __enter__(self) -> JobProgress:
         return self
 
     def __exit__(self, *error: Any) -> None:

@@ -1,0 +1,195 @@
+"""Options of the commands that evaluate, and the request that they make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from crossalign.cli.app import Options, say
+from crossalign.cli.options import EncoderOptions, LayoutOptions, byte_count
+
+if TYPE_CHECKING:
+    from crossalign.engine.cache.store import Store
+    from crossalign.evaluation import Request
+
+
+@dataclass(frozen=True)
+class DatasetOptions(Options):
+    """What to evaluate on."""
+
+    dataset: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="DATASET",
+            help="A folder of labelled photos, or a data set's name with --root.",
+        ),
+    ] = None
+    root: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of a named data set.")] = (
+        None
+    )
+    split: Annotated[str | None, typer.Option(help="Which part; the usual one by default.")] = None
+    names: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Class names in place of the data set's own: a .txt, .csv or .json file, also one "
+            "of descriptions, or a list of ImageNet's names: crossalign, clip or clip-d.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class PartOptions(Options):
+    """How much of it."""
+
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Take what is there of a published data set.")
+    ] = False
+    per_class: Annotated[
+        int | None, typer.Option(min=1, help="Most images of a class, the first ones.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class EncodersOptions(EncoderOptions, heading="Encoder"):
+    """Which encoders, and how they run."""
+
+    model: Annotated[list[str] | None, typer.Option(help="Encoder; repeat for several.")] = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class MethodsOptions(Options):
+    """Which methods."""
+
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="Method; repeat for several; clip, cupl and wca by default."),
+    ] = None
+
+
+@dataclass(frozen=True)
+class TextOptions(Options):
+    """What classes are described with."""
+
+    descriptions: Annotated[
+        str | None, typer.Option(metavar="FILE", help=".json {class: [sentence, ...]}.")
+    ] = None
+    descriptors: Annotated[
+        str | None, typer.Option(metavar="FILE", help=".json {class: [descriptor, ...]}.")
+    ] = None
+    no_bank: Annotated[
+        bool,
+        typer.Option("--no-bank", help="Templates, not the bank, where there are no descriptions."),
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class NumberOptions(Options, heading="Method"):
+    """How many crops, and how they are laid out."""
+
+    crops: Annotated[
+        int | None,
+        typer.Option(min=1, help="Crops that enter a score; the method's own by default."),
+    ] = None
+    layout: LayoutOptions
+
+
+@dataclass(frozen=True)
+class RunOptions(Options):
+    """How chance enters, and how sharply crops and texts are weighed."""
+
+    crop_scale: Annotated[float | None, typer.Option(help="Crop scale S_c.")] = None
+    description_scale: Annotated[float | None, typer.Option(help="Description scale S_d.")] = None
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="fresh (new crops for each seed) or published (one pool, resampled; sides 0.1 to "
+            "0.9)."
+        ),
+    ] = None
+    runs: Annotated[int | None, typer.Option(min=1, help="Seeds, or resamplings of the pool.")] = (
+        None
+    )
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the first run.")] = None
+    pool: Annotated[
+        int | None, typer.Option(min=1, help="Crops in the pool of the published protocol.")
+    ] = None
+
+
+@dataclass(frozen=True)
+class CacheOptions(Options, heading="Speed"):
+    """Where embeddings are kept."""
+
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where embeddings are kept; OUT/store by default."),
+    ] = None
+    store_size: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Limit of the store, such as 500M or 20G; 0 for none."),
+    ] = None
+    no_store: Annotated[
+        bool,
+        typer.Option(
+            "--no-store", help="Keep no embeddings: slower, and no room on the disk taken."
+        ),
+    ] = False
+
+    @contextmanager
+    def opened(self, out: Path) -> Iterator[Store | Path | Literal[False] | None]:
+        """Give a store that has a limit now, a folder, or None for where evaluate puts it."""
+        if self.no_store and (self.store is not None or self.store_size is not None):
+            raise typer.BadParameter("--no-store goes with neither --store nor --store-size")
+        if self.no_store or self.store_size is None:
+            yield False if self.no_store else self.store
+            return
+        from crossalign.engine.cache.store import Store
+
+        limit = byte_count("--store-size", self.store_size)
+        with Store(self.store or out / "store", max_bytes=limit) as store:
+            yield store
+
+
+def request_fields(*groups: Options, **more: Any) -> dict[str, Any]:
+    """Keep what was given on the command line, as fields of a request."""
+    given = dict(more)
+    for group in groups:
+        for name, value in vars(group).items():
+            given |= request_fields(value) if isinstance(value, Options) else {name: value}
+    # A zero, such as a scale of 0, is something that was given.
+    fields = {
+        name: value for name, value in given.items() if value is not None and value is not False
+    }
+    for name, field in (("model", "models"), ("method", "methods")):
+        if name in fields:
+            value = fields.pop(name)
+            fields[field] = (value,) if isinstance(value, str) else tuple(value)
+    if "runtime" in fields:
+        fields["engine"] = fields.pop("runtime")
+    if "revision" in fields:
+        pinned = fields.pop("revision")
+        fields["models"] = tuple(f"{name}@{pinned}" for name in fields.get("models", ("builtin",)))
+    if fields.pop("no_bank", False):
+        fields["bank"] = False
+    return fields
+
+
+def request_of(fields: dict[str, Any]) -> Request:
+    """Make the request, which needs a data set."""
+    from crossalign.evaluation import Request
+
+    if "dataset" not in fields:
+        raise typer.BadParameter(
+            "no data set: give a folder of class folders, or a name with --root DIR"
+        )
+    return Request.from_json(fields)
+
+
+def note(text: str) -> None:
+    """Say what one should know before the work begins."""
+    say(f"note: {text}")

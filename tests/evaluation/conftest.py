@@ -30,13 +30,13 @@ def encoders(make_encoder, monkeypatch):
     loaded = []
 
     def load(
-        rest: str, dtype: str | None = None, device: str | None = None, engine: str | None = None
+        rest: str, dtype: str | None = None, device: str | None = None, runtime: str | None = None
     ):
         encoder = make_encoder()
         revision = "1" if dtype is None else f"1-{dtype}"
         encoder.card = dataclasses.replace(encoder.card, name=f"fake:{rest}", revision=revision)
         encoder.dtype, encoder.providers = "fp64", ("paper",)
-        encoder.options = (dtype, device, engine)
+        encoder.options = (dtype, device, runtime)
         loaded.append(encoder)
         return encoder
 

@@ -61,7 +61,7 @@ def test_mistakes_end_in_one_line(photos, tmp_path, capsys):
         (("evaluate", photos, "--method", "nonsense"), "unknown method"),
         (("evaluate", photos, "--protocol", "odd"), "unknown protocol"),
         (("evaluate", "--check", tmp_path), "expected a receipt"),
-        (("evaluate", photos, "--crops", "many"), "error: expected crops as a number, or auto"),
+        (("evaluate", photos, "--crops", "many"), "error: --crops: expected a number, or auto"),
         (("evaluate", photos, "--method", "lgca", "--crops", "auto"), "weighs crops by 'top-k'"),
         (("evaluate", photos, "--names", "openai"), "crossalign, clip, clip-d"),
         (("evaluate", photos, "--reported", tmp_path / "x.csv"), "published numbers"),

@@ -152,7 +152,7 @@ def test_options_reach_the_encoder(
     monkeypatch.setitem(registry._SCHEMES, "fake", registry.Scheme(usage="fake", loader=load))
     code, _, _ = serve("--dtype", "bf16", "--device", "here", "--engine", "openvino")
     assert code == 0
-    assert given == [{"dtype": "bf16", "device": "here", "engine": "openvino"}]
+    assert given == [{"dtype": "bf16", "device": "here", "runtime": "openvino"}]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_options_reach_the_encoder(
         (["--port", "99999"], "port"),
         (["--store-size", "5M"], "--store-size goes with --store DIR"),
         (["--store-size", "much", "--store", "here"], "expected a size such as 500M"),
-        (["--engine", "steam"], "engine"),
+        (["--engine", "steam"], "--runtime: "),
         (["--log-level", "loud"], "log-level"),
     ],
 )

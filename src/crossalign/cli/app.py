@@ -277,7 +277,7 @@ def value_of(*options: str) -> Iterator[None]:
     """Have what is said against a value begin with the option that gave it.
 
     Args:
-        *options: The option; if there are several, the message tells by its words which is meant.
+        *options: The option; of several, the one that the message speaks of first.
 
     Raises:
         BadParameter: In place of an error of this package.
@@ -290,6 +290,7 @@ def value_of(*options: str) -> Iterator[None]:
         text = str(error)
         words = {option: option.strip("-").replace("-", "_") for option in options}
         meant = [option for option, word in words.items() if word in text or len(options) == 1]
+        meant.sort(key=lambda option: text.find(words[option]))
         if not meant or meant[0] in text:
             raise
         raise typer.BadParameter(text, param_hint=meant[0]) from error

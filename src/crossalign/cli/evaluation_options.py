@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crossalign.cli.app import Options, say
+from crossalign.cli.app import Options, say, value_of
 from crossalign.cli.options import EncoderOptions, LayoutOptions, byte_count
 
 if TYPE_CHECKING:
@@ -187,7 +187,10 @@ def request_of(fields: dict[str, Any]) -> Request:
         raise typer.BadParameter(
             "no data set: give a folder of class folders, or a name with --root DIR"
         )
-    return Request.from_json(fields)
+    options = {"models": "model", "methods": "method"}
+    names = [options.get(name, name) for name in fields if name not in ("dataset", "bank")]
+    with value_of(*(f"--{name.replace('_', '-')}" for name in names)):
+        return Request.from_json(fields)
 
 
 def note(text: str) -> None:

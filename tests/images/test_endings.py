@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from crossalign import load_image
-from crossalign.cli._shared import image_files
+from crossalign.cli.inputs import image_files
 from crossalign.evaluation.datasets import load_dataset
 from crossalign.images import IMAGE_ENDINGS, has_image_ending
 from crossalign.labeling.sources import open_source
@@ -60,7 +60,7 @@ def test_every_command_takes_the_same_files(tmp_path):
     photos = tmp_path / "photos"
     assert [example.key for example in load_dataset(photos)] == expected
     assert [entry.id for entry in open_source(photos).entries()] == expected
-    assert [path.relative_to(photos).as_posix() for path in image_files(photos)] == expected
+    assert [path.relative_to(photos).as_posix() for path in image_files("--photos", photos)] == expected
     shard_entries = open_source(tmp_path / "shard-000.tar").entries()
     archived = [entry.id.rpartition("/")[2] for entry in shard_entries]
     assert archived == NAMES

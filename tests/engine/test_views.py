@@ -177,6 +177,6 @@ def test_reduced_boxes_need_not_fall_on_pixels() -> None:
     half = image.resize((20, 20), Image.Resampling.BOX)
     boxes = np.array([[5, 5, 30, 30], [0, 0, 40, 40], [7, 7, 8, 8], [39, 39, 40, 40]])
     exact = crops.cut(image, boxes, 8).astype(int)
-    reduced = crops.cut_reduced(half, (40, 40), boxes, 8).astype(int)
+    reduced = crops.cut(half, boxes, 8, full_size=(40, 40)).astype(int)
     assert np.abs(reduced - exact)[:2].mean() < 2
     assert np.abs(reduced - exact).max() <= 8

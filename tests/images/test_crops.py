@@ -15,7 +15,7 @@ from PIL import Image
 
 from crossalign.encoders import Preprocess
 from crossalign.errors import CropError, CrossalignError, EncoderError
-from crossalign.images import crops
+from crossalign.images import crops, transforms
 from crossalign.images import layouts as _boxes
 from crossalign.images.crops import (
     MAX_COUNT,
@@ -564,7 +564,7 @@ def both_paths(size: tuple[int, int], side: int, resample: str) -> list[np.ndarr
     results = []
     with pytest.MonkeyPatch.context() as patch:
         for limit in (float("inf"), 0):
-            patch.setattr(crops, "_MAX_RESIZED_AREA", limit)
+            patch.setattr(transforms, "_MAX_RESIZED_AREA", limit)
             results.append(whole(image, side, resample=resample))
     return results
 
@@ -780,7 +780,7 @@ def test_the_rim_of_every_picture_is_cut_off(fit, centre, size, resize):
     seen = crops.cut(image, boxes, size, resize=resize, centre=centre)
     large = crops.cut(image, boxes, resize)
     np.testing.assert_array_equal(seen, large[:, before : before + size, before : before + size])
-    reduced = crops.cut_reduced(image, image.size, boxes, size, resize=resize, centre=centre)
+    reduced = crops.cut(image, boxes, size, resize=resize, centre=centre, full_size=image.size)
     np.testing.assert_array_equal(reduced, seen)
 
 

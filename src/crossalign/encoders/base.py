@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from crossalign.errors import EncoderError
-from crossalign.images import crops
+from crossalign.images import transforms
+from crossalign.images.layouts import Boxes
+from crossalign.images.transforms import Centre, Fit, Pixels, Resample
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -69,32 +71,23 @@ class Preprocess:
     """
 
     size: int
-    resample: crops.Resample = "bicubic"
+    resample: Resample = "bicubic"
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    fit: crops.Fit = "crop"
+    fit: Fit = "crop"
     resize: int | None = None
-    centre: crops.Centre = "round"
+    centre: Centre = "round"
 
     def __post_init__(self) -> None:
         problems = []
         if type(self.size) is not int or self.size < 1:
             problems.append(f"size must be at least 1 pixel, got {self.size!r}")
-        if self.resample not in get_args(crops.Resample):
-            problems.append(
-                f"resample must be one of {', '.join(get_args(crops.Resample))}, "
-                f"got {self.resample!r}"
-            )
-        if self.fit not in get_args(crops.Fit):
-            problems.append(
-                f"fit must be one of {', '.join(get_args(crops.Fit))}, got {self.fit!r}"
-            )
+        for name, choices in (("resample", Resample), ("fit", Fit), ("centre", Centre)):
+            value, known = getattr(self, name), get_args(choices)
+            if value not in known:
+                problems.append(f"{name} must be one of {', '.join(known)}, got {value!r}")
         if self.resize is not None and (type(self.resize) is not int or self.resize < self.size):
             problems.append(f"resize must be at least size, {self.size}, got {self.resize!r}")
-        if self.centre not in get_args(crops.Centre):
-            problems.append(
-                f"centre must be one of {', '.join(get_args(crops.Centre))}, got {self.centre!r}"
-            )
         if not _three_numbers(self.mean) or not _three_numbers(self.std) or min(self.std) <= 0:
             problems.append(
                 f"mean and std need 3 values each, finite, std > 0, got {self.mean!r} and "
@@ -103,7 +96,7 @@ class Preprocess:
         if problems:
             raise EncoderError("unusable preprocessing: " + "; ".join(problems) + ".")
 
-    def views(self, image: Image.Image, boxes: npt.ArrayLike | None = None) -> crops.Pixels:
+    def views(self, image: Image.Image, boxes: npt.ArrayLike | None = None) -> Pixels:
         """Show the whole image, then each of its crops.
 
         Args:
@@ -120,8 +113,8 @@ class Preprocess:
             self.cut(image, boxes, pixels[1:])
         return pixels
 
-    def whole(self, image: Image.Image) -> crops.Pixels:
-        """Show the whole image, see :func:`crossalign.images.crops.whole`.
+    def whole(self, image: Image.Image) -> Pixels:
+        """Show the whole image, see :func:`crossalign.images.transforms.whole`.
 
         Args:
             image: Upright RGB image.
@@ -129,7 +122,7 @@ class Preprocess:
         Returns:
             uint8, shape (S, S, 3).
         """
-        return crops.whole(
+        return transforms.whole(
             image, self.size, self.fit, self.resample, resize=self.resize, centre=self.centre
         )
 
@@ -137,10 +130,10 @@ class Preprocess:
         self,
         image: Image.Image,
         boxes: npt.ArrayLike,
-        out: crops.Pixels,
+        out: Pixels,
         full_size: tuple[int, int] | None = None,
     ) -> None:
-        """Show crops, see :func:`crossalign.images.crops.cut`.
+        """Show crops, see :func:`crossalign.images.transforms.cut`.
 
         Args:
             image: Upright RGB image, or a smaller copy of it.
@@ -148,18 +141,13 @@ class Preprocess:
             out: Where to write, uint8, shape (N, S, S, 3).
             full_size: Width and height of the image, where a smaller copy is given.
         """
-        if full_size is None or full_size == image.size:
-            crops.cut(
-                image, boxes, self.size, self.resample, out, resize=self.resize, centre=self.centre
-            )
-        else:
-            out[:] = crops.cut_reduced(
-                image, full_size, boxes, self.size, self.resample,
-                resize=self.resize, centre=self.centre,
-            )  # fmt: skip
+        transforms.cut(
+            image, boxes, self.size, self.resample, out,
+            resize=self.resize, centre=self.centre, full_size=full_size,
+        )  # fmt: skip
 
-    def visible(self, boxes: npt.ArrayLike) -> crops.Boxes:
-        """Tell which part of each crop is shown, see :func:`crossalign.images.crops.visible`.
+    def visible(self, boxes: npt.ArrayLike) -> Boxes:
+        """Tell which part of each crop is shown, see :func:`crossalign.images.transforms.visible`.
 
         Args:
             boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4).
@@ -167,10 +155,10 @@ class Preprocess:
         Returns:
             The same, or smaller ones where the rim of every picture is cut off.
         """
-        return crops.visible(boxes, self.size, self.resize)
+        return transforms.visible(boxes, self.size, self.resize)
 
     def shown(self, size: tuple[int, int]) -> npt.NDArray[np.float64]:
-        """Tell which part of the whole image is shown, see :func:`crossalign.images.crops.shown`.
+        """Tell which part of the image is shown, see :func:`crossalign.images.transforms.shown`.
 
         Args:
             size: Width and height of the image.
@@ -178,7 +166,7 @@ class Preprocess:
         Returns:
             ``(left, top, right, bottom)`` in pixels, shape (4,).
         """
-        return crops.shown(size, self.fit, self.size / (self.resize or self.size))
+        return transforms.shown(size, self.fit, self.size / (self.resize or self.size))
 
 
 def _three_numbers(values: object) -> bool:
@@ -204,7 +192,7 @@ class Encoder(Protocol):
     def preprocess(self) -> Preprocess:
         """How its input pixels are made."""
 
-    def encode_images(self, pixels: crops.Pixels) -> Embeddings:
+    def encode_images(self, pixels: Pixels) -> Embeddings:
         """Embed pictures.
 
         Args:
@@ -257,7 +245,7 @@ def fingerprint(encoder: Encoder) -> str:
     )
 
 
-def check_pixels(pixels: crops.Pixels, size: int) -> None:
+def check_pixels(pixels: Pixels, size: int) -> None:
     """Raise if an array is not an encoder's input.
 
     Args:

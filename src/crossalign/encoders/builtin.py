@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import onnxruntime
     import tokenizers
 
-    from crossalign.images.crops import Pixels
+    from crossalign.images.transforms import Pixels
 
 # Small enough for the processor's caches: 4 to 8 views at a time took two thirds of the time a view
 # of 32 at a time. Embeddings are the same to the last bit.

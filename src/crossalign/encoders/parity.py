@@ -16,8 +16,8 @@ from PIL import Image
 
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.errors import EncoderError, ImageError
-from crossalign.images.crops import Pixels
 from crossalign.images.load import load_image
+from crossalign.images.transforms import Pixels
 
 GATE = 0.999
 """Least cosine between two embeddings of the same thing that counts as the same encoder."""

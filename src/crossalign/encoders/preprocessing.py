@@ -16,7 +16,7 @@ from typing import Any
 
 from crossalign.encoders.base import Preprocess
 from crossalign.errors import EncoderError
-from crossalign.images.crops import Fit, Resample
+from crossalign.images.transforms import Fit, Resample
 
 # Newer versions of Transformers write the second instead of the first.
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")

@@ -9,37 +9,44 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import io
 import os
 import re
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from crossalign.errors import ImageError
+from crossalign.images.color import flat_rgb, to_uint8
 from crossalign.images.endings import IMAGE_ENDINGS
 from crossalign.images.sniff import AGAIN, identify
+from crossalign.images.source import (
+    ImageSource,
+    SupportsArray,
+    content_digest,
+    is_one_image,
+    source_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from PIL.ImageCms import ImageCmsTransform
+    from collections.abc import Iterator
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "IMAGE_ENDINGS",
     "ImageSource",
+    "SupportsArray",
     "content_digest",
+    "is_one_image",
     "load_image",
     "load_reduced",
     "read_file",
     "source_name",
+    "stored_pixels",
 ]
 
 DEFAULT_MAX_PIXELS = 178_956_970
@@ -47,25 +54,6 @@ DEFAULT_MAX_PIXELS = 178_956_970
 # It is where Pillow itself stops, twice its PIL.Image.MAX_IMAGE_PIXELS: a lower number would refuse
 # pictures that every other tool opens, a higher one would never be reached.
 
-
-class SupportsArray(Protocol):
-    """Anything NumPy can view as an array, for example a PyTorch tensor on the CPU."""
-
-    def __array__(self) -> npt.NDArray[Any]: ...
-
-
-ImageSource: TypeAlias = (
-    str
-    | os.PathLike[str]
-    | bytes
-    | bytearray
-    | memoryview
-    | IO[bytes]
-    | Image.Image
-    | npt.NDArray[Any]
-    | SupportsArray
-)
-"""What :func:`load_image` reads."""
 
 # The only decoders that see a user's file. EPS is left out because Pillow hands it to Ghostscript,
 # which executes it; the others because nobody keeps photographs in them. TGA has no signature and
@@ -79,8 +67,6 @@ _URL = re.compile(r"(https?|ftps?|s3|gs|hf|file):/|data:[\w/+.-]*[;,]", re.IGNOR
 
 _SNIFFED_BYTES = 1024
 _MOST_READ = 256 * 2**20
-_DIGESTED_PIXELS = 2**20
-
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -232,80 +218,6 @@ def _named(source: object) -> Iterator[None]:
     except ImageError as error:
         # The cause stays the exception that Pillow or the system gave.
         raise ImageError(f"{_printable(source_name(source))}: {error}") from error.__cause__
-
-
-def is_one_image(source: object) -> bool:
-    """Tell a single image from several: some of what :func:`load_image` takes can be walked over.
-
-    Args:
-        source: An image, or something that yields images.
-
-    Returns:
-        Whether it is meant as one image.
-    """
-    single = (str, bytes, bytearray, memoryview, os.PathLike, Image.Image)
-    return isinstance(source, single) or hasattr(source, "read") or hasattr(source, "__array__")
-
-
-def source_name(source: object) -> str:
-    """Name an image source for messages and tables.
-
-    Args:
-        source: Anything :func:`load_image` takes.
-
-    Returns:
-        The path as given; ``<bytes>``, ``<image>`` or ``<array>``; for an open file its name if it
-        has one, else ``<file object>``; for anything else its type, such as ``<int>``.
-
-    Example:
-        >>> source_name("pets/tabby.jpg"), source_name(b"...")
-        ('pets/tabby.jpg', '<bytes>')
-    """
-    if isinstance(source, str | os.PathLike):
-        return os.fsdecode(source)
-    if isinstance(source, bytes | bytearray | memoryview):
-        return "<bytes>"
-    if isinstance(source, Image.Image):
-        return "<image>"
-    if callable(getattr(source, "read", None)):
-        name = getattr(source, "name", None)
-        return name if isinstance(name, str) else "<file object>"
-    return "<array>" if hasattr(source, "__array__") else f"<{type(source).__name__}>"
-
-
-def content_digest(image: Image.Image) -> bytes:
-    """Digest the pixels of a picture; equal pixels give equal digests, whatever the file format.
-
-    The digest keys the randomness of the crops: which crops an image gets depends on the seed and
-    on this digest alone, never on its file name, its place in a batch or the worker that reads it.
-
-    Args:
-        image: A PIL image of mode ``RGB``, as :func:`load_image` returns it.
-
-    Returns:
-        16 bytes: BLAKE2b over the width and the height (8 bytes each, little endian) and the RGB
-        bytes, row by row.
-
-    Raises:
-        ImageError: If the image is not of mode ``RGB``.
-
-    Example:
-        >>> import numpy as np
-        >>> content_digest(load_image(np.zeros((1, 1), dtype=np.uint8))).hex()
-        '70d2012c9df401a3e436e91c251769f2'
-    """
-    if image.mode != "RGB":
-        raise ImageError(
-            f"<image>: expected mode RGB, got {image.mode}; pass it through load_image first"
-        )
-    digest = hashlib.blake2b(digest_size=16)
-    for side in image.size:
-        digest.update(side.to_bytes(8, "little"))
-    width, height = image.size
-    rows = max(1, _DIGESTED_PIXELS // width)  # bytes of a large picture at once would be as large
-    for top in range(0, height, rows):
-        digest.update(image.crop((0, top, width, min(top + rows, height))).tobytes())
-    return digest.digest()
 
 
 # ------------------------------------------------------------------ opening and its many failures
@@ -483,19 +395,14 @@ def _printable(name: str) -> str:
     return "".join(escaped) or "''"
 
 
-# --------------------------------------------------------------------------- pixels of every kind
+# ------------------------------------------------------------------- upright pixels, and arrays
 
 
 def _upright_rgb(image: Image.Image, max_pixels: int, *, own: bool = False) -> Image.Image:
     """Make any picture upright and RGB; if it is nobody else's (``own``), perhaps it itself."""
     image.load()
     _check_size(image.size, max_pixels)  # again: an ICO may hold a picture larger than it declares
-    colours, alpha = _split_alpha(image)
-    rgb = _to_srgb(colours, image.info.get("icc_profile"), own=own or colours is not image)
-    if alpha is not None and alpha.getextrema() != (255, 255):
-        page = Image.new("RGB", rgb.size, "white")
-        page.paste(rgb, mask=alpha)
-        rgb = page
+    rgb = flat_rgb(image, own=own)
     turn = _TURNS.get(_orientation(image))
     if turn is not None:
         rgb = rgb.transpose(turn)
@@ -509,121 +416,6 @@ def _orientation(image: Image.Image) -> Any:
         return image.getexif().get(ExifTags.Base.Orientation)
     except Exception:  # broken EXIF says nothing about the pixels
         return None
-
-
-def _split_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Colours as L, RGB or CMYK, and the alpha channel (L) if there is any transparency."""
-    mode = image.mode
-    if mode in ("I", "F") or mode.startswith("I;16"):
-        return _split_deep(image)
-    if mode == "LAB":
-        return _lab_to_rgb(image), None
-    if mode in ("La", "RGBa"):  # colours already multiplied by alpha
-        image = image.convert(mode.upper())
-    elif mode in ("1", "L", "P", "PA", "RGB") and image.has_transparency_data:
-        image = image.convert("LA" if mode in ("1", "L") else "RGBA")
-    if image.mode in ("LA", "RGBA"):
-        return image.convert(image.mode[:-1]), image.getchannel("A")
-    if image.mode not in ("L", "RGB", "CMYK"):  # 1, P, YCbCr, HSV, RGBX
-        image = image.convert("L" if mode == "1" else "RGB")
-    return image, None
-
-
-def _split_deep(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    values = np.asarray(image)
-    if image.mode == "I":
-        low, high = int(values.min()), int(values.max())
-        if low < 0 or high > 65535:
-            raise ImageError(
-                f"expected 32-bit pixels from 0 to 65535, got {low} to {high}; "
-                "scale it to 8 or 16 bits first"
-            )
-        values = values.astype(np.uint16)
-    clear = image.info.get("transparency")
-    alpha = Image.fromarray(_to_uint8(values != clear)) if isinstance(clear, int) else None
-    return Image.fromarray(_to_uint8(values)), alpha
-
-
-def _to_srgb(colours: Image.Image, profile: object, *, own: bool) -> Image.Image:
-    if isinstance(profile, bytes) and profile:
-        transform = _srgb_transform(profile, colours.mode)
-        if transform is not None:
-            return transform.apply(colours)
-    if own and colours.mode == "RGB":
-        # What convert() does, without the copy: a plain picture of the same pixels.
-        return colours._new(colours.im)
-    return colours.convert("RGB")
-
-
-@functools.lru_cache(
-    maxsize=32
-)  # thread-safe; profiles are few, and a transform costs milliseconds
-def _srgb_transform(profile: bytes, mode: str) -> ImageCmsTransform | None:
-    """The way from a profile to sRGB; None where it changes nothing, is broken or does not fit."""
-    from PIL import ImageCms
-
-    space = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}[mode]
-    try:
-        origin = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        if origin.profile.xcolor_space.strip() != space:
-            return None
-        srgb = ImageCms.createProfile("sRGB")
-        transform = ImageCms.buildTransform(origin, srgb, mode, "RGB")
-    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        return None
-    # Cameras and tools write dozens of variants of sRGB, so what the profile does decides, not its
-    # name. The published method ignores profiles: up to 2 levels of rounding keep its pixels.
-    cube = _colour_cube(mode)
-    plain = np.asarray(cube.convert("RGB"), dtype=np.int16)
-    managed = np.asarray(transform.apply(cube), dtype=np.int16)
-    return transform if np.abs(managed - plain).max() > 2 else None
-
-
-def _colour_cube(mode: str) -> Image.Image:
-    bands = Image.getmodebands(mode)
-    levels = np.linspace(0, 255, {1: 256, 3: 17, 4: 6}[bands]).astype(np.uint8)
-    cube = np.stack(np.meshgrid(*[levels] * bands, indexing="ij"), axis=-1).reshape(1, -1, bands)
-    return Image.frombytes(mode, (cube.shape[1], 1), cube.tobytes())
-
-
-def _lab_to_rgb(image: Image.Image) -> Image.Image:
-    from PIL import ImageCms
-
-    lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
-    return ImageCms.buildTransform(lab, srgb, "LAB", "RGB").apply(image)
-
-
-# ----------------------------------------------------------------------------------------- arrays
-
-_TO_UINT8: dict[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
-    "uint8": lambda values: values,
-    "bool": lambda values: values * np.uint8(255),
-    # v / 257 rounded; 257 is odd, so there are no ties
-    "uint16": lambda values: (values.astype(np.uint32) + 128) // 257,
-    # float16 is too coarse to multiply in
-    **dict.fromkeys(
-        ("float16", "float32", "float64"),
-        lambda values: np.rint(values.astype(np.promote_types(values.dtype, "f4")) * 255),
-    ),
-}
-
-
-def _to_uint8(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    convert = _TO_UINT8.get(values.dtype.name)
-    if convert is None:
-        raise ImageError(
-            f"expected an array of {', '.join(_TO_UINT8)}, got {values.dtype}; "
-            "use .astype(np.uint8) if its values lie in 0 to 255"
-        )
-    if values.dtype.kind == "f":
-        low, high = float(values.min()), float(values.max())
-        if not (low >= 0 and high <= 1):  # written so that NaN fails too
-            got = "NaN" if np.isnan(low) else f"{low:g} to {high:g}"
-            raise ImageError(
-                f"expected floating-point pixels in [0, 1], got {got}; divide by the largest "
-                "possible value, or clean up with np.nan_to_num and np.clip"
-            )
-    return np.ascontiguousarray(convert(values), dtype=np.uint8)
 
 
 def _from_array(source: Any, max_pixels: int) -> Image.Image:
@@ -643,7 +435,7 @@ def _from_array(source: Any, max_pixels: int) -> Image.Image:
     _check_size((shape[1], shape[0]), max_pixels)
     if array.ndim == 3 and shape[2] == 1:
         array = array[:, :, 0]
-    return _upright_rgb(Image.fromarray(_to_uint8(array)), max_pixels)
+    return _upright_rgb(Image.fromarray(to_uint8(array)), max_pixels)
 
 
 def _shape_hint(shape: tuple[int, ...]) -> str:

@@ -37,7 +37,7 @@ from crossalign.utils.processors import usable_processors
 from crossalign.utils.validation import whole_number
 
 if TYPE_CHECKING:
-    from crossalign.images.crops import Pixels
+    from crossalign.images.transforms import Pixels
 
 # Networks of matrix products are as fast with many views at a time, and GPUs need them.
 IMAGE_BATCH = 32

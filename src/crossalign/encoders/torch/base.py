@@ -24,7 +24,7 @@ from crossalign.encoders.devices import choose_device, read_dtype
 from crossalign.errors import EncoderError, MissingExtraError
 
 if TYPE_CHECKING:
-    from crossalign.images.crops import Pixels
+    from crossalign.images.transforms import Pixels
 
 IMAGE_BATCH = 32
 TEXT_BATCH = 64

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias, TypeVar
@@ -32,18 +33,17 @@ class _Call:
     pixels: Pixels
     rows: Embeddings
     arrived: float
-    job: Job | None = None
+    job: Job | None
     taken: int = 0
     filled: int = 0
-    error: BaseException | None = None
-    done: threading.Event = field(default_factory=threading.Event)
+    result: Future[Embeddings] = field(default_factory=Future)
 
 
 # Texts, and without batches views, encoded in one go: few enough that a job soon sees that it must
 # end.
 _TEXTS, _CHARACTERS, _VIEWS = 64, 8_000, 64
 
-_Part: TypeAlias = tuple[_Call, int, int]
+_View: TypeAlias = tuple[_Call, int]
 Result = TypeVar("Result")
 
 
@@ -128,7 +128,7 @@ class BatchingEncoder:
         if not self._batch_views:
             return self._alone(pixels)
         rows = np.empty((len(pixels), self.card.dim), np.float32)
-        if not len(pixels):
+        if not len(rows):
             return rows
         call = _Call(pixels, rows, time.monotonic(), cancellation.of_this_thread())
         with self._changed:
@@ -136,10 +136,7 @@ class BatchingEncoder:
                 raise EncoderError("the service is stopping; nothing more is encoded.")
             self._calls.append(call)
             self._changed.notify()
-        call.done.wait()
-        if call.error is not None:
-            raise call.error
-        return rows
+        return call.result.result()
 
     def encode_texts(self, texts: Sequence[str]) -> Embeddings:
         """Embed texts, a part at a time in turn with other threads.
@@ -157,7 +154,7 @@ class BatchingEncoder:
         for part in _parts(texts):
             with self._texts.holding(1):
                 rows.append(self._encoder.encode_texts(part))
-        return np.concatenate(rows) if len(rows) > 1 else rows[0]
+        return np.concatenate(rows)
 
     def _alone(self, pixels: Pixels) -> Embeddings:
         rows = []
@@ -166,7 +163,7 @@ class BatchingEncoder:
             part = pixels[start : start + _VIEWS]
             encode = functools.partial(self._encoder.encode_images, part)
             rows.append(self._timed(encode, len(part)))
-        return np.concatenate(rows) if len(rows) > 1 else rows[0]
+        return np.concatenate(rows)
 
     def close(self, seconds: float | None = None) -> None:
         """Encode what is still waiting, then stop. Later calls raise.
@@ -180,9 +177,8 @@ class BatchingEncoder:
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        while parts := self._next_batch():
-            views = sum(stop - first for _, first, stop in parts)
-            self._timed(functools.partial(self._encode, parts), views)
+        while views := self._next_batch():
+            self._timed(functools.partial(self._encode, views), len(views))
 
     def _timed(self, encode: Callable[[], Result], views: int) -> Result:
         start = time.monotonic()
@@ -191,7 +187,7 @@ class BatchingEncoder:
             self._on_batch(views, time.monotonic() - start)
         return result
 
-    def _next_batch(self) -> list[_Part]:
+    def _next_batch(self) -> list[_View]:
         """Wait for a batch that may go off; empty once this encoder is closed."""
         with self._changed:
             self._drop_ended()
@@ -206,60 +202,49 @@ class BatchingEncoder:
             return self._take()
 
     def _drop_ended(self) -> None:
-        """Let go of calls whose job must end, so that nothing more is encoded for them."""
+        """Let go of calls that failed, or whose job must end: nothing more is encoded for them."""
         for call in list(self._calls):
-            if call.job is not None and (why := call.job.over) is not None:
+            why = call.job.over if call.job is not None else None
+            if why is not None and not call.result.done():
+                call.result.set_exception(why)
+            if call.result.done():
                 self._calls.remove(call)
-                call.error = why
-                call.done.set()
 
     def _may_wait(self) -> bool:
         waiting = sum(len(call.pixels) - call.taken for call in self._calls)
         return not self._closed and waiting < self._batch_views and len(self._calls) < self._coming
 
-    def _take(self) -> list[_Part]:
-        parts: list[_Part] = []
-        room = self._batch_views
-        while self._calls and room:
+    def _take(self) -> list[_View]:
+        views: list[_View] = []
+        while self._calls and (room := self._batch_views - len(views)):
             call = self._calls[0]
-            first = call.taken
-            call.taken = min(len(call.pixels), first + room)
-            parts.append((call, first, call.taken))
-            room -= call.taken - first
+            first, call.taken = call.taken, min(len(call.pixels), call.taken + room)
+            views += [(call, place) for place in range(first, call.taken)]
             if call.taken == len(call.pixels):
                 self._calls.popleft()
-        return parts
+        return views
 
-    def _encode(self, parts: list[_Part]) -> None:
+    def _encode(self, views: list[_View]) -> None:
+        calls = dict.fromkeys(call for call, _ in views)
+        wanted = (len(views), self.card.dim)
         try:
-            self._fill(parts)
+            rows = self._encoder.encode_images(np.stack([call.pixels[at] for call, at in views]))
+            if rows.shape != wanted:
+                raise EncoderError(
+                    f"expected embeddings of shape {wanted}; {self.card.name} gave {rows.shape}."
+                )
         except Exception as error:  # handed to its callers, whose requests it belongs to
-            if len(parts) > 1:
-                for part in parts:
-                    self._encode([part])
-                return
-            call, first, stop = parts[0]
-            call.error = error
-            call.filled += stop - first
-        for call, _, _ in parts:
+            for call in calls:
+                if len(calls) > 1:
+                    self._encode([view for view in views if view[0] is call])
+                else:
+                    call.result.set_exception(error)
+            return
+        for (call, at), row in zip(views, rows, strict=True):
+            call.rows[at] = row
+            call.filled += 1
             if call.filled == len(call.pixels):
-                call.done.set()
-
-    def _fill(self, parts: list[_Part]) -> None:
-        pixels = [call.pixels[first:stop] for call, first, stop in parts]
-        rows = self._encoder.encode_images(
-            pixels[0] if len(pixels) == 1 else np.concatenate(pixels)
-        )
-        wanted = (sum(map(len, pixels)), self.card.dim)
-        if rows.shape != wanted:
-            raise EncoderError(
-                f"expected embeddings of shape {wanted}; {self.card.name} gave {rows.shape}."
-            )
-        start = 0
-        for call, first, stop in parts:
-            call.rows[first:stop] = rows[start : start + stop - first]
-            call.filled += stop - first
-            start += stop - first
+                call.result.set_result(call.rows)
 
 
 def _parts(texts: Sequence[str]) -> Iterator[Sequence[str]]:

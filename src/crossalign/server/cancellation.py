@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn, TypeVar
@@ -107,29 +107,27 @@ class Job:
         Raises:
             ApiError: If it had to be left behind.
         """
-        result: asyncio.Future[Result] = self._loop.create_future()
+        done: Future[Result] = Future()
+        done.set_running_or_notify_cancel()  # who gives it up does not stop its thread
 
-        def settle(give: Callable[[], Any]) -> None:
-            on_end()
-            if not result.done():  # else nobody waits for it any longer
-                give()
+        def ended(_: Future[Result]) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(on_end)
 
         def in_thread() -> None:
-            give: Callable[[], Any]
+            _JOB.set(self)
             try:
-                with _current(self):
-                    give = functools.partial(result.set_result, work())
+                done.set_result(work())
             except BaseException as error:
-                give = functools.partial(result.set_exception, error)
-            with contextlib.suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(settle, give)
+                done.set_exception(error)
 
+        done.add_done_callback(ended)
+        result = asyncio.wrap_future(done)
         thread = threading.Thread(target=in_thread, name="crossalign-job", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the machine has no more threads to give
-            on_end()
-            raise
+        except RuntimeError as error:  # the machine has no more threads to give
+            done.set_exception(error)
         try:
             await self._first(result)
             if not result.done():
@@ -151,15 +149,6 @@ class Job:
 
 
 _JOB: ContextVar[Job | None] = ContextVar("crossalign_job", default=None)
-
-
-@contextmanager
-def _current(job: Job) -> Iterator[None]:
-    token = _JOB.set(job)
-    try:
-        yield
-    finally:
-        _JOB.reset(token)
 
 
 def of_this_thread() -> Job | None:

@@ -53,15 +53,14 @@ class Metrics:
             registry=self._registry,
         )
 
-    def watch(self, name: str, what: str, value: Callable[[], float]) -> None:
-        """Show a number that is read when somebody asks.
+    def watch(self, **gauges: tuple[str, Callable[[], float]]) -> None:
+        """Show numbers that are read when somebody asks.
 
         Args:
-            name: Name of the gauge.
-            what: What it shows.
-            value: Gives the number.
+            gauges: By name, without the package's: what it shows, and what gives the number.
         """
-        Gauge(name, what, registry=self._registry).set_function(value)
+        for name, (what, value) in gauges.items():
+            Gauge(f"crossalign_{name}", what, registry=self._registry).set_function(value)
 
     def batch(self, views: int, seconds: float) -> None:
         """Count a batch of the encoder."""

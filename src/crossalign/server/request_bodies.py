@@ -20,7 +20,6 @@ from crossalign.server.errors import ApiError, gone, unprocessable
 from crossalign.server.schemas import LabelFields, NewClassSet
 from crossalign.server.settings import Settings
 from crossalign.server.validation import describe_invalid
-from crossalign.texts.class_files import parse_json
 from crossalign.texts.descriptions import DescriptionSet
 
 JSON_TYPE, FORM_TYPE = "application/json", "multipart/form-data"

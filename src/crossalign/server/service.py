@@ -79,15 +79,11 @@ class Service:
         self._waiting = self._working = 0
         self._stopped = False
         self._seconds = 0.5  # of a job, lately
-        self.metrics.watch("crossalign_in_flight", "Requests let in.", lambda: len(self._jobs))
         self.metrics.watch(
-            "crossalign_waiting",
-            "Of those, the ones that wait for a worker.",
-            lambda: self._waiting,
-        )
-        self.metrics.watch("crossalign_working", "Workers that are at work.", lambda: self._working)
-        self.metrics.watch(
-            "crossalign_remembered_classes", "Classifiers remembered.", lambda: len(self._memory)
+            in_flight=("Requests let in.", lambda: len(self._jobs)),
+            waiting=("Of those, the ones that wait for a worker.", lambda: self._waiting),
+            working=("Workers that are at work.", lambda: self._working),
+            remembered_classes=("Classifiers remembered.", lambda: len(self._memory)),
         )
 
     async def work(

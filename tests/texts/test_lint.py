@@ -190,6 +190,7 @@ def test_texts_closer_to_another_class(write: Any) -> None:
     assert (hits[0].severity, "'dog'" in hits[0].message) == ("note", True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("places", [(), (0,), (2, 5), (0, 1, 2, 3, 4, 5)])
 def test_texts_beyond_the_context(write: Any, places: tuple[int, ...]) -> None:
     """The very texts that are cut, however many, and not their neighbours."""

@@ -33,6 +33,7 @@ _HEADERS = frozenset(
 _PASSING = frozenset({408, 409, 425, 429})  # and all from 500 up: worth asking again
 
 
+@dataclass(eq=False)
 class EndpointBusy(Exception):  # noqa: N818 - not an error: ask again
     """The endpoint did not answer this time.
 
@@ -43,19 +44,10 @@ class EndpointBusy(Exception):  # noqa: N818 - not an error: ask again
         unreachable: Whether there was no connection at all.
     """
 
-    def __init__(
-        self,
-        reason: str,
-        wait: float | None = None,
-        *,
-        limited: bool = False,
-        unreachable: bool = False,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.wait = wait
-        self.limited = limited
-        self.unreachable = unreachable
+    reason: str
+    wait: float | None = None
+    limited: bool = False
+    unreachable: bool = False
 
 
 class OversizedReply(Exception):  # noqa: N818

@@ -6,7 +6,6 @@ there and asks only what is open.
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 
 from crossalign.errors import WriterError
 from crossalign.texts.descriptions import DescriptionSet
+from crossalign.texts.generate import described_set
 from crossalign.texts.generate.answers import MAX_CHARACTERS, Answer, read_answer
 from crossalign.texts.generate.endpoint import Endpoint, EndpointBusy, OversizedReply, Reply
 from crossalign.texts.generate.journal import Journal, Record
@@ -76,13 +76,13 @@ class Written:
     Args:
         question: The question.
         texts: Its usable descriptions.
-        record: As the journal keeps it; None if there is no answer.
+        record: The answer as the journal keeps it.
         problem: Why it is not all that was asked for; empty if it is.
     """
 
     question: Question
     texts: tuple[str, ...]
-    record: Record | None
+    record: Record
     problem: str = ""
 
 
@@ -143,13 +143,11 @@ def write(
         raise WriterError(
             f"expected at least 1 request at a time and 1 try; got {parallel} and {tries}."
         )
-    keys = [question.key(endpoint.model, endpoint.settings) for question in questions]
+    total = len({_key(question, endpoint) for question in questions})
     pending = {
-        key: question
-        for key, question in zip(keys, questions, strict=True)
-        if not _settled(question, journal.answers(key), tries)
+        _key(question, endpoint): question
+        for question in still_open(questions, endpoint, journal, tries)
     }
-    total = len(set(keys))
     run = _Run(pending, client, endpoint, journal, tries, patience or Patience())
     threads = [
         threading.Thread(target=run.work, name=f"crossalign-writer-{place}", daemon=True)
@@ -158,31 +156,18 @@ def write(
     for thread in threads:
         thread.start()
     try:
-        done = total - len(pending)
-        for _ in pending:
-            if on_progress is not None:
-                on_progress(done, total)
-            if not _wait(run, threads):
-                break
-            done += 1
+        for thread in threads:
+            while thread.is_alive():
+                if on_progress is not None:
+                    on_progress(total - len(pending) + run.settled, total)
+                thread.join(_POLL)
     finally:
         run.stop.set()
     if run.fatal is not None:
         raise run.fatal
     if on_progress is not None:
-        on_progress(done, total)
-    return _outcome(questions, keys, journal, tries, run)
-
-
-def _wait(run: _Run, threads: Sequence[threading.Thread]) -> bool:
-    """Wait for one question to be settled; False once none will be any more."""
-    while True:
-        working = any(thread.is_alive() for thread in threads)
-        with contextlib.suppress(queue.Empty):
-            run.results.get(timeout=_POLL if working else 0)
-            return True
-        if not working:
-            return False
+        on_progress(total - len(pending) + run.settled, total)
+    return _outcome(questions, endpoint, journal, tries, run)
 
 
 class _Run:
@@ -197,7 +182,7 @@ class _Run:
         tries: int,
         patience: Patience,
     ) -> None:
-        self.results: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.settled = 0
         self.stop = threading.Event()
         self.fatal: BaseException | None = None
         self.open: dict[str, str] = {}
@@ -222,7 +207,8 @@ class _Run:
                 except queue.Empty:
                     return
                 self._settle(key, question)
-                self.results.put(key)
+                with self._lock:
+                    self.settled += 1
         except BaseException as error:  # raised again in the thread that waits
             with self._lock:
                 self.fatal = self.fatal or error
@@ -321,11 +307,16 @@ def _settled(question: Question, records: Sequence[Record], tries: int) -> bool:
     return best is not None and (not best[0].problem or len(records) >= tries)
 
 
+def _key(question: Question, endpoint: Endpoint) -> str:
+    return question.key(endpoint.model, endpoint.settings)
+
+
 def _outcome(
-    questions: Sequence[Question], keys: Sequence[str], journal: Journal, tries: int, run: _Run
+    questions: Sequence[Question], endpoint: Endpoint, journal: Journal, tries: int, run: _Run
 ) -> Outcome:
     outcome = Outcome(asked=run.asked, tokens_in=run.tokens_in, tokens_out=run.tokens_out)
-    for key, question in zip(keys, questions, strict=True):
+    for question in questions:
+        key = _key(question, endpoint)
         records = journal.answers(key)
         best = _best(question, records)
         if best is None or not _settled(question, records, tries):
@@ -352,7 +343,7 @@ def compose(
     texts: dict[str, dict[str, str]] = {name: {} for name in classes}
     answers = []
     for item in written:
-        if item.record is None or not item.texts:
+        if not item.texts:
             continue
         for text in item.texts:
             # Two answers may say the same; once is enough.
@@ -367,12 +358,8 @@ def compose(
                 "texts": [text_id(text) for text in item.texts],
             }
         )
-    full = [name for name in classes if texts[name]]
-    if not full:
-        return None, list(classes)
-    provenance = {"written_by": "language model", "settings": settings, "answers": answers}
-    groups = tuple(tuple(texts[name].values()) for name in full)
-    return DescriptionSet(tuple(full), groups, provenance), [x for x in classes if not texts[x]]
+    groups = {name: list(found.values()) for name, found in texts.items()}
+    return described_set(groups, "language model", settings, answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -436,7 +423,5 @@ def still_open(
     return [
         question
         for question in questions
-        if not _settled(
-            question, journal.answers(question.key(endpoint.model, endpoint.settings)), tries
-        )
+        if not _settled(question, journal.answers(_key(question, endpoint)), tries)
     ]

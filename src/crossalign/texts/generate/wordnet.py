@@ -16,6 +16,7 @@ from typing import Any
 from crossalign.errors import WriterError, import_extra
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.english import indefinite_article, is_plural
+from crossalign.texts.generate import described_set
 from crossalign.texts.quality import text_id
 
 LANGUAGE = "en"
@@ -79,34 +80,19 @@ def describe_classes(
     words = _open(lexicon)
     found = {name: _candidates(words, name) for name in classes}
     chosen = choose_senses(found, domain)
-    senses = []
-    texts = []
+    senses, answers = [], []
+    groups: dict[str, list[str]] = {name: [] for name in classes}
     for name, candidate in chosen.items():
         kind = _lemma(next(iter(candidate.synset.hypernyms()), None))
         gloss = " ".join((candidate.synset.definition() or "").split())
-        senses.append(Sense(name, candidate.synset.id, gloss, kind, len(found[name]) - 1))
-        texts.append(_texts(wordify(name), gloss, kind))
-    full = [place for place, group in enumerate(texts) if group]
-    missing = [name for name in classes if name not in {senses[place].class_name for place in full}]
-    if not full:
-        return None, senses, missing
-    provenance = {
-        "written_by": "wordnet",
-        "settings": {"lexicon": ", ".join(_lexicons(words)), "domain": domain},
-        "answers": [
-            {
-                "class": senses[place].class_name,
-                "synset": senses[place].synset,
-                "texts": [text_id(text) for text in texts[place]],
-            }
-            for place in full
-        ],
-    }
-    described = DescriptionSet(
-        tuple(senses[place].class_name for place in full),
-        tuple(tuple(texts[place]) for place in full),
-        provenance,
-    )
+        synset = candidate.synset.id
+        senses.append(Sense(name, synset, gloss, kind, len(found[name]) - 1))
+        groups[name] = texts = _texts(wordify(name), gloss, kind)
+        if texts:
+            ids = [text_id(text) for text in texts]
+            answers.append({"class": name, "synset": synset, "texts": ids})
+    settings = {"lexicon": ", ".join(_lexicons(words)), "domain": domain}
+    described, missing = described_set(groups, "wordnet", settings, answers)
     return described, senses, missing
 
 

@@ -94,7 +94,7 @@ class Draft:
 
         Args:
             message: What is wrong; anything in it is made safe to print.
-            where: Class, position and text, as far as it is about them.
+            *where: Class, position and text, as far as it is about them.
             check: What finds such faults.
         """
         self.findings.append(Finding("error", check, visible(message, 400), *where))

@@ -21,9 +21,12 @@ from typing import Any
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.run_scores import Outcome
+from crossalign.utils.sqlite import Schema, connect, transaction
 
-_APPLICATION = 0x58414C45  # marks the file as ours
-_SCHEMA = """
+_SCHEMA = Schema(
+    application=0x58414C45,
+    version=0,
+    statements="""
 CREATE TABLE identity (value TEXT NOT NULL);
 CREATE TABLE outcomes (
     id INTEGER PRIMARY KEY, key BLOB NOT NULL, label INTEGER NOT NULL, stamp TEXT NOT NULL,
@@ -36,7 +39,8 @@ CREATE TABLE sessions (
     id INTEGER PRIMARY KEY, started TEXT NOT NULL, command TEXT NOT NULL, images INTEGER NOT NULL,
     seconds REAL NOT NULL
 )
-"""
+""",
+)
 _SECONDS = 0.3  # of work that a killed process may lose
 _SHORT = {
     "content": "d", "predicted": "p", "rank": "r", "confidence": "c", "margin": "m", "score": "s",
@@ -211,58 +215,40 @@ class Journal:
         )
 
     def _opened(self) -> sqlite3.Connection:
-        """Open the file; make it anew if it is no journal, or another's."""
+        """Open the file, for this process alone; make it anew if it is no journal, or another's."""
         try:
-            with contextlib.suppress(sqlite3.DatabaseError):
-                rows = _connect(self.path)
-                if self._is_ours(rows):
-                    return rows
-                rows.close()
-            for name in (self.path, *_beside(self.path)):
-                name.unlink(missing_ok=True)
-            rows = _connect(self.path)
-            rows.execute("BEGIN")
-            for statement in _SCHEMA.split(";"):
-                rows.execute(statement)
-            rows.execute("INSERT INTO identity VALUES (?)", (self._identity,))
-            rows.execute(f"PRAGMA application_id = {_APPLICATION}")
-            rows.execute("COMMIT")
+            try:
+                return self._begun()
+            except sqlite3.DatabaseError as error:
+                if "locked" in str(error):
+                    raise EvaluationError(
+                        f"{self.path.parent.parent}: another evaluation is running there. Wait "
+                        "until it has ended, or choose another --out."
+                    ) from error
+            for ending in ("", "-journal", "-wal", "-shm"):
+                self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+            return self._begun()
         except (sqlite3.DatabaseError, OSError) as error:
             raise EvaluationError(f"{self.path}: cannot be written to ({error}).") from error
+
+    def _begun(self) -> sqlite3.Connection:
+        rows = connect(
+            self.path, _SCHEMA, timeout=0.5, exclusive=True, write_ahead=False, renew=lambda _: True
+        )
+        try:
+            if rows.execute("SELECT value FROM identity").fetchall() != [(self._identity,)]:
+                with transaction(rows):
+                    for table in ("identity", "outcomes", "sessions"):
+                        rows.execute(f"DELETE FROM {table}")  # noqa: S608 - of those above
+                    rows.execute("INSERT INTO identity VALUES (?)", (self._identity,))
+        except BaseException:
+            rows.close()
+            raise
         return rows
-
-    def _is_ours(self, rows: sqlite3.Connection) -> bool:
-        (program,) = rows.execute("PRAGMA application_id").fetchone()
-        if program != _APPLICATION:
-            return False
-        (identity,) = rows.execute("SELECT value FROM identity").fetchone()
-        return bool(identity == self._identity)
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    rows = sqlite3.connect(path, timeout=0.5, isolation_level=None)
-    try:
-        rows.execute("PRAGMA locking_mode = EXCLUSIVE")
-        rows.execute("PRAGMA synchronous = NORMAL")
-        rows.execute("BEGIN EXCLUSIVE")  # and keep it: two processes would compute everything twice
-        rows.execute("COMMIT")
-    except sqlite3.OperationalError as error:
-        rows.close()
-        if "locked" in str(error):
-            raise EvaluationError(
-                f"{path.parent.parent}: another evaluation is running there. Wait until it has "
-                "ended, or choose another --out."
-            ) from error
-        raise
-    return rows
 
 
 def _reader(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-
-
-def _beside(path: Path) -> list[Path]:
-    return [path.with_name(path.name + ending) for ending in ("-journal", "-wal", "-shm")]
 
 
 def _stored(key: str) -> bytes:

@@ -6,20 +6,13 @@ Nothing is ever downloaded.
 
 from __future__ import annotations
 
-import difflib
 import os
 from pathlib import Path
 from types import MappingProxyType
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.archives import PARQUET, TARS
-from crossalign.evaluation.datasets.base import (
-    Ask,
-    Dataset,
-    Example,
-    Reader,
-    subfolders,
-)
+from crossalign.evaluation.datasets.base import Ask, Dataset, Example, Reader, subfolders
 from crossalign.evaluation.datasets.folders import FOLDERS, SPLITS, class_folders
 from crossalign.evaluation.datasets.imagenet import (
     IMAGENETS,
@@ -27,11 +20,9 @@ from crossalign.evaluation.datasets.imagenet import (
     WORDNET_ID,
     imagenet_names,
 )
-from crossalign.evaluation.datasets.lists import (
-    Names,
-    read_names,
-)
+from crossalign.evaluation.datasets.lists import Names, read_names
 from crossalign.evaluation.datasets.published import PUBLISHED
+from crossalign.utils.text import did_you_mean
 
 __all__ = [
     "DATASETS",
@@ -140,9 +131,9 @@ def _names(given: str | os.PathLike[str]) -> Names:
 def _reader(name: str) -> Reader:
     if name in DATASETS:
         return DATASETS[name]
-    close = difflib.get_close_matches(name, DATASETS, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise EvaluationError(f"unknown data set {name!r}; known: {', '.join(DATASETS)}.{hint}")
+    raise EvaluationError(
+        f"unknown data set {name!r}; known: {', '.join(DATASETS)}.{did_you_mean(name, DATASETS)}"
+    )
 
 
 def _by_content(path: Path) -> Reader:

@@ -238,18 +238,5 @@ def _templates(root: Path) -> tuple[str, ...]:
     return tuple(line for line in found if line)
 
 
-PARQUET = Reader(
-    name="parquet",
-    title="A Hugging Face data set in parquet files",
-    layout="<split>-*.parquet or <split>/*.parquet, with a column 'image' and a column 'label'",
-    source="a data set repository of the Hugging Face hub (the folder 'data' of its files)",
-    read=read_parquet,
-)
-
-TARS = Reader(
-    name="webdataset",
-    title="A WebDataset in tar shards",
-    layout="*.tar or <split>/*.tar with <key>.jpg beside <key>.cls, and classnames.txt",
-    source="a data set in the layout of clip-benchmark, or written with the webdataset library",
-    read=read_tars,
-)
+PARQUET = Reader.known("parquet", read_parquet)
+TARS = Reader.known("webdataset", read_tars)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
@@ -101,6 +103,23 @@ class Reader:
     read: Callable[[Reader, Ask], Dataset]
     expected: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     templates: tuple[str, ...] = ()
+
+    @classmethod
+    def known(cls, name: str, read: Callable[[Reader, Ask], Dataset]) -> Reader:
+        """Make the reader of a data set, or a layout, that ``data/datasets.json`` describes.
+
+        Args:
+            name: Its name there and on the command line.
+            read: Makes the data set.
+
+        Returns:
+            The reader.
+        """
+        file = resources.files("crossalign.evaluation").joinpath("data/datasets.json")
+        card = json.loads(file.read_text("utf-8"))[name]
+        expected = {split: tuple(counts) for split, counts in card.pop("expected", {}).items()}
+        templates = tuple(card.pop("templates", ()))
+        return cls(name=name, read=read, expected=expected, templates=templates, **card)
 
     def missing(self, what: str) -> EvaluationError:
         """Make the error for a data set that is not there, or not whole.
@@ -247,35 +266,19 @@ def lines(reader: Reader, root: Path, name: str) -> list[list[str]]:
     return [row for row in rows if row and not row[0].startswith("#")]
 
 
-def image_names(folder: Path) -> list[str]:
-    """List the images of a folder, those of subfolders included.
+def image_names(folder: Path) -> Iterator[str]:
+    """Find the images of a folder, those of subfolders included; hidden ones are none.
 
     Args:
         folder: The folder.
 
-    Returns:
-        Sorted names below the folder, with ``/`` between folders.
+    Yields:
+        Names below the folder, with ``/`` between folders, in no order.
     """
-    return sorted(path.relative_to(folder).as_posix() for path in _images(folder))
-
-
-def has_images(folder: Path) -> bool:
-    """Tell whether there is an image in a folder or below it.
-
-    Args:
-        folder: The folder.
-
-    Returns:
-        True at the first one found.
-    """
-    return next(_images(folder), None) is not None
-
-
-def _images(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if has_image_ending(path) and not hidden:
-            yield path
+        name = path.relative_to(folder)
+        if has_image_ending(path) and not any(part.startswith(".") for part in name.parts):
+            yield name.as_posix()
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -309,7 +312,7 @@ def folder_pairs(root: Path, folders: Sequence[str], below: str = "") -> Listed:
 
     def pairs() -> Iterator[tuple[str, int]]:
         for label, folder in enumerate(folders):
-            for name in image_names(root / below / folder):
+            for name in sorted(image_names(root / below / folder)):
                 yield f"{prefix}{folder}/{name}", label
 
     return pairs

@@ -14,7 +14,7 @@ from crossalign.evaluation.datasets.base import (
     Dataset,
     Reader,
     folder_pairs,
-    has_images,
+    image_names,
     listed,
     subfolders,
 )
@@ -52,14 +52,8 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
     if metadata is not None:
         return _from_metadata(reader, ask, split, below, metadata)
     folders = subfolders(ask.root / below)
-    table = next(
-        (
-            path
-            for path in (ask.root / below / "classes.csv", ask.root / "classes.csv")
-            if path.is_file()
-        ),
-        None,
-    )
+    tables = (ask.root / below / "classes.csv", ask.root / "classes.csv")
+    table = next((path for path in tables if path.is_file()), None)
     own: Names | None = None
     if table is not None:
         own = read_names(table)
@@ -73,14 +67,12 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
         folders = list(own.by_id)
     notes = _beside(ask, below)
     if own is None and not _named_all(ask.names, folders):
-        empty = [folder for folder in folders if not has_images(ask.root / below / folder)]
+        empty = [name for name in folders if not any(image_names(ask.root / below / name))]
         folders = [folder for folder in folders if folder not in set(empty)]
         if empty:
-            notes += (
-                (
-                    f"{ask.root / below}: no image in {quoted(empty, _SHOWN)}, so not taken for a "
-                    "class; a classes.csv (folder,class_name) says which folders are"
-                ),
+            notes.append(
+                f"{ask.root / below}: no image in {quoted(empty, _SHOWN)}, so not taken for a "
+                "class; a classes.csv (folder,class_name) says which folders are"
             )
     loose = sum(
         has_image_ending(path) and not path.name.startswith(".")
@@ -89,12 +81,12 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
     )
     if loose:
         left = f"{counted(loose, 'image')} beside the class folders left out"
-        notes += (f"{ask.root / below}: {left}",)
+        notes.append(f"{ask.root / below}: {left}")
     if not folders:
         raise reader.missing(f"no class folders with images in {ask.root / below}")
     names = own.ordered if own is not None else [wordify(folder) for folder in folders]
     found = listed(reader, ask, split, folders, names, folder_pairs(ask.root, folders, below))
-    return dataclasses.replace(found, notes=notes)
+    return dataclasses.replace(found, notes=tuple(notes))
 
 
 def _split_folder(reader: Reader, ask: Ask) -> str:
@@ -124,8 +116,8 @@ def _split_folder(reader: Reader, ask: Ask) -> str:
 
 def _is_split(folder: Path) -> bool:
     described = any((folder / name).is_file() for name in _METADATA)
-    direct = any(has_image_ending(path) for path in folder.iterdir())
-    return described or (not direct and has_images(folder))
+    direct = any(map(has_image_ending, folder.iterdir()))
+    return described or (not direct and any(image_names(folder)))
 
 
 def _are_classes(root: Path, folders: list[str]) -> bool:
@@ -141,11 +133,7 @@ def class_folders(folder: Path) -> list[str]:
     Returns:
         Sorted names.
     """
-    return [
-        name
-        for name in subfolders(folder)
-        if any(has_image_ending(path) for path in (folder / name).iterdir())
-    ]
+    return [name for name in subfolders(folder) if any(map(has_image_ending, (folder / name).iterdir()))]
 
 
 def _named_all(names: Names | None, folders: list[str]) -> bool:
@@ -157,12 +145,12 @@ def _named_all(names: Names | None, folders: list[str]) -> bool:
     return len(names.ordered) == len(folders)
 
 
-def _beside(ask: Ask, below: str) -> tuple[str, ...]:
+def _beside(ask: Ask, below: str) -> list[str]:
     """Say which folders beside the splits are left out."""
     if not below:
-        return ()
+        return []
     others = [name for name in subfolders(ask.root) if name not in (*SPLITS, below)]
-    return (f"{ask.root}: {quoted(others, _SHOWN)} left out, beside the splits",) if others else ()
+    return [f"{ask.root}: {quoted(others, _SHOWN)} left out, beside the splits"] if others else []
 
 
 def _metadata(folder: Path) -> list[dict[str, str]] | None:
@@ -197,11 +185,4 @@ def _from_metadata(
     return listed(reader, ask, split, ids, [wordify(name) for name in ids], pairs)
 
 
-FOLDERS = Reader(
-    name="folders",
-    title="A folder of class folders",
-    layout="<class>/<image> or <split>/<class>/<image>, with or without classes.csv "
-    "(folder,class_name); or images beside a metadata.csv or metadata.jsonl (file_name, label)",
-    source="your own photos, or a Hugging Face image folder",
-    read=read_folders,
-)
+FOLDERS = Reader.known("folders", read_folders)

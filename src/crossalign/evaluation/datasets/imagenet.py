@@ -184,59 +184,13 @@ def read_subset(reader: Reader, ask: Ask) -> Dataset:
     split = reader.choose_split(ask.split)
     below = next((name for name in (reader.name, "sketch") if (ask.root / name).is_dir()), "")
     folders = [name for name in subfolders(ask.root / below) if WORDNET_ID.fullmatch(name)]
-    if not folders or not image_names(ask.root / below / folders[0]):
+    if not folders or not any(image_names(ask.root / below / folders[0])):
         raise reader.missing(f"no class folders (n01440764, ...) in {ask.root / below}")
     return _imagenet(reader, ask, split, folders, folder_pairs(ask.root, folders, below))
 
 
-_SUBSET = "<WordNet id>/<image>, as the archive unpacks"
-
 IMAGENETS = (
-    Reader(
-        name="imagenet",
-        title="ImageNet (ILSVRC 2012), validation",
-        layout="val/<WordNet id>/*.JPEG; or val/ILSVRC2012_val_*.JPEG with "
-        "ILSVRC2012_devkit_t12/data/{ILSVRC2012_validation_ground_truth.txt,meta.mat} or "
-        "LOC_val_solution.csv",
-        source="the ImageNet project (ILSVRC2012_img_val.tar, ILSVRC2012_devkit_t12.tar.gz), or "
-        "its Kaggle edition",
-        read=read_validation,
-        expected={"val": (1000, 50_000)},
-    ),
-    Reader(
-        name="imagenet-v2",
-        title="ImageNet-V2 (Recht et al., 2019)",
-        layout="imagenetv2-<split>-format-val/<0 to 999>/*.jpeg",
-        source="the ImageNetV2 project of modestyachts",
-        read=read_numbered,
-        expected={
-            "matched-frequency": (1000, 10_000),
-            "threshold0.7": (1000, 10_000),
-            "topimages": (1000, 10_000),
-        },
-    ),
-    Reader(
-        name="imagenet-r",
-        title="ImageNet-R(endition) (Hendrycks et al., 2021)",
-        layout=f"imagenet-r/{_SUBSET}",
-        source="the imagenet-r project of hendrycks",
-        read=read_subset,
-        expected={"test": (200, 30_000)},
-    ),
-    Reader(
-        name="imagenet-sketch",
-        title="ImageNet-Sketch (Wang et al., 2019)",
-        layout=f"sketch/{_SUBSET}",
-        source="the ImageNet-Sketch project of HaohanWang",
-        read=read_subset,
-        expected={"test": (1000, 50_889)},
-    ),
-    Reader(
-        name="imagenet-a",
-        title="ImageNet-A(dversarial) (Hendrycks et al., 2021)",
-        layout=f"imagenet-a/{_SUBSET}",
-        source="the natural-adv-examples project of hendrycks",
-        read=read_subset,
-        expected={"test": (200, 7_500)},
-    ),
+    Reader.known("imagenet", read_validation),
+    Reader.known("imagenet-v2", read_numbered),
+    *(Reader.known(f"imagenet-{name}", read_subset) for name in ("r", "sketch", "a")),
 )

@@ -38,7 +38,7 @@ from crossalign.engine.views import Opener
 from crossalign.errors import MissingExtraError
 from crossalign.evaluation import Request, check, compare, evaluate
 from crossalign.evaluation import run as run_module
-from crossalign.evaluation.differences import Table
+from crossalign.evaluation.differences import compare_predictions
 from crossalign.evaluation.journal import Journal
 from crossalign.evaluation.reported import architecture, cells, matching, read_cells
 from crossalign.evaluation.run_scores import Outcome
@@ -901,8 +901,7 @@ def test_checking_needs_little_memory(tmp_path):
     def peak(count: int) -> int:
         one, two = folder("one", count), folder("two", count)
         tracemalloc.start()
-        with Table(one, receipt) as table:
-            assert table.compare(two, receipt) == ([], [])
+        assert compare_predictions((one, receipt), (two, receipt)) == ([], [])
         top = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return top

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.receipt import load, sha256
 from crossalign.utils.text import first_of
 
-_SHOWN = 3  # names in a message
+_MOST_NAMES = 3  # names in a message
 
 SCORE_TOLERANCE = 1e-4
 """Scores that differ less are taken for equal: batches of another size round otherwise."""
@@ -23,14 +25,24 @@ TOTAL_TOLERANCE = 1e-9
 
 _COLUMNS = ("encoder", "method", "run", "image", "class", "predicted", "score", "content")
 _SCHEMA = """
-CREATE TABLE images (
-    image TEXT PRIMARY KEY, class TEXT, content TEXT, seen INTEGER
-) WITHOUT ROWID;
-CREATE TABLE predictions (
+CREATE TABLE {0}_images (image TEXT PRIMARY KEY, class TEXT, content TEXT);
+CREATE TABLE {0} (
     encoder TEXT, method TEXT, run TEXT, image TEXT, predicted TEXT, score TEXT,
     PRIMARY KEY (encoder, method, run, image)
 ) WITHOUT ROWID;
 """
+_IMAGES = {
+    "no longer there": "SELECT image FROM old_images WHERE image NOT IN "
+    "(SELECT image FROM new_images) ORDER BY image",
+    "new": "SELECT image FROM new_images WHERE image NOT IN (SELECT image FROM old_images) "
+    "ORDER BY rowid",
+    "changed": "SELECT image FROM new_images JOIN old_images USING (image) "
+    "WHERE new_images.content <> old_images.content ORDER BY new_images.rowid",
+    "labelled otherwise": "SELECT image FROM new_images JOIN old_images USING (image) "
+    "WHERE NOT same_class(old_images.class, new_images.class) ORDER BY new_images.rowid",
+}
+_PAIRS = "FROM new JOIN old USING (encoder, method, run, image)"
+_SAME = "(old.predicted = new.predicted OR same_class(old.predicted, new.predicted))"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +80,7 @@ def compare(old: Path, new: Path) -> list[Difference]:
     effects: list[Difference] = []
     names = _encoder_names(before, after)
     if one is not None and two is not None:
-        with Table(one, before) as table:
-            images, effects = table.compare(two, after, names)
+        images, effects = compare_predictions((one, before), (two, after), names)
         found += images
         found += _altered(one, before)
     elif before["dataset"]["content"] != after["dataset"]["content"]:
@@ -104,10 +115,8 @@ def _altered(file: Path, receipt: dict[str, Any]) -> Iterator[Difference]:
 
 def _encoder_names(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:
     """What the first evaluation called the encoders of the second: a model may have been moved."""
-    one, two = list(before["encoders"]), list(after["encoders"])
-    if len(one) != len(two):
-        return {}
-    return dict(zip(two, one, strict=True))
+    one, two = before["encoders"], after["encoders"]
+    return dict(zip(two, one, strict=True)) if len(one) == len(two) else {}
 
 
 def _totals(
@@ -120,7 +129,7 @@ def _totals(
         if one is None:
             continue
         changed = [
-            f"{name} {_shown(one[name])} is now {_shown(two[name])}"
+            f"{name} {_percent(one[name])} is now {_percent(two[name])}"
             for name in ("images", "failed", "top1", "top5", "per_class")
             if abs(one[name] - two[name]) > TOTAL_TOLERANCE
         ]
@@ -128,7 +137,7 @@ def _totals(
             yield Difference("totals", f"{one['encoder']}, {one['method']}: {'; '.join(changed)}")
 
 
-def _shown(value: float) -> str:
+def _percent(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{100 * value:.2f} %"
 
 
@@ -162,25 +171,19 @@ def _descriptions(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Dif
         if two is None or one["digest"] == two["digest"]:
             continue
         changed = [
-            label
+            label.removeprefix("a photo of a ").removesuffix(".")
             for label, value in one["classes"].items()
             if two["classes"].get(label, value) != value
         ]
-        if not changed:  # other classes altogether, which has been said
-            continue
-        origin = (
-            "" if one["origin"] == two["origin"] else f"from {one['origin']} to {two['origin']}; "
-        )
-        texts = _some("other texts for", [_class_of(label) for label in changed])
-        yield Difference(f"descriptions of {method}", origin + texts)
-
-
-def _class_of(label: str) -> str:
-    return label.removeprefix("a photo of a ").removesuffix(".")
+        if changed:  # else other classes altogether, which has been said
+            was, now = one["origin"], two["origin"]
+            origin = "" if was == now else f"from {was} to {now}; "
+            texts = _some("other texts for", changed)
+            yield Difference(f"descriptions of {method}", origin + texts)
 
 
 def _encoders(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
-    pairs = list(zip(before["encoders"].items(), after["encoders"].items(), strict=False))
+    pairs = zip(before["encoders"].items(), after["encoders"].items(), strict=False)
     if len(before["encoders"]) != len(after["encoders"]):
         yield Difference(
             "encoders", f"were {', '.join(before['encoders'])}; now {', '.join(after['encoders'])}"
@@ -189,11 +192,8 @@ def _encoders(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Differe
         if one["fingerprint"] == two["fingerprint"]:
             continue
         if one["dtype"] != two["dtype"]:
-            yield Difference(
-                "encoder dtype",
-                f"{name} ran in {one['dtype'] or 'its own precision'}, now in "
-                f"{two['dtype'] or 'its own precision'}",
-            )
+            was, now = (each["dtype"] or "its own precision" for each in (one, two))
+            yield Difference("encoder dtype", f"{name} ran in {was}, now in {now}")
         elif one["preprocess"] != two["preprocess"]:
             yield Difference("preprocessing", f"{one['preprocess']} is now {two['preprocess']}")
         else:
@@ -208,9 +208,8 @@ def _methods(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Differen
         yield Difference("methods", f"were {', '.join(one)}; now {', '.join(two)}")
     for name in one:
         old, new = _without_seed(one[name]), _without_seed(two.get(name, one[name]))
-        changed = [f"{key} {old[key]} is now {new[key]}" for key in old if old[key] != new[key]]
-        if changed:
-            yield Difference(f"method {name}", "; ".join(changed))
+        if changed := _changed(old, new):
+            yield Difference(f"method {name}", changed)
 
 
 def _without_seed(method: dict[str, Any]) -> dict[str, Any]:
@@ -230,164 +229,104 @@ def _seeds(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference
         yield Difference("protocol", f"was {one['name']}, now {two['name']}")
     for name in ("temperature", "crops", "risk", "per_class"):
         if before["request"].get(name) != after["request"].get(name):
-            yield Difference(
-                name, f"was {before['request'].get(name)}, now {after['request'].get(name)}"
-            )
+            was, now = before["request"].get(name), after["request"].get(name)
+            yield Difference(name, f"was {was}, now {now}")
 
 
 def _versions(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Difference]:
-    one, two = before["versions"], after["versions"]
-    changed = [
-        f"{name} {one.get(name, 'none')} is now {two.get(name, 'none')}"
-        for name in sorted({*one, *two})
-        if one.get(name) != two.get(name)
-    ]
-    if changed:
-        yield Difference("versions", "; ".join(changed))
+    names = sorted({*before["versions"], *after["versions"]})
+    one, two = (
+        {name: receipt["versions"].get(name, "none") for name in names}
+        for receipt in (before, after)
+    )
+    if changed := _changed(one, two):
+        yield Difference("versions", changed)
+
+
+def _changed(one: dict[str, Any], two: dict[str, Any]) -> str:
+    return "; ".join(f"{key} {one[key]} is now {two[key]}" for key in one if one[key] != two[key])
 
 
 _CHECKS: tuple[Callable[[dict[str, Any], dict[str, Any]], Iterator[Difference]], ...] = (
-    _data,
-    _classes,
-    _descriptions,
-    _encoders,
-    _methods,
-    _seeds,
+    *(_data, _classes, _descriptions, _encoders, _methods, _seeds),
 )
 
 
-class Table:
-    """The predictions of an evaluation on the disk, to look others up in; a context manager.
+def compare_predictions(
+    old: tuple[Path, dict[str, Any]],
+    new: tuple[Path, dict[str, Any]],
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[list[Difference], list[Difference]]:
+    """Compare the predictions of two evaluations in a database on the disk.
 
     Files of millions of rows are compared in little memory.
 
     Args:
-        file: Its predictions.
-        receipt: Its receipt.
+        old: The predictions and the receipt of one evaluation.
+        new: Those of another.
+        names: What the first calls the other's encoders, where it is not the same.
+
+    Returns:
+        Differences of the images, and of what was predicted.
+
+    Raises:
+        EvaluationError: If a file is none of predictions.
     """
+    ids, others = (_class_ids(receipt) for _, receipt in (old, new))
 
-    def __init__(self, file: Path, receipt: dict[str, Any]) -> None:
-        self._ids = _class_ids(receipt)
-        self._rows = sqlite3.connect("", isolation_level=None)  # a file of its own that goes away
-        self._rows.executescript(_SCHEMA)
-        self._rows.execute("BEGIN")
-        for row in _rows(file):
-            self._rows.execute(
-                "INSERT OR IGNORE INTO images VALUES (?, ?, ?, 0)",
-                (row["image"], row["class"], row["content"]),
-            )
-            self._rows.execute(
-                "INSERT OR REPLACE INTO predictions VALUES (?, ?, ?, ?, ?, ?)",
-                (*_row_key(row), row["predicted"], row["score"]),
-            )
+    def same_class(one: str, two: str) -> bool:
+        return bool(ids.get(one, {one}) & others.get(two, {two}))
 
-    def __enter__(self) -> Table:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._rows.close()
-
-    def compare(
-        self, file: Path, receipt: dict[str, Any], names: dict[str, str] | None = None
-    ) -> tuple[list[Difference], list[Difference]]:
-        """Say what differs in another evaluation.
-
-        Args:
-            file: Its predictions.
-            receipt: Its receipt.
-            names: What this evaluation calls the other's encoders, where it is not the same.
-
-        Returns:
-            Differences of the images, and of what was predicted.
-        """
-        ids = _class_ids(receipt)
-        images, changed, scores = _Images(), _Named(), 0.0
-        rows = total = 0
-        for row in _rows(file):
-            rows += 1
-            self._look_at(row, images, ids)
-            known = self._rows.execute(
-                "SELECT predicted, score FROM predictions WHERE encoder = ? AND method = ? AND "
-                "run = ? AND image = ?",
-                _row_key(row, names),
-            ).fetchone()
-            if known is None:
-                continue
-            total += 1
-            if known[0] != row["predicted"] and not (
-                self._ids.get(known[0], set()) & ids.get(row["predicted"], set())
-            ):
-                changed.add(row["image"])
-            elif known[1] and row["score"]:
-                scores = max(scores, abs(float(known[1]) - float(row["score"])))
-        for (image,) in self._rows.execute("SELECT image FROM images WHERE seen = 0"):
-            images.gone.add(image)
+    # A file of its own that goes away.
+    with contextlib.closing(sqlite3.connect("", isolation_level=None)) as rows:
+        rows.create_function("same_class", 2, same_class)
+        rows.execute("BEGIN")
+        _insert(rows, "old", old[0], {})
+        _insert(rows, "new", new[0], names)
+        listed = [_listed(what, rows.execute(query)) for what, query in _IMAGES.items()]
+        images = "; ".join(text for _, text in listed if text)
+        total, changed, scores = rows.execute(
+            f"SELECT count(*), total(NOT {_SAME}), max(CASE WHEN {_SAME} AND old.score <> '' "
+            f"AND new.score <> '' THEN abs(old.score - new.score) END) {_PAIRS}"
+        ).fetchone()
         effects = []
-        if changed.count:
-            listed = changed.told("of them")
-            effects.append(
-                Difference("predictions", f"{changed.count} of {total} differ, {listed}")
-            )
-        elif rows and not total:
+        if changed:
+            differing = rows.execute(f"SELECT image {_PAIRS} WHERE NOT {_SAME} ORDER BY image")
+            count, text = _listed("of them", differing)
+            effects.append(Difference("predictions", f"{count} of {total} differ, {text}"))
+        elif not total and rows.execute("SELECT 1 FROM new").fetchone():
             effects.append(Difference("predictions", "the two have none in common"))
-        elif scores > SCORE_TOLERANCE:
+        elif (scores or 0.0) > SCORE_TOLERANCE:
             detail = f"the labels agree, the scores by up to {scores:.1e}"
             effects.append(Difference("scores", detail))
-        return list(images.differences()), effects
-
-    def _look_at(self, row: dict[str, str], images: _Images, ids: dict[str, set[str]]) -> None:
-        """Compare an image with what it was, when it is met first."""
-        known = self._rows.execute(
-            "SELECT class, content, seen FROM images WHERE image = ?", (row["image"],)
-        ).fetchone()
-        if known is None:
-            self._rows.execute(
-                "INSERT INTO images VALUES (?, ?, ?, 2)",
-                (row["image"], row["class"], row["content"]),
-            )
-            images.new.add(row["image"])
-        elif not known[2]:
-            self._rows.execute("UPDATE images SET seen = 1 WHERE image = ?", (row["image"],))
-            if known[1] != row["content"]:
-                images.changed.add(row["image"])
-            if not self._ids.get(known[0], {known[0]}) & ids.get(row["class"], {row["class"]}):
-                images.labelled.add(row["image"])
+    return [Difference("images", images)] if images else [], effects
 
 
-class _Named:
-    """How many there are, and the first few."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._first: list[str] = []
-
-    def add(self, name: str) -> None:
-        self.count += 1
-        if len(self._first) < _SHOWN and name not in self._first:
-            self._first.append(name)
-
-    def told(self, what: str) -> str:
-        if not self.count:
-            return ""
-        more = self.count - len(self._first)
-        return f"{what}: {', '.join(self._first)}" + (f" and {more} more" if more else "")
+def _insert(rows: sqlite3.Connection, table: str, file: Path, names: Mapping[str, str]) -> None:
+    for statement in _SCHEMA.format(table).split(";"):
+        rows.execute(statement)
+    for row in _rows(file):
+        row["encoder"] = names.get(row["encoder"], row["encoder"])
+        rows.execute(
+            f"INSERT OR IGNORE INTO {table}_images VALUES (:image, :class, :content)",  # noqa: S608
+            row,
+        )
+        rows.execute(
+            f"INSERT OR REPLACE INTO {table} VALUES "  # noqa: S608
+            "(:encoder, :method, :run, :image, :predicted, :score)",
+            row,
+        )
 
 
-class _Images:
-    """What became of the images."""
-
-    def __init__(self) -> None:
-        self.gone, self.new, self.changed, self.labelled = (_Named() for _ in range(4))
-
-    def differences(self) -> Iterator[Difference]:
-        parts = [
-            self.gone.told("no longer there"),
-            self.new.told("new"),
-            self.changed.told("changed"),
-            self.labelled.told("labelled otherwise"),
-        ]
-        if any(parts):
-            yield Difference("images", "; ".join(part for part in parts if part))
+def _listed(what: str, found: sqlite3.Cursor) -> tuple[int, str]:
+    """Count the images, and name the first few."""
+    count, first = 0, dict[str, None]()
+    for (image,) in found:
+        count += 1
+        if len(first) < _MOST_NAMES:
+            first[image] = None
+    more = f" and {count - len(first)} more" if count > len(first) else ""
+    return count, f"{what}: {', '.join(first)}{more}" if count else ""
 
 
 def _class_ids(receipt: dict[str, Any]) -> dict[str, set[str]]:
@@ -416,10 +355,5 @@ def _unreadable(file: Path, why: str) -> str:
     )
 
 
-def _row_key(row: dict[str, str], names: dict[str, str] | None = None) -> tuple[str, ...]:
-    encoder = row["encoder"]
-    return (names or {}).get(encoder, encoder), row["method"], row["run"], row["image"]
-
-
 def _some(what: str, names: list[str]) -> str:
-    return f"{what}: {first_of(names, _SHOWN)}" if names else ""
+    return f"{what}: {first_of(names, _MOST_NAMES)}" if names else ""

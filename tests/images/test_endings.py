@@ -60,7 +60,9 @@ def test_every_command_takes_the_same_files(tmp_path):
     photos = tmp_path / "photos"
     assert [example.key for example in load_dataset(photos)] == expected
     assert [entry.id for entry in open_source(photos).entries()] == expected
-    assert [path.relative_to(photos).as_posix() for path in image_files("--photos", photos)] == expected
+    assert [
+        path.relative_to(photos).as_posix() for path in image_files("--photos", photos)
+    ] == expected
     shard_entries = open_source(tmp_path / "shard-000.tar").entries()
     archived = [entry.id.rpartition("/")[2] for entry in shard_entries]
     assert archived == NAMES

@@ -133,7 +133,9 @@ def class_folders(folder: Path) -> list[str]:
     Returns:
         Sorted names.
     """
-    return [name for name in subfolders(folder) if any(map(has_image_ending, (folder / name).iterdir()))]
+    return [
+        name for name in subfolders(folder) if any(map(has_image_ending, (folder / name).iterdir()))
+    ]
 
 
 def _named_all(names: Names | None, folders: list[str]) -> bool:

@@ -12,6 +12,7 @@ from crossalign.errors import CrossalignError, DescriptionError
 from crossalign.explain.contrast import Contrast
 from crossalign.images.crops import Boxes
 from crossalign.predictions.prediction import Explanation
+from crossalign.utils.validation import whole_number
 
 HeatMap = npt.NDArray[np.float64]
 """Shape (height, width): evidence for each pixel, in units of the score."""
@@ -219,8 +220,7 @@ def _columns(explanation: Explanation, description: int | str | None) -> npt.NDA
 def _map_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:
     if max_side is None:
         return size
-    if max_side < 1:
-        raise CrossalignError(f"expected max_side from 1 up; got {max_side!r}.")
+    whole_number("max_side", max_side, 1, error=CrossalignError)
     width, height = size
     scale = min(1.0, max_side / max(size))
     return max(1, round(width * scale)), max(1, round(height * scale))

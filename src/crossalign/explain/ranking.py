@@ -12,6 +12,10 @@ import numpy.typing as npt
 from crossalign.errors import CrossalignError
 from crossalign.explain.contrast import Contrast
 from crossalign.predictions.prediction import Explanation
+from crossalign.utils.validation import finite_number, whole_number
+
+Added: TypeAlias = npt.NDArray[np.float64]
+"""What each crop or description adds to a score, in units of the score."""
 
 Box: TypeAlias = tuple[int, int, int, int]
 """``(left, top, right, bottom)`` in pixels of the upright image."""
@@ -164,8 +168,7 @@ def standout(explanation: Explanation, crop: int) -> Standout | None:
         CrossalignError: If there is no such crop.
     """
     similarity = explanation.similarity.astype(np.float64)
-    if not 0 <= crop < len(similarity):
-        raise CrossalignError(f"expected a crop from 0 to {len(similarity) - 1}; got {crop!r}.")
+    whole_number("crop", crop, 0, len(similarity) - 1, error=CrossalignError)
     here = similarity[crop]
     usual = np.maximum(similarity.mean(axis=0), explanation.whole_similarity)
     lifts = here - usual
@@ -200,11 +203,9 @@ def top_regions(
         CrossalignError: If ``count`` or ``max_overlap`` is out of range.
     """
     _check_count(count)
-    if not 0.0 <= max_overlap <= 1.0:
-        raise CrossalignError(f"expected max_overlap from 0 to 1; got {max_overlap!r}.")
+    finite_number("max_overlap", max_overlap, 0, 1, error=CrossalignError)
     added = of.by_crop
-    strength = np.abs(added) if isinstance(of, Contrast) else added
-    order = _apart(_largest_first(strength), of.boxes, count, max_overlap)
+    order = _apart(_largest_first(_strength(of, added)), of.boxes, count, max_overlap)
     return tuple(_region(of, index, float(added[index])) for index in order)
 
 
@@ -222,16 +223,11 @@ def top_words(of: Explanation | Contrast, count: int = 5) -> tuple[Words, ...]:
         CrossalignError: If ``count`` is below 1.
     """
     _check_count(count)
-    if isinstance(of, Explanation):
-        order = _largest_first(of.by_description)[:count]
-        return tuple(_words(of, index, float(of.by_description[index])) for index in order)
-    added, first = of.by_description, len(of.first.descriptions)
-    return tuple(
-        _words(of.first, index, float(added[index]))
-        if index < first
-        else _words(of.second, index - first, float(added[index]))
-        for index in _largest_first(np.abs(added))[:count]
-    )
+    sides = (of.first, of.second) if isinstance(of, Contrast) else (of,)
+    texts = [(side, index) for side in sides for index in range(len(side.descriptions))]
+    added = of.by_description
+    order = _largest_first(_strength(of, added))[:count]
+    return tuple(_words(*texts[index], float(added[index])) for index in order)
 
 
 def top_pairs(explanation: Explanation, count: int = 5) -> tuple[Pair, ...]:
@@ -291,7 +287,7 @@ def _words(explanation: Explanation, index: int, adds: float) -> Words:
     )
 
 
-def _largest_first(values: npt.NDArray[np.float64]) -> list[int]:
+def _largest_first(values: Added) -> list[int]:
     order: list[int] = np.argsort(-values, kind="stable").tolist()
     return order
 
@@ -299,14 +295,14 @@ def _largest_first(values: npt.NDArray[np.float64]) -> list[int]:
 def _apart(
     order: Iterable[int], boxes: npt.NDArray[np.int64], count: int, max_overlap: float
 ) -> list[int]:
-    """Keep the first ``count`` of them that do not overlap one kept before by more."""
-    kept: list[int] = []
+    """Keep the first ``count`` of them that do not overlap one chosen before by more."""
+    chosen: list[int] = []
     for index in order:
-        if len(kept) == count:
+        if len(chosen) == count:
             break
-        if max_overlap >= 1.0 or not kept or _overlap(boxes[index], boxes[kept]) <= max_overlap:
-            kept.append(index)
-    return kept
+        if max_overlap >= 1 or not chosen or _overlap(boxes[index], boxes[chosen]) <= max_overlap:
+            chosen.append(index)
+    return chosen
 
 
 def _overlap(box: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> float:
@@ -317,6 +313,10 @@ def _overlap(box: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> float
     return float(np.max(shared / (areas - shared)))
 
 
+def _strength(of: Explanation | Contrast, added: Added) -> Added:
+    """What counts: how much is added, and between two classes whichever it is added for."""
+    return np.abs(added) if isinstance(of, Contrast) else added
+
+
 def _check_count(count: int) -> None:
-    if count < 1:
-        raise CrossalignError(f"expected a count from 1 up; got {count!r}.")
+    whole_number("count", count, 1, error=CrossalignError)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from crossalign.errors import CrossalignError, DescriptionError
 from crossalign.predictions.prediction import CropScores, Prediction
+from crossalign.utils.validation import whole_number
 
 _RESAMPLES_AT_A_TIME = 256
 # Sums that differ by less than this share of them differ by rounding alone, and the label stays.
@@ -109,8 +110,7 @@ def stability(
             1.
     """
     found = prediction if isinstance(prediction, CropScores) else prediction.crop_scores()
-    if resamples < 1:
-        raise CrossalignError(f"expected resamples from 1 up; got {resamples!r}.")
+    whole_number("resamples", resamples, 1, error=CrossalignError)
     best = int(np.argmax(found.scores))
     other = _rival(found, best, against)
     ordered = _ordered(found)

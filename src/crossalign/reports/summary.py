@@ -9,16 +9,15 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from crossalign.errors import DescriptionError
 from crossalign.explain import (
     Contrast,
     Region,
     Stability,
     Words,
-    contrast,
     stability,
     top_regions,
     top_words,
+    why,
 )
 from crossalign.predictions.prediction import Explanation, Prediction
 
@@ -142,13 +141,12 @@ class Summary:
         if sure is None:
             return ""
         count = len(self.explanation.boxes)
-        said = (
-            f"{sure.label} is the best class in {_percent(sure.agreement)} of resampled crop sets."
-        )
+        share = _percent(sure.agreement)
+        agreed = f"{sure.label} is the best class in {share} of resampled crop sets."
         if sure.flip is None:
-            return f"{said} No choice among these {count} crops gives another label."
+            return f"{agreed} No choice among these {count} crops gives another label."
         out = len(sure.flip.crops)
-        return f"{said} It takes leaving out {out} of {count} crops to get {sure.flip.becomes}."
+        return f"{agreed} It takes leaving out {out} of {count} crops to get {sure.flip.becomes}."
 
 
 def summarise(
@@ -177,29 +175,28 @@ def summarise(
         ImageError: If the image could not be used, or must be read again and cannot.
         CrossalignError: If this prediction was not made by a classifier.
     """
-    if label is not None and label == against:
-        raise DescriptionError(f"expected another class to compare {label!r} with; got the same.")
-    kept = prediction.with_evidence()
-    explanation = kept.explain(label)
-    others = [name for name, _ in kept.ranked(2) if name != explanation.label]
-    asked = against is not None and against != explanation.label
-    rival = against if asked else next(iter(others), None)
-    both = None if rival is None else contrast(explanation, kept.explain(rival))
+    prediction = prediction.with_evidence()
+    if label is None and against == prediction.label:
+        against = None
+    alone = against is None and len(prediction.classes) == 1
+    both = None if alone else why(prediction, label, against)
+    explanation = prediction.explain(label) if both is None else both.first
     sides: dict[str, Side] = {explanation.label: "first"}
-    if rival is not None:
-        sides.setdefault(rival, "second")
+    if both is not None:
+        sides[both.second.label] = "second"
     words = _words(explanation, both, descriptions)
     return Summary(
         name=Path(prediction.image).name,
         explanation=explanation,
         contrast=both,
-        stability=None if both is None or len(explanation.boxes) < 2 else _sure(kept, both),
+        stability=None if both is None or len(explanation.boxes) < 2 else _sure(prediction, both),
         regions=distinct_regions(explanation),
         classes=Chart(
             "Best classes",
             "",
             tuple(
-                Bar(name, score, sides.get(name, "rest")) for name, score in kept.ranked(classes)
+                Bar(name, score, sides.get(name, "rest"))
+                for name, score in prediction.ranked(classes)
             ),
         ),
         decisive=_decisive(explanation, both, words),

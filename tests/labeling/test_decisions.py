@@ -139,17 +139,24 @@ def test_thresholds_that_nothing_reaches_or_everything(threshold, calibration):
         Decisions(threshold=-0.1, calibration=calibration)
 
 
+@pytest.fixture(scope="module")
+def builtin():
+    return load_encoder("builtin")
+
+
 NAMED = ["pug", "flux capacitor", "keeshond"]  # the bank knows two of the three
 DESCRIBED = {"pug": ["A pug's flat face.", "A pug's tail."], "owl": ["An owl's round face."]}
 
 
 @pytest.mark.parametrize("classes", [NAMED, NAMED[::2], DESCRIBED], ids=["mixed", "bank", "file"])
 @pytest.mark.parametrize("method", ["clip", "cupl", "wca", "lgca"])
-def test_a_background_changes_nothing_about_the_classes(classes, method, shared):
+def test_a_background_changes_nothing_about_the_classes(classes, method, shared, builtin):
     """Texts, scores and what a calibration compares are those without it, to the last bit."""
     photos = sorted((shared / "data" / "pets37").glob("*/*.jpg"))[::60]
     decisions = Decisions(none_of_these=True)
-    options = {"method": method} if method in ("clip", "cupl") else {"method": method, "crops": 3}
+    options = {"method": method, "encoder": builtin}
+    if method not in ("clip", "cupl"):
+        options["crops"] = 3
     alone = Classifier(classes, **options)
     beside = Classifier(classes, background=decisions.background_for(classes), **options)
     assert beside.background == BACKGROUND
@@ -157,7 +164,7 @@ def test_a_background_changes_nothing_about_the_classes(classes, method, shared)
         assert getattr(beside, name) == getattr(alone, name), name
     assert repr(beside) == repr(alone)
     assert scoring_settings(beside) == scoring_settings(alone)
-    texts = load_encoder("builtin").encode_texts(BACKGROUND)
+    texts = builtin.encode_texts(BACKGROUND)
     for one, other in zip(alone.predict(photos), beside.predict(photos), strict=True):
         np.testing.assert_array_equal(one.scores, other.scores)
         assert one.background is None
@@ -242,6 +249,7 @@ def test_settings_name_what_scores_depend_on(make_encoder):
         ).check_settings(settings(("a", "c")))
 
 
+@pytest.mark.slow
 def test_none_of_these_keeps_pets_apart_from_groceries(shared):
     """Half of what is no pet is found out at the price of few pets, with the built-in model."""
     data = shared / "data"

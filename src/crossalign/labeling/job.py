@@ -8,9 +8,9 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -141,7 +141,6 @@ class Outcome:
         failed: Of all, without a label.
         stopped: Whether it was asked to stop before the end; then there is no table yet.
         left: Images still to be labelled.
-        notes: What the user should know, a line each.
     """
 
     images: int = 0
@@ -149,7 +148,6 @@ class Outcome:
     failed: int = 0
     stopped: bool = False
     left: int = 0
-    notes: list[str] = field(default_factory=list)
 
 
 def run_job(
@@ -201,15 +199,15 @@ def run_job(
             return Outcome(job.count(), stopped=True, left=job.count(TODO))
         if retry_errors and (again := job.retry_errors()):
             note(f"{count_images(again)} that failed before: tried again")
-        before, total = job.count() - job.count(TODO), job.count()
+        total = job.count()
+        before = total - job.count(TODO)
         if before:
             note(f"{before:,} of {count_images(total)} done before")
         work, labelled = replace(work, repeated=listing.repeated > 0), 0
         if before < total:
             show = on_progress or _ignore
-            labelled = _label(
-                engine(work), work, stop, lambda done: show(before + done, total, before)
-            )
+            shown = lambda done: show(before + done, total, before)  # noqa: E731
+            labelled = _label(engine(work), work, stop, shown)
         outcome = Outcome(total, labelled, job.count(FAILED), stop.is_set(), job.count(TODO))
         if not outcome.stopped:
             outcome.labelled += _give_up_on_vanished(work)
@@ -248,10 +246,8 @@ def _label(
             unwritten.append(result)
             done += 1
             on_progress(done)
-            if (
-                len(unwritten) >= _MOST_PER_CHANGE
-                or time.monotonic() - since >= _SECONDS_PER_CHANGE
-            ):
+            late = time.monotonic() - since >= _SECONDS_PER_CHANGE
+            if late or len(unwritten) >= _MOST_PER_CHANGE:
                 work.keep(unwritten)
                 unwritten, since = [], time.monotonic()
             if stop.is_set():
@@ -259,9 +255,8 @@ def _label(
     finally:
         # Whatever ended the work, what was finished is kept.
         work.keep(unwritten)
-        close = getattr(results, "close", None)
-        if close is not None:
-            close()
+        if isinstance(results, Generator):
+            results.close()
     return done
 
 

@@ -139,7 +139,7 @@ class JobFile:
 
     def settings(self) -> dict[str, str]:
         """What the finished rows were made with; empty for a new job."""
-        return dict(self._rows.execute("SELECT name, value FROM settings"))
+        return dict(self.query("SELECT name, value FROM settings"))
 
     def begin(self, settings: dict[str, str]) -> None:
         """Start anew: forget every row.
@@ -161,7 +161,7 @@ class JobFile:
         Returns:
             What was found.
         """
-        (last,) = self._rows.execute("SELECT COALESCE(MAX(listing), 0) FROM items").fetchone()
+        (last,) = self.query("SELECT COALESCE(MAX(listing), 0) FROM items").fetchone()
         total = 0
 
         def numbered() -> Iterator[tuple[bytes, bytes, int, int, str]]:
@@ -180,8 +180,7 @@ class JobFile:
                 "WHERE listing < excluded.listing",
                 numbered(),
             )
-            query = "UPDATE items SET state = ? WHERE state = ?"
-            changed = rows.execute(query, (TODO, _CHANGED)).rowcount
+            changed = _turn(rows, _CHANGED, TODO)
             query = "SELECT COUNT(*) FROM items WHERE listing = ?"
             (images,) = rows.execute(query, (last + 1,)).fetchone()
             if images:  # an empty source is a mistake, and takes nothing away
@@ -190,9 +189,7 @@ class JobFile:
                     query = f"DELETE FROM {table} WHERE number IN (SELECT number {gone})"  # noqa: S608
                     rows.execute(query, (last, TODO))
                 rows.execute(f"DELETE {gone}", (last, TODO))
-            (gone,) = rows.execute(
-                "SELECT COUNT(*) FROM items WHERE listing <= ?", (last,)
-            ).fetchone()
+        (gone,) = self.query("SELECT COUNT(*) FROM items WHERE listing <= ?", last).fetchone()
         return Listing(images, total - images, gone, changed)
 
     def note_file(self, digest: str) -> None:
@@ -213,8 +210,7 @@ class JobFile:
         Returns:
             False also for one that was changed afterwards.
         """
-        query = "SELECT 1 FROM files WHERE digest = ?"
-        return self._rows.execute(query, (digest,)).fetchone() is not None
+        return self._any("files WHERE digest = ?", digest)
 
     def is_todo(self, identity: str) -> bool:
         """Tell whether an image is still to be labelled.
@@ -225,8 +221,7 @@ class JobFile:
         Returns:
             False also for one that was not there when the source was listed.
         """
-        query = "SELECT 1 FROM items WHERE id = ? AND state = ?"
-        return self._rows.execute(query, (os.fsencode(identity), TODO)).fetchone() is not None
+        return self._any("items WHERE id = ? AND state = ?", os.fsencode(identity), TODO)
 
     def count(self, *states: int) -> int:
         """Count images.
@@ -239,7 +234,7 @@ class JobFile:
         """
         marks = ",".join(map(str, states)) or f"{TODO},{DONE},{FAILED}"
         query = f"SELECT COUNT(*) FROM items WHERE state IN ({marks})"  # noqa: S608
-        return int(self._rows.execute(query).fetchone()[0])
+        return int(self.query(query).fetchone()[0])
 
     def retry_errors(self) -> int:
         """Make failed images ones to be labelled.
@@ -248,8 +243,7 @@ class JobFile:
             How many there were.
         """
         with self._change() as rows:
-            done = rows.execute("UPDATE items SET state = ? WHERE state = ?", (TODO, FAILED))
-            return done.rowcount
+            return _turn(rows, FAILED, TODO)
 
     def keep(
         self, results: Sequence[ImageScores], decide: Callable[[ImageScores], Decision]
@@ -265,8 +259,8 @@ class JobFile:
                 digest = None if scored.content_hash is None else bytes.fromhex(scored.content_hash)
                 query = "SELECT number FROM items WHERE id = ?"
                 (number,) = rows.execute(query, (os.fsencode(scored.id),)).fetchone()
-                values = (digest, scored.simhash, number)
-                rows.execute("UPDATE items SET hash = ?, sketch = ? WHERE number = ?", values)
+                query = "UPDATE items SET hash = ?, sketch = ? WHERE number = ?"
+                rows.execute(query, (digest, scored.simhash, number))
                 rows.execute("DELETE FROM scores WHERE number = ?", (number,))
                 if scored.scores is not None:
                     rows.execute("INSERT INTO scores VALUES (?, ?)", (number, scored.scores))
@@ -297,7 +291,7 @@ class JobFile:
             "WHERE state = ? AND number > ? ORDER BY number LIMIT ?"
         )
         done = last = 0
-        while some := self._rows.execute(query, (DONE, last, _MOST_AT_ONCE)).fetchall():
+        while some := self.query(query, DONE, last, _MOST_AT_ONCE).fetchall():
             if stop():
                 return done
             with self._change() as rows:
@@ -322,7 +316,7 @@ class JobFile:
             Identity and path.
         """
         query = "SELECT id, path FROM items WHERE state = ? ORDER BY position, number"
-        for identity, path in self._rows.execute(query, (TODO,)):
+        for identity, path in self.query(query, TODO):
             yield os.fsdecode(identity), os.fsdecode(path)
 
     def rows(self) -> Iterator[Row]:
@@ -331,9 +325,8 @@ class JobFile:
         Yields:
             A row at a time; memory does not grow.
         """
-        for values in self._rows.execute(
-            "SELECT path, hash, row FROM items WHERE state <> ? ORDER BY position, number", (TODO,)
-        ):
+        query = "SELECT path, hash, row FROM items WHERE state <> ? ORDER BY position, number"
+        for values in self.query(query, TODO):
             yield read_row(*values)
 
     def finished(self) -> Iterator[tuple[str, Row]]:
@@ -347,7 +340,7 @@ class JobFile:
             "SELECT position, number, id, path, hash, row FROM items WHERE state = ? AND "
             "(position, number) > (?, ?) ORDER BY position, number LIMIT ?"
         )
-        while some := self._rows.execute(query, (DONE, *last, _MOST_AT_ONCE)).fetchall():
+        while some := self.query(query, DONE, *last, _MOST_AT_ONCE).fetchall():
             for position, number, identity, *row in some:
                 last = (position, number)
                 yield os.fsdecode(identity), read_row(*row)
@@ -369,8 +362,10 @@ class JobFile:
         Returns:
             Whether there is one.
         """
-        query = "SELECT 1 FROM items WHERE stamp = ? LIMIT 1"
-        return self._rows.execute(query, (_MOVED,)).fetchone() is not None
+        return self._any("items WHERE stamp = ?", _MOVED)
+
+    def _any(self, which: str, *values: Any) -> bool:
+        return self.query(f"SELECT 1 FROM {which} LIMIT 1", *values).fetchone() is not None  # noqa: S608
 
     def query(self, query: str, *values: Any) -> sqlite3.Cursor:
         """Ask something else of the table ``items``.
@@ -397,6 +392,11 @@ class JobFile:
 
 def _is_earlier(other: StrangerError) -> bool:
     return other.ours and other.version < _SCHEMA.version
+
+
+def _turn(rows: sqlite3.Connection, state: int, into: int) -> int:
+    """Change the state of all images that are in one; gives their number."""
+    return rows.execute("UPDATE items SET state = ? WHERE state = ?", (into, state)).rowcount
 
 
 def _write(rows: sqlite3.Connection, number: int, decided: Decision) -> None:

@@ -14,7 +14,7 @@ import os
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -124,19 +124,30 @@ def open_source(
         ...     [entry.id for entry in open_source(folder).entries()]
         ['a.png', 'b.jpg']
     """
-    text = os.fspath(source)
-    path = Path(text)
-    if path.is_dir():
-        _no_column(text, column)
-        return Source(text, lambda: _walk(path, ""), files=True, folder=path, parts=(path,))
+    text, path = os.fspath(source), Path(source)
     if path.exists():
-        return replace(_file(path, path.name, column), parts=(path,))
-    if glob.has_magic(text):
-        return _pattern(text, column, may_be_empty)
-    raise LabelingError(
-        f"expected a folder, a pattern, a list (.txt), a table (.csv, .parquet) or an archive "
-        f"(.tar, .zip); there is no {text!r}. Check the path."
-    )
+        paths = [text]
+    elif glob.has_magic(text):
+        paths = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
+    else:
+        raise LabelingError(
+            f"expected a folder, a pattern, a list (.txt), a table (.csv, .parquet) or an archive "
+            f"(.tar, .zip); there is no {text!r}. Check the path."
+        )
+    if not paths and not may_be_empty:
+        raise LabelingError(f"no file fits the pattern {text!r}. Check it.")
+    if path.is_dir():
+        found = Source(text, lambda: _walk(path, ""), files=True, folder=path, parts=(path,))
+    elif path.exists():
+        found = replace(_file(path, path.name, column), parts=(path,))
+    else:
+        found = _pattern(text, paths, column)
+    if column is not None and paths and not any(_reader(name) in _TABLES for name in paths):
+        raise LabelingError(
+            f"a column ({column!r}) is for tables (.csv, .tsv, .parquet); {source} is none. Leave "
+            "out --column."
+        )
+    return found
 
 
 def _walk(folder: Path, below: str) -> Iterator[Entry]:
@@ -187,29 +198,18 @@ def _failed(identity: str, path: str, message: str) -> Entry:
     return Entry(identity, path, load)
 
 
-def _pattern(text: str, column: str | None, may_be_empty: bool) -> Source:
-    paths = sorted(name for name in glob.glob(text, recursive=True) if Path(name).is_file())  # noqa: PTH207
-    if not paths and not may_be_empty:
-        raise LabelingError(f"no file fits the pattern {text!r}. Check it.")
-    tables = [name for name in paths if _reader(name) in (_csv, _parquet)]
-    if paths and not tables:
-        _no_column(text, column)
-    parts = [_file(Path(name), name, column if name in tables else None) for name in paths]
-
-    def entries() -> Iterator[Entry]:
-        for part in parts:
-            yield from part.entries()
-
+def _pattern(text: str, paths: Sequence[str], column: str | None) -> Source:
+    parts = [_file(Path(name), name, column) for name in paths]
     return Source(
         text,
-        entries,
+        lambda: itertools.chain.from_iterable(part.entries() for part in parts),
         files=all(part.files for part in parts),
         folder=_grows(text, paths),
         parts=tuple(map(Path, paths)),
     )
 
 
-def _grows(pattern: str, paths: list[str]) -> Path | None:
+def _grows(pattern: str, paths: Sequence[str]) -> Path | None:
     """The folder in which new photos, wherever they are, fit a pattern of photos with ``**``."""
     parts = Path(pattern).parts
     if "**" not in parts or all(_reader(name) for name in paths):
@@ -224,15 +224,12 @@ def _reader(name: str) -> Reader | None:
 def _file(path: Path, identity: str, column: str | None) -> Source:
     reader = _reader(path.name)
     if reader is not None:
-        if reader not in (_csv, _parquet):
-            _no_column(str(path), column)
         return reader(path, identity, column)
     if not has_image_ending(path) and not _is_image(path):
         raise LabelingError(
             f"expected a list or a table ({', '.join(_READERS)}) or an image; {path} is neither. "
             "Paths of images, one a line, are read from a .txt file."
         )
-    _no_column(str(path), column)
     return Source(str(path), lambda: iter([file_entry(identity, str(path))]), files=True)
 
 
@@ -243,14 +240,6 @@ def _is_image(path: Path) -> bool:
             return stored_pixels(stream.read(_HEAD)) > 0
     except OSError as error:
         raise LabelingError(f"{path} cannot be read: {error.strerror}.") from error
-
-
-def _no_column(source: str, column: str | None) -> None:
-    if column is not None:
-        raise LabelingError(
-            f"a column ({column!r}) is for tables (.csv, .tsv, .parquet); {source} is none. Leave "
-            "out --column."
-        )
 
 
 # ------------------------------------------------------------------------------- lists and tables
@@ -402,6 +391,7 @@ def _content(stream: Any) -> bytes:
     return data
 
 
+_TABLES = (_csv, _parquet)
 # How the name ends -> who reads it. The first that fits.
 _READERS: dict[str, Reader] = {
     ".txt": _text_list,

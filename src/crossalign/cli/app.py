@@ -161,7 +161,17 @@ def _message(error: Any) -> str:
     if error.param is not None:
         flags = [name for name in error.param.opts if name.startswith("-")]
         option = max(flags, key=len) if flags else error.param.metavar
-    return f"{option}: {error.message}" if option else str(error.message)
+    return f"{option}: {_in_our_words(error)}" if option else str(error.message)
+
+
+def _in_our_words(error: Any) -> str:
+    """Say what was expected of a value, as this package does, and what came."""
+    text = re.sub(r"^Input should be (?=greater|less)", "Input should be a number ", error.message)
+    text = text.partition(", unable")[0].replace("Input should be", "expected")
+    text = text.removeprefix("Value error, ")
+    found = getattr(error.__cause__, "errors", None)  # by pydantic, which leaves the value out
+    value = repr(found()[0]["input"]) if found else ""
+    return text if value in text else f"{text}; got {value}"
 
 
 class Options:

@@ -129,6 +129,26 @@ def test_options_reach_the_settings(serve: Callable[..., Any], tmp_path: Path) -
     )
 
 
+def test_the_environment_reaches_the_settings_and_flags_go_before_it(
+    serve: Callable[..., Any], make_encoder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anywhere = registry.Scheme(usage="fake", loader=lambda rest, device="": make_encoder())
+    monkeypatch.setitem(registry._SCHEMES, "fake", anywhere)
+    for name, value in {"WORKERS": "3", "QUEUE": "7", "ALLOWED_HOSTS": "labels.example"}.items():
+        monkeypatch.setenv(f"CROSSALIGN_{name}", value)
+    _, _, (call,) = serve("--queue", "9", "--device", "there")
+    settings = call["settings"]
+    assert (settings.workers, settings.queue, settings.batch_views) == (3, 9, 64)
+    assert settings.allowed_hosts == ("localhost", "127.0.0.1", "[::1]", "labels.example")
+    monkeypatch.setenv("CROSSALIGN_BATCH_VIEWS", "2")
+    _, _, (call,) = serve("--device", "there")
+    assert call["settings"].batch_views == 2
+    monkeypatch.setenv("CROSSALIGN_WORKERS", "0")
+    code, err, calls = serve()
+    assert (code, calls) == (2, [])
+    assert "CROSSALIGN_WORKERS: expected workers as a whole number from 1 up; got 0." in err
+
+
 def test_every_setting_can_be_given(serve: Callable[..., Any]) -> None:
     """No limit is for those alone who write Python."""
     serve()
@@ -159,8 +179,12 @@ def test_options_reach_the_encoder(
     ("words", "message"),
     [
         (["--method", "magic"], "unknown method 'magic'"),
-        (["--workers", "0"], "expected workers as a whole number"),
-        (["--token-file", "missing"], "missing: expected a file that holds a token"),
+        (["--workers", "0"], "--workers: expected workers as a whole number from 1 up; got 0."),
+        (["--max-body-mb", "nan"], "--max-body-mb: expected max_body_bytes as a whole number"),
+        (["--crops", "300"], "--crops: crops is 300, above max_crops, 200."),
+        (["--max-texts", "30000"], "--max-texts: kept_texts is 20000, below max_texts, 30000"),
+        (["--batch-ms", "-1"], "--batch-ms: expected batch_seconds as a number from 0 up"),
+        (["--token-file", "missing"], "--token-file: missing: expected a file that holds a token"),
         (["--port", "99999"], "port"),
         (["--store-size", "5M"], "--store-size goes with --store DIR"),
         (["--store-size", "much", "--store", "here"], "expected a size such as 500M"),

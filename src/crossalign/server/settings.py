@@ -145,8 +145,9 @@ class Settings(BaseSettings):
             name = str(next(iter(error["loc"]), ""))
             cause = error.get("ctx", {}).get("error")
             message = str(cause or describe_invalid([error], list(type(self).model_fields)))
+            words = [name] if name else re.findall(r"\w+", message)
             variable = "" if not name or name in settings else f"{_PREFIX}{name.upper()}"
-            source = option.get(name, variable)
+            source = next((option[word] for word in words if word in option), variable)
             raise ServerError(f"{source}: {message}" if source else message) from None
 
     @field_validator("allowed_hosts", mode="before")
@@ -204,35 +205,20 @@ def _from_flags(flags: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str
             value = value * unit
             if unit > 1 and math.isfinite(value):
                 value = round(value)
-        given[name] = find_token(value) if flag == "token_file" else value
+        given[name] = _read_token(value) if flag == "token_file" else value
         option[name] = "--" + flag.replace("_", "-")
     return given, option
 
 
-def find_token(file: Path | None) -> str | None:
-    """Read the bearer token from a file, or else from the environment.
-
-    It is never an argument of the command line, which every user of the machine can read.
-
-    Args:
-        file: Where to read it; None looks at the variable ``CROSSALIGN_TOKEN``.
-
-    Returns:
-        The token; None if neither names one.
-
-    Raises:
-        ServerError: If the file cannot be read, or is empty.
-    """
-    if file is None:
-        return Settings().token
+def _read_token(file: Path) -> str:
+    """Read the bearer token; it is never an argument, which every user of the machine can read."""
+    expected = f"--token-file: {file}: expected a file that holds a token"
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ServerError(
-            f"{file}: expected a file that holds a token; it cannot be read ({error})."
-        ) from error
+        raise ServerError(f"{expected}; it cannot be read ({error}).") from error
     if not token:
-        raise ServerError(f"{file}: expected a file that holds a token; it is empty.")
+        raise ServerError(f"{expected}; it is empty.")
     return token
 
 

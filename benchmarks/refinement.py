@@ -23,7 +23,7 @@ from accuracy import SETS, PhotoSet, read_set, texts_for
 from crossalign import METHODS, CropSpec, DescriptionSet, Encoder, alignment, load_encoder
 from crossalign.images import crops
 from crossalign.images.load import content_digest, load_image
-from crossalign.texts.filtering import by_cosine, by_coverage, by_usefulness, encode_classes
+from crossalign.texts.filtering import by_cosine, by_coverage, by_usefulness, encode_descriptions
 
 Refine = Callable[[DescriptionSet, Encoder], DescriptionSet]
 REFINEMENTS: dict[str, Refine] = {
@@ -104,7 +104,7 @@ def right(
     truth: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Tell for each photo whether it gets its label, by two methods."""
-    encoded = encode_classes(texts, encoder)
+    encoded = encode_descriptions(texts, encoder)
     offsets = np.cumsum([0, *map(len, texts.texts)])
     hits = {}
     for name, images in (("cupl", wholes), ("wca", pooled)):

@@ -178,7 +178,7 @@ def test_real_descriptions() -> None:
     ],
 )
 def test_settings_that_are_refused(by: str, wrong: dict[str, Any]) -> None:
-    with pytest.raises(DescriptionError, match="Expected"):
+    with pytest.raises(DescriptionError, match="expected"):
         CRITERIA[by](DescriptionSet.of({"x": ["y"]}), Given(), **wrong)
 
 

@@ -12,9 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crossalign.errors import DescriptionError
-from crossalign.texts.descriptions import DescriptionSet, wordify
-from crossalign.texts.english import indefinite_article
-from crossalign.texts.templates import (
+from crossalign.texts import (
     LABEL_TEMPLATE,
     TEMPLATES,
     descriptor_clause,
@@ -24,6 +22,8 @@ from crossalign.texts.templates import (
     fill_templates,
     waffle_texts,
 )
+from crossalign.texts.descriptions import DescriptionSet, wordify
+from crossalign.texts.english import indefinite_article
 from crossalign.texts.waffle import WORDS
 
 

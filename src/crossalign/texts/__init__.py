@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from crossalign.texts.templates import (
-    LABEL_TEMPLATE,
-    TEMPLATES,
+from crossalign.texts.descriptors import (
     descriptor_clause,
     descriptor_sentence,
     descriptor_sentences,
-    fill_template,
-    fill_templates,
-    waffle_texts,
 )
+from crossalign.texts.templates import LABEL_TEMPLATE, TEMPLATES, fill_template, fill_templates
+from crossalign.texts.waffle import waffle_texts
 
 __all__ = [
     "LABEL_TEMPLATE",

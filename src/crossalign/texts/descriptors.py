@@ -120,12 +120,9 @@ def descriptor_clause(descriptor: str, style: SentenceStyle = "english") -> str:
         raise DescriptionError(
             f"Expected a descriptor as a string, got {descriptor!r}. Pass one string at a time."
         )
+    check_style(style)
     if style == "published":
         return _published_clause(descriptor)
-    if style != "english":
-        raise DescriptionError(
-            f"Expected the style 'english' or 'published', got {style!r}. Choose one of them."
-        )
     words = _words(descriptor)
     if not words:
         raise DescriptionError(
@@ -133,6 +130,14 @@ def descriptor_clause(descriptor: str, style: SentenceStyle = "english") -> str:
             "Fill it in or drop it."
         )
     return f"which {_predicate(words)}"
+
+
+def check_style(style: object) -> None:
+    """Refuse a style that is not known."""
+    if style not in ("english", "published"):
+        raise DescriptionError(
+            f"Expected the style 'english' or 'published', got {style!r}. Choose one of them."
+        )
 
 
 def _published_clause(descriptor: str) -> str:

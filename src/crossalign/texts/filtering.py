@@ -18,6 +18,7 @@ from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.errors import DescriptionError
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.templates import LABEL_TEMPLATE, fill_template
+from crossalign.utils.validation import finite_number, whole_number
 
 REDUNDANT = 0.99
 """Cosine from which a description says what another one says (BiFTA, arXiv 2601.20419)."""
@@ -102,7 +103,7 @@ class Margins:
         return values
 
 
-def encode_classes(classes: DescriptionSet, encoder: Encoder) -> EncodedTexts:
+def encode_descriptions(classes: DescriptionSet, encoder: Encoder) -> EncodedTexts:
     """Encode the label prompts and descriptions of a set.
 
     Args:
@@ -187,7 +188,7 @@ def by_cosine(
     Args:
         classes: Classes with descriptions.
         encoder: Any encoder.
-        threshold: Highest cosine that two kept descriptions may have, above -1, up to 1.
+        threshold: Highest cosine that two kept descriptions may have, from -1 to 1.
 
     Returns:
         What was kept and what was dropped; every class keeps at least one description.
@@ -201,8 +202,8 @@ def by_cosine(
         >>> by_cosine(owl, load_encoder("builtin"), threshold=0.9).kept["owl"]
         ('a round face', 'large eyes')
     """
-    _check("a threshold above -1, up to 1", threshold, -1 < threshold <= 1)
-    encoded = encode_classes(classes, encoder)
+    finite_number("threshold", threshold, -1, 1, error=DescriptionError)
+    encoded = encode_descriptions(classes, encoder)
 
     def decide(position: int) -> dict[int, str]:
         rows = encoded.rows(position)
@@ -242,9 +243,9 @@ def by_usefulness(
         >>> by_usefulness(DescriptionSet.of(pets), load_encoder("builtin")).kept["cat"]
         ("a cat's whiskers",)
     """
-    _check("a margin from -2 to 2", margin, -2 <= margin <= 2)
-    _check("least as a whole number from 1 up", least, type(least) is int and least >= 1)
-    encoded = encode_classes(classes, encoder)
+    finite_number("margin", margin, -2, 2, error=DescriptionError)
+    whole_number("least", least, 1, error=DescriptionError)
+    encoded = encode_descriptions(classes, encoder)
     found = text_margins(encoded)
 
     def decide(position: int) -> dict[int, str]:
@@ -286,8 +287,8 @@ def by_coverage(classes: DescriptionSet, encoder: Encoder, *, keep: int) -> Refi
         >>> by_coverage(owl, load_encoder("builtin"), keep=2).kept["owl"]
         ('big eyes', 'a branch at night')
     """
-    _check("keep as a whole number from 1 up", keep, type(keep) is int and keep >= 1)
-    encoded = encode_classes(classes, encoder)
+    whole_number("keep", keep, 1, error=DescriptionError)
+    encoded = encode_descriptions(classes, encoder)
 
     def decide(position: int) -> dict[int, str]:
         rows = encoded.rows(position).astype(np.float64)
@@ -341,8 +342,3 @@ def _facilities(similarity: npt.NDArray[np.float64], keep: int) -> list[int]:
         chosen.append(best)
         covered = np.maximum(covered, similarity[best])
     return sorted(chosen)
-
-
-def _check(what: str, value: object, good: bool) -> None:
-    if not good:
-        raise DescriptionError(f"Expected {what}, got {value!r}.")

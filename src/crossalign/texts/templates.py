@@ -1,9 +1,4 @@
-"""All the texts that crossalign builds: templates here, sentences and random words beside them.
-
-A template is a prompt with a hole for the class name. `crossalign.texts.descriptors` puts a
-descriptor into a sentence and `crossalign.texts.waffle` makes texts of random words; both are given
-again here.
-"""
+"""Templates: prompts with a hole for the class name."""
 
 from __future__ import annotations
 
@@ -14,28 +9,13 @@ from typing import TYPE_CHECKING
 from crossalign.errors import DescriptionError
 from crossalign.texts._data import data_lists
 from crossalign.texts.descriptions import DescriptionSet
-from crossalign.texts.descriptors import (
-    descriptor_clause,
-    descriptor_sentence,
-    descriptor_sentences,
-)
 from crossalign.texts.validation import as_items, check_class_name, kind
-from crossalign.texts.waffle import waffle_texts
 from crossalign.utils.text import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = [
-    "LABEL_TEMPLATE",
-    "TEMPLATES",
-    "descriptor_clause",
-    "descriptor_sentence",
-    "descriptor_sentences",
-    "fill_template",
-    "fill_templates",
-    "waffle_texts",
-]
+__all__ = ["LABEL_TEMPLATE", "TEMPLATES", "fill_template", "fill_templates"]
 
 #: The label prompt. "a photo of a apple." is right here: no article is ever mended, because the
 #: published prompts, accuracies and tuned scales are all made with "a", and encoders shrug it off.

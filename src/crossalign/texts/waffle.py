@@ -8,34 +8,31 @@ written descriptors, so every claim for descriptions should be measured against 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal, NamedTuple
+import string
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from crossalign.errors import DescriptionError
 from crossalign.texts._data import data_words
 from crossalign.texts.descriptions import DescriptionSet, wordify
-from crossalign.texts.descriptors import descriptor_clause
+from crossalign.texts.descriptors import SentenceStyle, check_style, descriptor_clause
 from crossalign.texts.validation import as_items, kind
 from crossalign.utils.validation import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["WORDS", "WaffleStyle", "waffle_texts"]
-
-WaffleStyle = Literal["english", "published"]
+__all__ = ["WORDS", "waffle_texts"]
 
 #: The ordinary words that `waffle_texts` draws from in style ``english``.
 WORDS: tuple[str, ...] = tuple(data_words("waffle.txt")["words"])
-
-_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def waffle_texts(
     descriptions: DescriptionSet,
     *,
-    style: WaffleStyle = "english",
+    style: SentenceStyle = "english",
     seed: int = 0,
     count: int = 30,
     words: Sequence[str] | None = None,
@@ -76,24 +73,20 @@ def waffle_texts(
         A photo of a dog, which has angle desk.
         A photo of a dog, which has conhy, zgfsd.
     """
-    if style not in ("english", "published"):
-        raise DescriptionError(
-            f"Expected the style 'english' or 'published', got {style!r}. Choose one of them."
-        )
+    check_style(style)
     descriptions = DescriptionSet.of(descriptions)
     published = style == "published"
     greatest = 2**32 - 1 if published else 2**64 - 1
     seed = whole_number("a seed", seed, 0, greatest, error=DescriptionError)
     count = whole_number("a count of texts", count, 1, 10**6 - 1, error=DescriptionError)
-    vocabulary = None if words is None else _vocabulary(words, published)
     if not published:
         if rng is not None:
             raise DescriptionError(
                 "Expected no rng in style 'english', got one. It draws from the seed alone: "
                 "pass seed=..., or style='published'."
             )
-        return _english(descriptions, seed, count, WORDS if vocabulary is None else vocabulary)
-    if vocabulary is None:
+        return _english(descriptions, seed, count, _vocabulary(WORDS if words is None else words))
+    if words is None:
         raise DescriptionError(
             "Expected the published word list for style 'published', got none. "
             "Pass it as words=[...], or use style='english'."
@@ -103,19 +96,18 @@ def waffle_texts(
             f"Expected an even count in style 'published' (words and letters alternate), got "
             f"{count}. Use {count + 1}."
         )
-    if rng is None:
-        rng = np.random.RandomState(seed)
-    return _published(descriptions, rng, count // 2, vocabulary)
+    # The published list holds an empty word, and it is drawn.
+    vocabulary = _vocabulary(words, least=1, empty=True)
+    return _published(descriptions, rng or np.random.RandomState(seed), count // 2, vocabulary)
 
 
-def _vocabulary(words: Sequence[str], published: bool) -> tuple[str, ...]:
+def _vocabulary(words: Sequence[str], least: int = 2, *, empty: bool = False) -> tuple[str, ...]:
     vocabulary = tuple(word for _, word in as_items(words, "words"))
-    for word in vocabulary:  # the published list holds an empty word, and it is drawn
-        if not isinstance(word, str) or not (published or word.strip()):
+    for word in vocabulary:
+        if not isinstance(word, str) or not (empty or word.strip()):
             raise DescriptionError(
                 f"Expected words as non-empty strings, got {kind(word)}. Remove it."
             )
-    least = 1 if published else 2
     if len(vocabulary) < least:
         raise DescriptionError(
             f"Expected {least} or more words, got {len(vocabulary)}. Pass a longer list."
@@ -138,7 +130,7 @@ def _english(
             second += second >= first  # never the same word twice
             endings.append(f"{vocabulary[first]} {vocabulary[second]}")
         else:
-            letters = "".join(_LETTERS[below(26)] for _ in range(10))
+            letters = "".join(string.ascii_lowercase[below(26)] for _ in range(10))
             endings.append(f"{letters[:5]}, {letters[5:]}")
     return tuple(
         tuple(f"A photo of a {name}, which has {ending}." for ending in endings)

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from crossalign.errors import DescriptionError
 from crossalign.texts._data import data_text
 from crossalign.texts.descriptions import DescriptionSet, wordify
-from crossalign.texts.english import indefinite_article
+from crossalign.texts.english import indefinite_article, singulars
 from crossalign.texts.validation import as_items, clean
 from crossalign.utils.text import close_names, quoted
 
@@ -65,8 +65,9 @@ def find(name: str) -> Entry | None:
     known, blocks = _bank()
     key = _key(word)
     if key not in known:
-        key = next((single for single in _singulars(word) if single in known), "")
-        if not key:
+        keys = map(_key, singulars(re.sub(r"[\W_]+", " ", word.casefold()).strip()))
+        key = next((single for single in keys if single in known), "")
+        if not key or _key(word) == "boxers":  # these are clothes, a boxer is a dog
             return None
         word = known[key][0]
     spelled, place = known[key]
@@ -141,35 +142,3 @@ def _bank() -> tuple[dict[str, tuple[str, int]], list[str]]:
 
 def _key(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
-
-
-_NOT_PLURALS = {"boxers"}  # these are clothes, a boxer is a dog
-_IRREGULAR = {
-    "children": "child",
-    "feet": "foot",
-    "fungi": "fungus",
-    "geese": "goose",
-    "leaves": "leaf",
-    "men": "man",
-    "mice": "mouse",
-    "oxen": "ox",
-    "people": "person",
-    "teeth": "tooth",
-}
-_ENDINGS = (("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""))
-
-
-def _singulars(word: str) -> Iterator[str]:
-    """Yield the keys of what a word may be the plural of, the likeliest first."""
-    key = _key(word)
-    head, of, rest = word.partition(" of ")
-    if of:  # cups of tea
-        yield from (single + _key(of + rest) for single in _singulars(head))
-    if key in _NOT_PLURALS or key.endswith("ss"):
-        return
-    for plural, single in _IRREGULAR.items():
-        if key.endswith(plural):
-            yield key.removesuffix(plural) + single
-    for plural, single in _ENDINGS:
-        if key.endswith(plural):
-            yield key.removesuffix(plural) + single

@@ -7,10 +7,12 @@ singular; a plural of a kind is not a kind ("which is a wheel", "which has wheel
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from crossalign.texts._data import data_words
 
-_TABLES = {name: frozenset(words) for name, words in data_words("english.txt").items()}
+_LISTS = data_words("english.txt")
+_TABLES = {name: frozenset(words) for name, words in _LISTS.items()}
 
 ARTICLES = _TABLES["articles"]
 DETERMINERS = _TABLES["determiners"]
@@ -45,6 +47,8 @@ DEGREE_PAIRS = frozenset(
 )
 _CONSONANT_SOUNDS = tuple(_TABLES["consonant_sounds"])
 _VOWEL_SOUNDS = tuple(_TABLES["vowel_sounds"])
+_IRREGULAR = zip(_LISTS["irregular_plurals"][::2], _LISTS["irregular_plurals"][1::2], strict=True)
+_PLURALS = (*_IRREGULAR, ("ies", "y"), ("ves", "f"), ("ves", "fe"), ("es", ""), ("s", ""))
 _NUMERAL = re.compile(r"\d[\d.,]*(?:[-\u2013/x]\d[\d.,]*)?")
 _ADJECTIVE_ENDING = re.compile(r".{3,}ed|.{3,}(?:ish|ous|ful|ly)|.{2,}less|.{3,}[ai]ble|.{2,}esque")
 
@@ -69,6 +73,17 @@ def is_number(word: str) -> bool:
 def is_plural(noun: str) -> bool:
     """Guess whether a noun is a plural."""
     return noun in PLURALS or (noun.endswith("s") and not noun.endswith(("ss", "us", "is")))
+
+
+def singulars(noun: str) -> Iterator[str]:
+    """Yield what a noun may be the plural of, the likeliest first; of "cups of tea" the cups."""
+    head, of, rest = noun.partition(" of ")
+    if of:
+        yield from (f"{single}{of}{rest}" for single in singulars(head))
+    if not noun.endswith("ss"):
+        for plural, single in _PLURALS:
+            if noun.endswith(plural):
+                yield noun.removesuffix(plural) + single
 
 
 def third_person(word: str, following: str = "", *, after_adverb: bool = False) -> str:

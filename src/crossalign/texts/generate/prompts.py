@@ -17,6 +17,7 @@ from crossalign.texts.descriptions import wordify
 from crossalign.texts.english import indefinite_article
 from crossalign.texts.generate.answers import AnswerRules
 from crossalign.texts.quality import bad_characters, digest
+from crossalign.utils.validation import one_of, whole_number
 
 Naming: TypeAlias = Literal["always", "never", "any"]
 """Whether a description must, must not or may name its class."""
@@ -57,10 +58,7 @@ class PromptSet:
     def __post_init__(self) -> None:
         if not self.questions:
             raise DescriptionError(f"Expected questions in the prompt set {self.name!r}, got none.")
-        if self.naming not in get_args(Naming):
-            raise DescriptionError(
-                f"Expected naming as {', '.join(get_args(Naming))}, got {self.naming!r}."
-            )
+        one_of("naming", self.naming, get_args(Naming), error=DescriptionError)
         for question in self.questions:
             holes = set(_HOLE.findall(question))
             if not holes or holes - _HOLES or bad_characters(question):
@@ -92,19 +90,15 @@ class Wishes:
     naming: Naming | None = None
 
     def __post_init__(self) -> None:
-        problems = []
-        if not 1 <= self.number <= 200:
-            problems.append(f"a number of descriptions from 1 to 200, got {self.number}")
-        if not 1 <= self.words <= 200:
-            problems.append(f"a number of words from 1 to 200, got {self.words}")
+        wrong = DescriptionError
+        whole_number("the number of descriptions", self.number, 1, 200, error=wrong)
+        whole_number("the number of words", self.words, 1, 200, error=wrong)
         for name in ("language", "domain"):
             value = getattr(self, name)
             if len(value) > 200 or bad_characters(value, allowed=""):
-                problems.append(f"a {name} of at most 200 plain characters, got {value[:40]!r}")
+                raise wrong(f"expected a {name} of at most 200 characters; got {value[:40]!r}.")
         if not self.language.strip():
-            problems.append("a language, got none")
-        if problems:
-            raise DescriptionError(f"Expected {'; '.join(problems)}.")
+            raise wrong("expected a language; got none.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from crossalign.errors import WriterError, import_extra
 from crossalign.texts.descriptions import DescriptionSet, wordify
-from crossalign.texts.english import indefinite_article, is_plural
+from crossalign.texts.english import indefinite_article, is_plural, singulars
 from crossalign.texts.generate import described_set
 from crossalign.texts.quality import text_id
 
@@ -167,11 +167,8 @@ def _candidates(words: Any, name: str) -> list[_Candidate]:
 def _forms(name: str) -> Iterable[str]:
     """Spellings to look up, the likeliest first."""
     lower = name.lower()
-    tries = [name, lower, lower.replace("-", " "), name.title()]
-    if lower.endswith("ies"):
-        tries.append(f"{lower[:-3]}y")
-    tries += [lower.removesuffix("es"), lower.removesuffix("s")]
-    return dict.fromkeys(tries)
+    spelled = [name, lower, lower.replace("-", " "), name.title()]
+    return dict.fromkeys([*spelled, *singulars(lower)])
 
 
 def _candidate(synset: Any) -> _Candidate:

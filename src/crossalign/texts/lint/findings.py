@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias, get_args
 
 from crossalign.errors import DescriptionError
 from crossalign.texts.languages import LANGUAGES
+from crossalign.utils.validation import finite_number, one_of, whole_number
 
 Severity: TypeAlias = Literal["note", "warning", "error"]
 """``error``: the set cannot be used so. ``warning``: a fault. ``note``: worth a look."""
@@ -65,20 +66,14 @@ class LintOptions:
     language: str | None = None
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.min_texts < 0:
-            problems.append(f"min_texts from 0 up, got {self.min_texts}")
-        if self.max_words is not None and self.max_words < 1:
-            problems.append(f"max_words from 1 up, got {self.max_words}")
-        if self.naming not in get_args(Naming):
-            problems.append(f"naming as {', '.join(get_args(Naming))}, got {self.naming!r}")
-        if self.near is not None and not -1 < self.near <= 1:
-            problems.append(f"near above -1, up to 1, got {self.near}")
+        wrong = DescriptionError
+        whole_number("min_texts", self.min_texts, 0, error=wrong)
+        if self.max_words is not None:
+            whole_number("max_words", self.max_words, 1, error=wrong)
+        one_of("naming", self.naming, get_args(Naming), error=wrong)
+        if self.near is not None:
+            finite_number("near", self.near, -1, 1, error=wrong)
         if self.script is not None and self.script != self.script.upper():
-            problems.append(
-                f"script as a name in capitals such as LATIN, CYRILLIC or CJK, got {self.script!r}"
-            )
-        if self.language is not None and self.language not in LANGUAGES:
-            problems.append(f"language as one of {', '.join(LANGUAGES)}, got {self.language!r}")
-        if problems:
-            raise DescriptionError(f"Expected {'; '.join(problems)}.")
+            raise wrong(f"expected script in capitals, such as LATIN or CJK; got {self.script!r}.")
+        if self.language is not None:
+            one_of("language", self.language, LANGUAGES, error=wrong)

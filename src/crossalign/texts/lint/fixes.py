@@ -38,20 +38,12 @@ def _without_bad_characters(text: str) -> str:
     )
 
 
-def _with_plain_spaces(text: str) -> str:
-    return " ".join(text.split())
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
 # In this order: each sees what the one before it made.
 TEXT_FIXES: dict[str, Callable[[str], str]] = {
     "encoding": mended_mojibake,
     "characters": _without_bad_characters,
-    "composition": _composed,
-    "spaces": _with_plain_spaces,
+    "composition": lambda text: unicodedata.normalize("NFC", text),
+    "spaces": lambda text: " ".join(text.split()),
 }
 """Fixes of one text by name, none of which changes its words."""
 
@@ -80,8 +72,8 @@ def fix(path: str | Path) -> list[Change]:
     draft = read_draft(file)
     reading = [found for found in draft.findings if found.check == "encoding"]
     if not draft.readable or reading or draft.names_only or not draft.classes:
-        why = reading[0].message if reading else "it is no object {class: [text, ...]}"
-        why = draft.findings[0].message if draft.findings else why
+        found = [finding.message for finding in draft.findings]
+        why = found[0] if found else "it is no object {class: [text, ...]}"
         raise DescriptionError(f"{file}: cannot be mended: {why}")
     lost = [x for x in draft.findings if x.check == "structure" and x.text is None]
     if lost:  # writing the file anew would drop what is no text

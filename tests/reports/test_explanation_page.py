@@ -163,6 +163,24 @@ def test_shows_what_there_is_to_say(
     assert page.attributes("class").count("scale spread") == 3
 
 
+def test_a_screen_reader_finds_its_way(
+    report: Any, classifier: Classifier, picture: Any, tmp_path: Path
+) -> None:
+    """All lies in one landmark, no level of headings is left out, each picture has a name."""
+    made = [
+        entry(classifier, picture(colour), tmp_path / f"{colour}.png") for colour in ("red", "blue")
+    ]
+    page, html = report(*made)
+    assert page.count("main") == 1
+    assert re.search(r"<body>\s*<main>", html)
+    assert re.search(r"</main>\s*</body>", html)
+    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    drawings = [attributes for tag, attributes in page.elements if tag == "svg"]
+    assert all(one["role"] == "img" and one["aria-label"] for one in drawings)
+
+
 def test_an_overview_of_several_photos(
     report: Any, classifier: Classifier, picture: Any, tmp_path: Path
 ) -> None:

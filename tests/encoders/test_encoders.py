@@ -26,8 +26,9 @@ from crossalign.encoders import (
     register_encoder,
     registry,
 )
-from crossalign.encoders.builtin import IMAGE_BATCH, TEXT_BATCH, BuiltinEncoder
+from crossalign.encoders.builtin import IMAGE_BATCH, BuiltinEncoder
 from crossalign.encoders.devices import choose_device, read_dtype
+from crossalign.encoders.dual import TEXT_BATCH
 from crossalign.errors import CrossalignError, EncoderError
 from crossalign.images import crops
 from crossalign.images.load import load_image

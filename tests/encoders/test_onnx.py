@@ -24,7 +24,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from crossalign import Classifier, load_encoder
 from crossalign.encoders import Encoder, list_encoders
-from crossalign.encoders.builtin import IMAGE_BATCH, TEXT_BATCH
+from crossalign.encoders.dual import IMAGE_BATCH, TEXT_BATCH
 from crossalign.encoders.onnx.encoder import OnnxEncoder, cards
 from crossalign.encoders.onnx.files import find, patterns, variants
 from crossalign.encoders.onnx.runtime import _choose_providers

@@ -17,9 +17,9 @@ from PIL import Image
 
 from crossalign import Classifier
 from crossalign.encoders import Encoder, fingerprint, load_encoder
+from crossalign.encoders.dual import IMAGE_BATCH, TEXT_BATCH
 from crossalign.encoders.parity import compare
 from crossalign.encoders.preprocessing import read_preprocess
-from crossalign.encoders.torch.base import IMAGE_BATCH, TEXT_BATCH
 from crossalign.errors import EncoderError
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: make test-torch")

@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crossalign.encoders.base import (
-    Embeddings,
-    ModelCard,
-    Preprocess,
-    batches_by_length,
-    check_pixels,
-    check_texts,
-    warn_of_cuts,
-)
-from crossalign.encoders.builtin import TEXT_BATCH
+from crossalign.encoders.base import Embeddings, ModelCard, Preprocess
 from crossalign.encoders.devices import read_dtype, warn_user
+from crossalign.encoders.dual import DualEncoder
 from crossalign.encoders.hub import cached_cards, stated_dim
 from crossalign.encoders.onnx.files import SUFFIXES, ModelFiles, find, locate
 from crossalign.encoders.onnx.graph import TYPES, Tower, described
@@ -30,17 +22,14 @@ from crossalign.encoders.onnx.runtime import (
     Array,
     SessionFactory,
     choose_runtime,
+    thread_count,
 )
 from crossalign.encoders.onnx.tokenizer import CAUSAL, MASKED, TextReader, context_length
 from crossalign.errors import EncoderError
-from crossalign.utils.processors import usable_processors
-from crossalign.utils.validation import whole_number
 
 if TYPE_CHECKING:
     from crossalign.images.transforms import Pixels
 
-# Networks of matrix products are as fast with many views at a time, and GPUs need them.
-IMAGE_BATCH = 32
 TEXT_INPUTS = ("input_ids", "attention_mask", "position_ids", "token_type_ids")
 # These embed by a projection behind the pooled output, which is therefore no embedding.
 PROJECTED = CAUSAL | MASKED
@@ -54,7 +43,7 @@ LEAST_PROBE_COSINE = {"fp32": 0.99999, "fp16": 0.99999, "bf16": 0.999}
 LEAST_PROBE_COSINE_QUANTISED = 0.99
 
 
-class OnnxEncoder:
+class OnnxEncoder(DualEncoder):
     """A dual encoder in ONNX files; load it with ``load_encoder("onnx:<folder or repository>")``.
 
     Both graphs are opened at once. Safe to use from several threads.
@@ -82,7 +71,7 @@ class OnnxEncoder:
         self._least = LEAST_PROBE_COSINE.get(self._dtype, LEAST_PROBE_COSINE_QUANTISED)
         self._length = self._fixed_length()
         self._padding = self._choose_padding()
-        self._card = ModelCard(
+        card = ModelCard(
             name=name,
             # Another precision embeds a little differently, so it is another encoder.
             revision="-".join(filter(None, [files.revision(), factory.precision])),
@@ -92,16 +81,7 @@ class OnnxEncoder:
             licence=files.licence(),
             bytes=files.bytes(),
         )
-
-    @property
-    def card(self) -> ModelCard:
-        """Name, revision, dimensions, licence and size."""
-        return self._card
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """As the model's own files say."""
-        return self._preprocess
+        super().__init__(card, self._preprocess, self._image_tower.batch, self._text_tower.batch)
 
     @property
     def dtype(self) -> str:
@@ -112,49 +92,6 @@ class OnnxEncoder:
     def providers(self) -> tuple[str, ...]:
         """What really runs the graphs, best first: ONNX Runtime's providers, or OpenVINO."""
         return tuple(self._image_tower.session.get_providers())
-
-    def encode_images(self, pixels: Pixels) -> Embeddings:
-        """Embed pictures.
-
-        Args:
-            pixels: uint8 RGB, shape (n, S, S, 3), not normalised.
-
-        Returns:
-            float32, shape (n, D), rows of unit length.
-
-        Raises:
-            EncoderError: If the pixels have another dtype or shape, or the graph cannot be run.
-        """
-        check_pixels(pixels, self._preprocess.size)
-        batch = self._image_tower.batch or IMAGE_BATCH
-        rows = np.empty((len(pixels), self._card.dim), dtype=np.float32)
-        for start in range(0, len(pixels), batch):
-            rows[start : start + batch] = self._embed_images(pixels[start : start + batch])
-        return rows
-
-    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts. Equal texts are embedded once, and texts of like length together.
-
-        Args:
-            texts: Any number of texts; what goes beyond the context length is cut, with a warning.
-
-        Returns:
-            float32, shape (m, D), rows of unit length.
-
-        Raises:
-            EncoderError: If something other than texts came, or the graph cannot be run.
-        """
-        texts = check_texts(texts)
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        rows, cut = self._reader.read(list(places))
-        warn_of_cuts(
-            sum(cut[places[text]] for text in texts), len(texts), self._card.context_length
-        )
-        batch = self._text_tower.batch or TEXT_BATCH
-        unique = np.empty((len(rows), self._card.dim), dtype=np.float32)
-        for chosen in batches_by_length([len(row) for row in rows], batch):
-            unique[chosen] = self._embed_rows([rows[index] for index in chosen])
-        return unique[[places[text] for text in texts]]
 
     def __repr__(self) -> str:
         card = self.card
@@ -172,10 +109,15 @@ class OnnxEncoder:
             np.take(levels, shades, out=values[:, channel], mode="clip")  # unbuffered, so faster
         return self._image_tower.run({self._pixels: values}, count)
 
-    def _embed_rows(self, rows: list[list[int]], length: int | None = None) -> Embeddings:
-        if length is None:
-            full = self._padding == "full"
-            length = self._length if full else max(1, *map(len, rows))
+    def _read(self, texts: list[str]) -> tuple[list[list[int]], list[int], set[int]]:
+        rows, cut = self._reader.read(texts)
+        return rows, [len(row) for row in rows], cut
+
+    def _embed_texts(self, rows: list[list[int]], longest: int) -> Embeddings:
+        return self._embed_rows(rows, self._length if self._padding == "full" else max(1, longest))
+
+    def _embed_rows(self, rows: list[list[int]], length: int) -> Embeddings:
+        """Embed rows that are padded to a length."""
         feeds = self._reader.lay_out(rows, length)
         inputs = self._text_tower.inputs
         if len(inputs) == 1:
@@ -253,7 +195,8 @@ class OnnxEncoder:
     def _dim(self) -> int:
         side = self._preprocess.size
         image: int = self._embed_images(np.zeros((1, side, side, 3), dtype=np.uint8)).shape[1]
-        text = self._embed_rows(self._reader.read([PROBE_TEXT])[0]).shape[1]
+        rows, (longest,), _ = self._read([PROBE_TEXT])
+        text = self._embed_texts(rows, longest).shape[1]
         if image != text:
             raise EncoderError(
                 f"{self._image_tower.path} embeds in {image} dimensions and "
@@ -304,12 +247,9 @@ def load(
         EncoderError: If the model or the variant is not there, or its files contradict each other.
         MissingExtraError: If OpenVINO is not installed.
     """
-    count = usable_processors()
-    if threads is not None:
-        count = whole_number("threads", threads, 1, error=EncoderError)
     dtype = read_dtype(dtype, (*SUFFIXES, "bf16"))
     dtype = None if dtype == "auto" else dtype
-    factory = choose_runtime(runtime, dtype, count, providers, device)
+    factory = choose_runtime(runtime, dtype, thread_count(threads), providers, device)
     name, files = locate(rest, None if dtype == "bf16" else dtype, revision)
     encoder = OnnxEncoder(files, f"onnx:{name}", factory)
     if factory.wanted[0] != encoder.providers[0] == CPU_PROVIDER:

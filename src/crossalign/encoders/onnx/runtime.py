@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from crossalign.encoders.devices import choose_device
 from crossalign.errors import EncoderError, MissingExtraError
-from crossalign.utils.validation import one_of
+from crossalign.utils.processors import usable_processors
+from crossalign.utils.validation import one_of, whole_number
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -125,6 +126,23 @@ def _onnx_runtime(
         return session
 
     return SessionFactory(open_file, threads, tuple(names))
+
+
+def thread_count(threads: int | None) -> int:
+    """Settle how many threads one call may use.
+
+    Args:
+        threads: As asked for; None for all that this process may use.
+
+    Returns:
+        The number.
+
+    Raises:
+        EncoderError: If it is not a whole number from 1 up.
+    """
+    if threads is None:
+        return usable_processors()
+    return whole_number("threads", threads, 1, error=EncoderError)
 
 
 def session_options(threads: int) -> Any:

@@ -100,14 +100,15 @@ class TextReader:
         self._tokenizer.enable_truncation(length, direction=direction)
         self.context_length = length
 
-    def read(self, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:
+    def read(self, texts: Sequence[str]) -> tuple[list[list[int]], set[int]]:
         """Tokenize.
 
         Args:
             texts: Any number of texts.
 
         Returns:
-            Token ids by text, special tokens included, not padded; and whether each was cut.
+            Token ids by text, special tokens included, not padded; and the places of
+            those that were cut.
 
         Raises:
             EncoderError: If the tokenizer fails.
@@ -116,7 +117,8 @@ class TextReader:
             encodings = self._tokenizer.encode_batch([self._clean(text) for text in texts])
         except Exception as error:  # the library raises bare exceptions
             raise EncoderError(f"{self._origin} cannot be used on these texts: {error}.") from error
-        return [entry.ids for entry in encodings], [bool(entry.overflowing) for entry in encodings]
+        cut = {place for place, entry in enumerate(encodings) if entry.overflowing}
+        return [entry.ids for entry in encodings], cut
 
     def lay_out(self, rows: Sequence[Sequence[int]], length: int) -> dict[str, Ids]:
         """Pad rows to one length.

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossalign.encoders.base import (
-    Embeddings,
-    ModelCard,
-    Preprocess,
-    batches_by_length,
-    check_pixels,
-    check_texts,
-    warn_of_cuts,
-)
+from crossalign.encoders.base import ModelCard, Preprocess
 from crossalign.encoders.devices import choose_device, read_dtype
+from crossalign.encoders.dual import DualEncoder
 from crossalign.errors import EncoderError, MissingExtraError
 
 if TYPE_CHECKING:
     from crossalign.images.transforms import Pixels
-
-IMAGE_BATCH = 32
-TEXT_BATCH = 64
 
 # Texts of several lengths, to trace a text tower with.
 EXAMPLE_TEXTS = ["a photo of a cat.", "dog"]
@@ -61,7 +51,7 @@ class Towers:
     graphs: tuple[str, str]
 
 
-class TorchEncoder:
+class TorchEncoder(DualEncoder):
     """A dual encoder on PyTorch; what differs from library to library is in its subclasses.
 
     Safe to use from several threads.
@@ -76,9 +66,9 @@ class TorchEncoder:
     def __init__(self, model: Any, card: ModelCard, preprocess: Preprocess, weight: Any) -> None:
         import torch
 
+        super().__init__(card, preprocess)
         self._torch: Any = torch
         self._model = model
-        self._card, self._preprocess = card, preprocess
         self._device, self._dtype = weight.device, weight.dtype
         self._lock = threading.Lock()  # tokenizers are not safe in threads
         # White is a tensor since a GPU multiplies by the inverse of a plain number, which rounds.
@@ -86,16 +76,6 @@ class TorchEncoder:
             torch.tensor(values, dtype=torch.float32, device=weight.device).reshape(1, -1, 1, 1)
             for values in ([255.0], preprocess.mean, preprocess.std)
         )
-
-    @property
-    def card(self) -> ModelCard:
-        """Name, revision, dimensions, licence and size."""
-        return self._card
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """As the model's own files state it."""
-        return self._preprocess
 
     @property
     def dtype(self) -> str:
@@ -106,50 +86,6 @@ class TorchEncoder:
     def providers(self) -> tuple[str, ...]:
         """The device that it runs on, such as ``cuda:0``."""
         return (str(self._device),)
-
-    def encode_images(self, pixels: Pixels) -> Embeddings:
-        """Embed pictures.
-
-        Args:
-            pixels: uint8 RGB, shape (n, S, S, 3).
-
-        Returns:
-            float32, shape (n, D), rows of unit length.
-
-        Raises:
-            EncoderError: If the pixels have another dtype or shape, or the network overflows.
-        """
-        check_pixels(pixels, self.card.image_size)
-        rows = np.empty((len(pixels), self.card.dim), np.float32)
-        for start in range(0, len(pixels), IMAGE_BATCH):
-            batch = pixels[start : start + IMAGE_BATCH]
-            rows[start : start + len(batch)] = self._embed_images(batch)
-        return rows
-
-    def encode_texts(self, texts: Sequence[str]) -> Embeddings:
-        """Embed texts. Equal texts are embedded once, and texts of like length together.
-
-        Args:
-            texts: What goes beyond the context length is cut by the tokenizer, with a warning. A
-                special token that is written out in a text is plain text.
-
-        Returns:
-            float32, shape (m, D), rows of unit length.
-
-        Raises:
-            EncoderError: If something other than texts came, or the network overflows.
-        """
-        texts = check_texts(texts)
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        unique = np.empty((len(places), self.card.dim), np.float32)
-        rows, lengths, cut = self._read(list(places)) if places else ([], [], set())
-        count = sum(places[text] in cut for text in texts)
-        warn_of_cuts(count, len(texts), self.card.context_length)
-        for chosen in batches_by_length(lengths, TEXT_BATCH):
-            unique[chosen] = self._embed_texts(
-                [rows[place] for place in chosen], lengths[chosen[-1]]
-            )
-        return unique[[places[text] for text in texts]]
 
     def towers(self) -> Towers:
         """Give both towers as modules that an exporter can trace."""
@@ -187,10 +123,6 @@ class TorchEncoder:
                 f"{self.dtype}; load it with dtype='fp32'."
             )
         return self._torch.nn.functional.normalize(rows, dim=-1).cpu().numpy()
-
-    def _read(self, texts: list[str]) -> tuple[list[Any], list[int], set[int]]:
-        """Give token ids by text, how many of them each needs, and the places of those cut."""
-        raise NotImplementedError
 
     def _image_features(self, values: Any) -> Any:
         """Run the image tower on normalised pixels, (n, 3, S, S)."""

@@ -33,7 +33,7 @@ from crossalign import Classifier, CropSpec, load_encoder
 from crossalign.alignment.adaptive import Adaptive, Contest, Plan, plan
 from crossalign.encoders import Encoder
 from crossalign.images.crops import shown
-from crossalign.predictions.prediction import Evidence
+from crossalign.predictions import EncodedImage
 
 METHODS = ("wca", "wca-flat")
 RISKS = (0.001, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
@@ -164,7 +164,7 @@ def encode(
     return Encoded(views, places, sizes, labels)
 
 
-def drawn(photos: list[Path], encoder: Encoder, spec: CropSpec, seed: int) -> list[Evidence]:
+def drawn(photos: list[Path], encoder: Encoder, spec: CropSpec, seed: int) -> list[EncodedImage]:
     """Encode photos with the crops of one seed."""
     crops = dataclasses.replace(spec, seed=seed)
     classifier = Classifier(["anything"], encoder=encoder, crops=crops, workers=2)

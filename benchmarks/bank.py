@@ -27,7 +27,7 @@ import numpy as np
 
 from accuracy import SETS, PhotoSet, read_set
 from crossalign import METHODS, Classifier, CropSpec, DescriptionSet, alignment, load_encoder
-from crossalign.classifier import ClassSide
+from crossalign.engine.classes import EncodedClasses
 from crossalign.methods import Method, class_texts
 from crossalign.texts.bank import find
 
@@ -87,7 +87,7 @@ def image_vector(method: Method, views: np.ndarray) -> np.ndarray:
     return alignment.image_vectors(views[0], parts, scale=method.crop_scale, form=method.form)
 
 
-def class_side(encoder: object, method: Method, photos: PhotoSet, way: str) -> ClassSide:
+def class_side(encoder: object, method: Method, photos: PhotoSet, way: str) -> EncodedClasses:
     """Encode the classes in one of the ways."""
     templates = class_texts(method, DescriptionSet.from_classes(photos.classes))
     texts = []

@@ -27,9 +27,11 @@ from crossalign import (
     MethodError,
     Prediction,
     StoreError,
+    ZeroShotClassifier,
     load_encoder,
 )
 from crossalign.alignment import FORMS
+from crossalign.engine.stream import encode_stream
 from crossalign.images.examples import photo_folder
 from crossalign.texts.everyday import everyday_classes
 
@@ -508,6 +510,48 @@ def test_the_encoder_may_raise_and_the_classifier_stays_usable(
     expected = Classifier(COLOURS, encoder=make_encoder(), crops=9).predict(pictures)
     got = classifier.predict(pictures)
     assert [outcome(p) for p in got] == [outcome(p) for p in expected]
+
+
+def test_threads_end_with_a_call_whoever_holds_its_stream(
+    encoder: Any, pictures: list[Image.Image], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    streams = []  # so that nothing is left to garbage collection
+
+    def held(*arguments: Any, **settings: Any) -> Any:
+        streams.append(encode_stream(*arguments, **settings))
+        return streams[-1]
+
+    def assert_no_threads() -> None:
+        assert not [t for t in threading.enumerate() if t.name.startswith("crossalign")]
+
+    monkeypatch.setattr("crossalign.classifier.encode_stream", held)
+    classifier = Classifier(COLOURS, encoder=encoder, crops=5)
+    pipeline = classifier.to_pipeline()
+    classifier(pictures[0])
+    assert_no_threads()
+    with pytest.raises(ImageError) as caught:
+        classifier(b"no picture")
+    assert_no_threads()
+    path = tmp_path / "picture.png"
+    pictures[0].save(path)
+    (prediction,) = classifier.predict([path])
+    prediction.explain()
+    assert_no_threads()
+    predictions = classifier.predict(pictures * 20)
+    next(predictions)
+    predictions.close()
+    assert_no_threads()
+    pipeline(pictures[0])
+    assert_no_threads()
+    with pytest.raises(ImageError) as caught:
+        pipeline([pictures[0], b"no picture", *pictures * 20])
+    assert_no_threads()
+    model = ZeroShotClassifier(COLOURS, encoder=encoder, crops=5).fit()
+    with pytest.raises(ImageError) as caught:
+        model.predict([pictures[0], b"no picture", *pictures * 20])
+    assert_no_threads()
+    assert len(streams) == 8
+    assert caught.traceback  # whose frames hold the streams
 
 
 def test_class_texts_may_fail_to_encode_and_be_tried_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -260,9 +261,9 @@ def test_one_crop_and_one_text_is_a_cosine(encoder: Any) -> None:
     [
         ({"texts": "words"}, "unknown texts 'words'; choose one of label, templates"),
         ({"form": "product"}, "unknown form 'product'; choose one of sum, prototype"),
-        ({"crop_scale": math.inf}, "finite crop_scale"),
-        ({"crop_scale": math.nan}, "finite crop_scale"),
-        ({"description_scale": -math.inf}, "finite description_scale"),
+        ({"crop_scale": math.inf}, "crop_scale as a finite number"),
+        ({"crop_scale": math.nan}, "crop_scale as a finite number"),
+        ({"description_scale": -math.inf}, "description_scale as a finite number"),
     ],
 )
 def test_settings_out_of_range(fields: dict[str, Any], message: str) -> None:
@@ -291,7 +292,7 @@ def test_unknown_methods(name: Any, hint: str) -> None:
     [
         (
             METHODS["clip-d"],
-            r"'clip-d' needs short descriptors .* clip, clip-e, waffle, cupl or wca",
+            r"'clip-d' needs short descriptors .* clip, clip-e, waffle, cupl, wca, bifta or lgca",
         ),
         (replace(METHODS["wca"], name="mine", texts="descriptors"), "'mine' needs short"),
         (replace(METHODS["clip-e"], templates="seven"), "'seven'"),
@@ -308,15 +309,40 @@ def test_texts_that_cannot_be_made(method: Method, message: str) -> None:
     ("fields", "message"),
     [
         ({"crops": 5}, "crops as a CropSpec"),
-        ({"crop_scale": "sharp"}, "finite crop_scale"),
-        ({"description_scale": None}, "finite description_scale"),
+        ({"crop_scale": "sharp"}, "crop_scale as a finite number"),
+        ({"description_scale": None}, "description_scale as a finite number"),
         ({"texts": ["label"]}, "unknown texts"),
         ({"style": "french"}, "unknown style"),
+        ({"redundant": "a"}, "redundant as a number from -1 to 1; got 'a'"),
+        ({"redundant": -1}, "redundant as a cosine above -1"),
+        ({"redundant": math.nan}, "redundant as a number"),
+        ({"templates": 5}, "templates as the name of a set"),
+        ({"templates": ("a {}.", 5)}, "templates as the name of a set"),
+        ({"top": 1.5}, "top as a whole number from 1 up"),
+        ({"top": None}, "top as a whole number from 1 up"),
+        ({"most_texts": True}, "most_texts as a whole number from 1 up"),
+        ({"crop_weighting": ["max"]}, "unknown crop_weighting"),
+        ({"description_weighting": None}, "unknown description_weighting"),
+        ({"crop_scale": True}, "crop_scale as a finite number"),
+        ({"name": 5}, "name as text"),
+        ({"source": None}, "source as text"),
     ],
 )
 def test_settings_of_the_wrong_kind(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(MethodError, match=message):
         dataclasses.replace(METHODS["wca"], **fields)
+
+
+def test_methods_that_are_said_to_work_on_names_do() -> None:
+    names = DescriptionSet.of(["red fox", "blue tit"])
+    with pytest.raises(DescriptionError) as caught:
+        class_texts(METHODS["clip-d"], names)
+    listed = str(caught.value).partition("works on names: ")[2].rstrip(".")
+    working = []
+    for name, method in METHODS.items():
+        with contextlib.suppress(DescriptionError):
+            working += [name] if class_texts(method, names).texts else []
+    assert listed.replace(" or ", ", ").split(", ") == working
 
 
 def test_a_method_that_is_no_name() -> None:

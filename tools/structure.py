@@ -25,7 +25,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / PACKAGE
 # one another.
 ORDER = (
     *("errors", "utils"),
-    *("images", "alignment", "encoders", "texts", "methods", "engine", "predictions"),
+    *("images", "alignment", "encoders", "predictions", "texts", "methods", "engine"),
     *("classifier", "explain", "reports", "integrations"),
     *("labeling", "evaluation", "server", "cli"),
 )

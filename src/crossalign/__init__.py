@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from crossalign.integrations.sklearn import ZeroShotClassifier as ZeroShotClassifier
     from crossalign.methods import METHODS as METHODS
     from crossalign.methods import Method as Method
-    from crossalign.predictions.prediction import Explanation as Explanation
+    from crossalign.predictions.explanation import Explanation as Explanation
     from crossalign.predictions.prediction import Prediction as Prediction
     from crossalign.texts.descriptions import DescriptionSet as DescriptionSet
 

@@ -2,47 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
-import operator
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, TypeAlias, overload
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any, overload
 
 import numpy as np
 
 from crossalign import alignment
 from crossalign.alignment.adaptive import Adaptive, Contest
 from crossalign.alignment.calibration import PLAIN_TEMPERATURE
-from crossalign.alignment.weights import counted, weigh
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.encoders.registry import load_encoder
 from crossalign.engine.cache.store import Store
-from crossalign.engine.classes import ClassSide as ClassSide
-from crossalign.engine.classes import description_weights, encode_classes
+from crossalign.engine.classes import EncodedClasses, crop_weights, encode_classes
+from crossalign.engine.explanations import explain_crops, explain_score
 from crossalign.engine.rounds import in_rounds
-from crossalign.engine.stream import Encoded, Planner, all_views, encode_stream
+from crossalign.engine.stream import Planner, all_views, encode_stream
 from crossalign.engine.views import Opener
-from crossalign.errors import CropError, ImageError, MethodError
-from crossalign.images.crops import Boxes, CropSpec
+from crossalign.errors import ImageError, MethodError
 from crossalign.images.load import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
-from crossalign.methods import Method, class_texts, get_method
+from crossalign.methods import Crops as Crops
+from crossalign.methods import Method, class_texts, get_method, with_crops
+from crossalign.predictions import CropScores, EncodedImage, Explanation, Prediction
 from crossalign.predictions.pipeline import Pipeline
-from crossalign.predictions.prediction import (
-    CropScores,
-    Evidence,
-    Explanation,
-    Prediction,
-    Reserve,
-    Scores,
-)
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.validation import as_items, clean
 from crossalign.utils.processors import usable_processors
-
-Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
-"""What a classifier takes as crops: a number, a layout, or a rule that says when to stop."""
+from crossalign.utils.validation import whole_number
 
 
 class Classifier:
@@ -108,7 +98,7 @@ class Classifier:
         background: Iterable[str] = (),
     ) -> None:
         self._descriptions = DescriptionSet.of(classes)
-        self._method, self._adaptive = _with_crops(get_method(method), crops, seed)
+        self._method, self._adaptive = with_crops(get_method(method), crops, seed)
         self._texts = class_texts(self._method, self._descriptions, seed or 0, bank=bank)
         self._seed, self._bank = seed or 0, bank
         self._background = tuple(
@@ -116,19 +106,23 @@ class Classifier:
             for place, text in as_items(background, "background texts")
         )
         self._encoder = load_encoder(encoder)
-        self._batch_size = _positive("batch_size", batch_size)
-        default_workers = min(4, usable_processors())
-        self._workers = default_workers if workers is None else _positive("workers", workers)
+        self._batch_size = whole_number("batch_size", batch_size, 1, error=MethodError)
+        self._workers = whole_number(
+            "workers",
+            min(4, usable_processors()) if workers is None else workers,
+            1,
+            error=MethodError,
+        )
         self._store = store if isinstance(store, Store) or store is None else Store(store)
         self._opener = Opener(
             encoder=self._encoder,
             spec=self._method.crops,
-            max_pixels=_positive("max_pixels", max_pixels),
+            max_pixels=whole_number("max_pixels", max_pixels, 1, error=MethodError),
             draft=draft,
             store=self._store,
         )
         self._lock = threading.Lock()
-        self._class_side: ClassSide | None = None
+        self._class_side: EncodedClasses | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -175,7 +169,7 @@ class Classifier:
         """Whether large JPEGs are decoded at a part of their size."""
         return self._opener.draft
 
-    def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> ClassSide:
+    def prepare(self, on_progress: Callable[[int, int], None] | None = None) -> EncodedClasses:
         """Encode the classes now, unless that is done already.
 
         Args:
@@ -241,7 +235,7 @@ class Classifier:
             >>> many.method.crops.count, many.prepare() is few.prepare()
             (16, True)
         """
-        method, rule = _with_crops(self._method, self._adaptive if crops is None else crops, seed)
+        method, rule = with_crops(self._method, self._adaptive if crops is None else crops, seed)
         self.prepare()
         other = copy.copy(self)
         other._method, other._adaptive = method, rule
@@ -273,14 +267,31 @@ class Classifier:
         """
         if isinstance(image, list | tuple):
             return list(self.predict(image))
-        encoded = next(self._encode([image]))
+        return self._decide(self.encode(image), keep_evidence=True)
+
+    def encode(self, image: ImageSource) -> EncodedImage:
+        """Encode one image and its crops.
+
+        Args:
+            image: A path, bytes, an open file, a PIL image or an array.
+
+        Returns:
+            Its embeddings, and the crops that they are of.
+
+        Raises:
+            ImageError: If it cannot be used.
+            CropError: If it cannot be cut.
+            MemoryError: If it is too large for this machine.
+        """
+        with contextlib.closing(self._encode([image])) as stream:
+            encoded = next(stream)
         if encoded.error is not None:
             raise encoded.error
-        return self._decide(encoded, keep_evidence=True)
+        return encoded
 
     def predict(
         self, images: Iterable[ImageSource], *, keep_evidence: bool = False
-    ) -> Iterator[Prediction]:
+    ) -> Generator[Prediction, None, None]:
         """Label a stream of images, in order, with memory that does not grow.
 
         Images are decoded and cut in threads a few ahead, and views of several images share encoder
@@ -292,7 +303,8 @@ class Classifier:
                 need not read and encode it again. Some 0.4 MB a prediction with 60 crops.
 
         Returns:
-            An iterator over one prediction for each image.
+            An iterator over one prediction for each image. Its threads end with it, or when it is
+            closed.
 
         Raises:
             ImageError: If a single image was given, or something that yields none.
@@ -308,9 +320,14 @@ class Classifier:
                 "expected several images (a list or another iterable); got "
                 f"{type(images).__name__}."
             )
-        return (
-            self._decide(encoded, keep_evidence=keep_evidence) for encoded in self._encode(images)
-        )
+        encoded = self._encode(images)
+
+        def predictions() -> Generator[Prediction, None, None]:
+            with contextlib.closing(encoded):
+                for image in encoded:
+                    yield self._decide(image, keep_evidence=keep_evidence)
+
+        return predictions()
 
     def to_pipeline(self, temperature: float = PLAIN_TEMPERATURE) -> Pipeline:
         """Give what is called like Transformers' ``zero-shot-image-classification`` pipeline.
@@ -349,37 +366,31 @@ class Classifier:
         Returns:
             float32, shape (N,), adding up to 1.
         """
-        method = self._method
-        return weigh(
-            method.crop_weighting,
-            image,
-            parts,
-            method.crop_scale,
-            top=method.top,
-            classes=self.prepare().vectors,
-        )
+        return crop_weights(self._method, self.prepare(), image, parts)
 
-    def _encode(self, images: Iterable[Any]) -> Iterator[Encoded]:
-        vectors = self.prepare().vectors
+    def _encode(self, images: Iterable[Any]) -> Generator[EncodedImage, None, None]:
+        classes = self.prepare()
         planner: Planner = all_views
         if self._adaptive is not None:
-            contest = Contest(vectors, self._method.crop_scale, self._adaptive)
+            contest = Contest(classes.vectors, self._method.crop_scale, self._adaptive)
             planner = in_rounds(contest, self._encoder.preprocess)
         return encode_stream(
             images, self._opener, planner, batch_size=self._batch_size, workers=self._workers
         )
 
-    def _decide(self, encoded: Encoded, *, keep_evidence: bool) -> Prediction:
+    def _decide(self, encoded: EncodedImage, *, keep_evidence: bool) -> Prediction:
         name = source_name(encoded.source)
-        views = encoded.views
-        if views is None:
+        if encoded.views is None:
             message = str(encoded.error) or "out of memory"
             return Prediction(name, self.classes, None, None, None, error=message, _explainer=self)
-        image, parts = _sides(encoded.embeddings)
-        vector = alignment.pool(self.crop_weights(image, parts), parts, self._method.form)
-        side = self.prepare()
-        scores = alignment.scores(vector, side.vectors)
-        beside = None if side.background is None else alignment.scores(vector, side.background)
+        image, crops = encoded.parts()
+        classes = self.prepare()
+        weights = crop_weights(self._method, classes, image, crops)
+        vector = alignment.pool(weights, crops, self._method.form)
+        scores = alignment.scores(vector, classes.vectors)
+        beside = (
+            None if classes.background is None else alignment.scores(vector, classes.background)
+        )
         best = int(np.argmax(scores))
         return Prediction(
             image=name,
@@ -388,170 +399,18 @@ class Classifier:
             score=float(scores[best]),
             scores=scores,
             background=beside,
-            _evidence=Evidence(
+            _evidence=dataclasses.replace(
+                encoded,
                 source=encoded.source if isinstance(encoded.source, str | os.PathLike) else None,
-                size=views.size,
-                digest=views.digest,
-                boxes=views.boxes,
-                views=encoded.embeddings if keep_evidence else None,
+                views=encoded.views if keep_evidence else None,
             ),
             _explainer=self,
         )
 
-    def _regions(self, evidence: Evidence) -> Boxes:
-        """What the encoder saw of the image, crop by crop."""
-        if len(evidence.boxes):
-            return self._encoder.preprocess.visible(evidence.boxes)
-        return np.array([(0, 0, *evidence.size)], dtype=np.int64)
-
     def _explain(self, prediction: Prediction, label: str) -> Explanation:
-        evidence, scores = _usable(prediction)
-        image, parts = _sides(self._views_again(prediction.image, evidence))
-        side = self.prepare()
-        index = self.classes.index(label)
-        texts = side.of(index)
-        weights = self.crop_weights(image, parts)
-        text_weights = description_weights(self._method, side.labels, index, texts)
-        # The weights are those of the score; what follows is rounded as little as can be.
-        terms = alignment.contributions(
-            np.asarray(parts, np.float64),
-            np.asarray(weights, np.float64),
-            np.asarray(texts, np.float64),
-            np.asarray(text_weights, np.float64),
-            self._method.form,
-        )
-        return Explanation(
-            image=prediction.image,
-            label=label,
-            score=float(scores[index]),
-            size=evidence.size,
-            boxes=self._regions(evidence),
-            crop_weights=weights,
-            descriptions=side.texts[index],
-            description_weights=text_weights,
-            similarity=alignment.similarity_matrix(parts, texts),
-            terms=terms,
-            whole_similarity=texts @ image,
-            whole_score=float(side.vectors[index] @ image),
+        return explain_score(
+            prediction, label, self._method, self.prepare(), self._encoder.preprocess
         )
 
     def _crop_scores(self, prediction: Prediction) -> CropScores:
-        evidence, scores = _usable(prediction)
-        image, parts = _sides(self._views_again(prediction.image, evidence))
-        weights = self.crop_weights(image, parts)
-        vectors = self.prepare().vectors
-        terms = alignment.crop_contributions(
-            np.asarray(parts, np.float64),
-            np.asarray(weights, np.float64),
-            np.asarray(vectors, np.float64),
-            self._method.form,
-        )
-        return CropScores(
-            image=prediction.image,
-            classes=self.classes,
-            scores=scores,
-            size=evidence.size,
-            boxes=self._regions(evidence),
-            weights=weights,
-            embeddings=parts,
-            form=self._method.form,
-            terms=terms,
-            whole_scores=alignment.scores(image, vectors),
-            reserve=self._reserve(image, parts, weights),
-        )
-
-    def _reserve(self, image: Embeddings, parts: Embeddings, weights: Any) -> Reserve | None:
-        """Say what crops would bring that a weighting by the k heaviest leaves out."""
-        method = self._method
-        top = counted(method.crop_weighting, method.top)
-        if top is None or top >= len(parts):
-            return None
-        crops = np.asarray(parts, np.float64)
-        all_weights = alignment.crop_weights(
-            np.asarray(image, np.float64), crops, method.crop_scale
-        )
-        all_weights = np.where(weights > 0, weights, all_weights / all_weights[weights > 0].sum())
-        vectors = np.asarray(self.prepare().vectors, np.float64)
-        terms = alignment.crop_contributions(crops, all_weights, vectors, "sum")
-        pooled = np.asarray(weights, np.float64) @ crops
-        norm = float(np.linalg.norm(pooled)) if method.form == "prototype" else 1.0
-        return Reserve(top, all_weights, terms / (norm or 1.0))
-
-    def _with_evidence(self, prediction: Prediction) -> Prediction:
-        evidence, _ = _usable(prediction)
-        if evidence.views is not None:
-            return prediction
-        views = self._views_again(prediction.image, evidence)
-        return dataclasses.replace(prediction, _evidence=dataclasses.replace(evidence, views=views))
-
-    def _views_again(self, name: str, evidence: Evidence) -> Embeddings:
-        if evidence.views is not None:
-            return evidence.views
-        if evidence.source is None:
-            raise ImageError(
-                f"{name} was given without a path and its embeddings were not kept, so it cannot "
-                "be explained. Use predict(..., keep_evidence=True), or call the classifier with "
-                "this one image."
-            )
-        encoded = next(self._encode([evidence.source]))
-        if encoded.error is not None:
-            raise encoded.error
-        if encoded.views is None or encoded.views.digest != evidence.digest:
-            raise ImageError(
-                f"{name} has changed since it was labelled, so its prediction can no longer be "
-                "explained. Label it again."
-            )
-        return encoded.embeddings
-
-
-def _sides(views: Embeddings) -> tuple[Embeddings, Embeddings]:
-    """Part embeddings into whole image and crops; without crops the whole image is the one crop."""
-    return views[0], views[1:] if len(views) > 1 else views
-
-
-def _usable(prediction: Prediction) -> tuple[Evidence, Scores]:
-    if prediction._evidence is None or prediction.scores is None:
-        raise ImageError(f"there is nothing to explain: {prediction.error}")
-    return prediction._evidence, prediction.scores
-
-
-def _with_crops(
-    method: Method, crops: Crops | None, seed: int | None
-) -> tuple[Method, Adaptive | None]:
-    """Give a method the crops that were asked for, and the rule that says when to stop, if any."""
-    # Crops that a method has no use for are checked all the same.
-    spec = method.crops or CropSpec()
-    rule = crops if isinstance(crops, Adaptive) else None
-    if crops == "auto":
-        rule = Adaptive.of(spec.count)
-    elif isinstance(crops, str):
-        raise CropError(f"expected crops as a number, a CropSpec or 'auto'; got {crops!r}.")
-    if isinstance(crops, CropSpec):
-        spec = crops
-    else:
-        count: Any = crops if rule is None else rule.maximum
-        spec = dataclasses.replace(
-            spec,
-            count=spec.count if count is None else count,
-            seed=spec.seed if seed is None else seed,
-        )
-    if isinstance(crops, CropSpec) and seed is not None and seed != crops.seed:
-        raise CropError(
-            f"got two seeds: {seed} and {crops.seed} in the CropSpec. Give one of them."
-        )
-    if rule is not None and method.crop_weighting != "softmax":
-        raise MethodError(
-            "adaptive crops know the published softmax weights alone; method "
-            f"{method.name!r} weighs crops by {method.crop_weighting!r}. Give a number of crops."
-        )
-    return dataclasses.replace(method, crops=spec if method.crops else None), rule
-
-
-def _positive(name: str, value: Any) -> int:
-    try:
-        number: int = operator.index(value)
-    except TypeError:
-        number = 0
-    if isinstance(value, bool) or number < 1:
-        raise MethodError(f"expected {name} as a whole number from 1 up; got {value!r}.")
-    return number
+        return explain_crops(prediction, self._method, self.prepare(), self._encoder.preprocess)

@@ -8,13 +8,10 @@ differs between the methods is in these fields, so a variant is
 
 from __future__ import annotations
 
-import difflib
-import math
-import numbers
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from crossalign.alignment import (
     FORMS,
@@ -22,14 +19,20 @@ from crossalign.alignment import (
     PUBLISHED_DESCRIPTION_SCALE,
     Form,
 )
+from crossalign.alignment.adaptive import Adaptive
 from crossalign.alignment.weights import WEIGHTINGS, Weighting
-from crossalign.errors import DescriptionError, MethodError
+from crossalign.errors import CropError, DescriptionError, MethodError
 from crossalign.images.crops import CropSpec
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.descriptors import SentenceStyle, descriptor_sentences
 from crossalign.texts.filtering import REDUNDANT
 from crossalign.texts.templates import LABEL_TEMPLATE, fill_template, fill_templates
 from crossalign.texts.waffle import waffle_texts
+from crossalign.utils.text import did_you_mean
+from crossalign.utils.validation import finite_number, one_of, whole_number
+
+Crops: TypeAlias = int | CropSpec | Adaptive | Literal["auto"]
+"""What may be asked for as crops: a number, a layout, or a rule that says when to stop."""
 
 Texts: TypeAlias = Literal["label", "templates", "descriptors", "waffle", "descriptions"]
 """Which texts stand for a class.
@@ -93,22 +96,30 @@ class Method:
             ("form", FORMS),
             ("style", get_args(SentenceStyle)),
         ):
-            if getattr(self, name) not in known:
-                raise MethodError(
-                    f"unknown {name} {getattr(self, name)!r}; choose one of {', '.join(known)}."
-                )
+            one_of(name, getattr(self, name), known, error=MethodError)
         for name in ("crop_scale", "description_scale"):
-            value = getattr(self, name)
-            if not isinstance(value, numbers.Real) or not math.isfinite(value):
-                raise MethodError(f"expected a finite {name}; got {value!r}.")
+            finite_number(name, getattr(self, name), error=MethodError)
         for name in ("top", "most_texts"):
-            number = getattr(self, name)
-            if number is not None and (type(number) is not int or number < 1):
-                raise MethodError(f"expected {name} as a whole number from 1 up; got {number!r}.")
-        if self.redundant is not None and not -1 < self.redundant <= 1:
-            raise MethodError(
-                f"expected redundant as a cosine above -1, up to 1; got {self.redundant!r}."
-            )
+            if name == "top" or getattr(self, name) is not None:
+                number = whole_number(name, getattr(self, name), 1, error=MethodError)
+                object.__setattr__(self, name, number)
+        if self.redundant is not None:
+            cosine = finite_number("redundant", self.redundant, -1, 1, error=MethodError)
+            if cosine == -1:
+                raise MethodError("expected redundant as a cosine above -1, up to 1; got -1.")
+        for name in ("name", "source"):
+            if not isinstance(getattr(self, name), str):
+                raise MethodError(f"expected {name} as text; got {getattr(self, name)!r}.")
+        templates: Any = self.templates
+        if not isinstance(templates, str):
+            if not isinstance(templates, list | tuple) or any(
+                not isinstance(template, str) for template in templates
+            ):
+                raise MethodError(
+                    "expected templates as the name of a set, or a list of texts such as "
+                    f"'a photo of a {{}}.'; got {templates!r}."
+                )
+            object.__setattr__(self, "templates", tuple(templates))
         if self.crops is not None and not isinstance(self.crops, CropSpec):
             raise MethodError(
                 f"expected crops as a CropSpec, or None for the whole image; got {self.crops!r}. "
@@ -198,10 +209,61 @@ def get_method(method: str | Method) -> Method:
         return method
     found = METHODS.get(str(method))
     if found is None:
-        close = difflib.get_close_matches(str(method), METHODS, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise MethodError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}.{hint}")
+        raise MethodError(
+            f"unknown method {method!r}; choose one of {', '.join(METHODS)}."
+            f"{did_you_mean(method, METHODS)}"
+        )
     return found
+
+
+def with_crops(
+    method: Method, crops: Crops | None = None, seed: int | None = None
+) -> tuple[Method, Adaptive | None]:
+    """Give a method the crops that were asked for.
+
+    Args:
+        method: The method.
+        crops: A number, a layout, a rule that says when to stop, or ``"auto"`` for the usual rule;
+            the method's own by default. A method that looks at the whole image alone has no use
+            for them, and they are checked all the same.
+        seed: For random crops; the method's own by default.
+
+    Returns:
+        The method with these crops, and the rule, if there is one.
+
+    Raises:
+        CropError: If the crops are out of range, or two seeds are given.
+        MethodError: If there is a rule and the method does not weigh crops by softmax.
+
+    Example:
+        >>> with_crops(METHODS["wca"], 30)[0].crops.count
+        30
+    """
+    spec = method.crops or CropSpec()
+    rule = crops if isinstance(crops, Adaptive) else None
+    if crops == "auto":
+        rule = Adaptive.of(spec.count)
+    elif isinstance(crops, str):
+        raise CropError(f"expected crops as a number, a CropSpec or 'auto'; got {crops!r}.")
+    if isinstance(crops, CropSpec):
+        spec = crops
+        if seed is not None and seed != spec.seed:
+            raise CropError(
+                f"got two seeds: {seed} and {spec.seed} in the CropSpec. Give one of them."
+            )
+    else:
+        count: Any = crops if rule is None else rule.maximum
+        spec = replace(
+            spec,
+            count=spec.count if count is None else count,
+            seed=spec.seed if seed is None else seed,
+        )
+    if rule is not None and method.crop_weighting != "softmax":
+        raise MethodError(
+            "adaptive crops know the published softmax weights alone; method "
+            f"{method.name!r} weighs crops by {method.crop_weighting!r}. Give a number of crops."
+        )
+    return replace(method, crops=spec if method.crops else None), rule
 
 
 _Group: TypeAlias = tuple[Sequence[Sequence[str]], str]
@@ -249,10 +311,11 @@ def _templates(method: Method, classes: DescriptionSet, _seed: int) -> _Group:
 
 def _descriptors(method: Method, classes: DescriptionSet, _seed: int) -> _Group:
     if not classes.has_descriptions:
+        *most, last = [name for name, known in METHODS.items() if known.texts != "descriptors"]
         raise DescriptionError(
             f"method '{method.name}' needs short descriptors of every class; got names alone. "
-            "Give {class: [descriptor, ...]}, or choose a method that works on names: clip, "
-            "clip-e, waffle, cupl or wca."
+            "Give {class: [descriptor, ...]}, or choose a method that works on names: "
+            f"{', '.join(most)} or {last}."
         )
     return descriptor_sentences(classes, method.style), "descriptors"
 

@@ -96,7 +96,7 @@ def test_what_cannot_be_weighed_is_refused():
         weigh("mean", anchor, members, 1.0)
     with pytest.raises(AlignmentError, match="needs the embeddings of the classes"):
         weigh("entropy", anchor, members, 1.0)
-    with pytest.raises(AlignmentError, match="at least 1"):
+    with pytest.raises(AlignmentError, match="top as a whole number from 1 up"):
         weigh("top-k", anchor, members, 1.0, top=0)
     with pytest.raises(AlignmentError):
         weigh("entropy", anchor, members, 1.0, classes=classes[:, :2])

@@ -20,8 +20,9 @@ from PIL import Image
 
 from crossalign import Classifier, CropError, ImageError, load_image
 from crossalign.encoders import ModelCard, Preprocess
-from crossalign.engine.stream import ROOM_PER_WORKER, Encoded, all_views, encode_stream
-from crossalign.engine.views import Opened, Seen, Views
+from crossalign.engine.stream import PIXEL_BYTES_PER_WORKER, all_views, encode_stream
+from crossalign.engine.views import Views
+from crossalign.predictions import EncodedImage
 
 Cut = Callable[[int, int], np.ndarray]
 
@@ -86,12 +87,12 @@ class Maker:
         self._make = make
         self._size = size
 
-    def look(self, source: Any) -> Seen:
-        return Seen(source, None, self._size)
+    def look(self, source: Any) -> tuple[None, int]:
+        return None, self._size
 
-    def __call__(self, seen: Seen) -> tuple[Opened, Any]:
-        views, cut = self._make(seen.source)
-        return Opened(views, np.empty(0, np.int64), None), Pixels(cut, self._size)
+    def __call__(self, source: Any, data: None) -> tuple[Views, Any]:
+        views, cut = self._make(source)
+        return views, Pixels(cut, self._size)
 
 
 def run(
@@ -102,7 +103,7 @@ def run(
     make: Any = prepare,
     plan: Any = all_views,
     size: int = 0,
-) -> Iterator[Encoded]:
+) -> Iterator[EncodedImage]:
     opener: Any = Maker(encoder, make, size)
     return encode_stream(sources, opener, plan, batch_size=batch_size, workers=workers)
 
@@ -117,11 +118,11 @@ def _no_thread_stays() -> Iterator[None]:
     assert threads() == []
 
 
-def assert_embedded(encoded: Encoded, number: int, views: int) -> None:
+def assert_embedded(encoded: EncodedImage, number: int, views: int) -> None:
     assert encoded.error is None
     assert encoded.source == number
-    assert encoded.embeddings.dtype == np.float32
-    assert encoded.embeddings.tolist() == [[number, view] for view in range(views)]
+    assert encoded.views.dtype == np.float32
+    assert encoded.views.tolist() == [[number, view] for view in range(views)]
 
 
 # --------------------------------------------------------------------------------------- batches
@@ -282,7 +283,7 @@ def test_a_bad_image_keeps_its_place_and_costs_no_other(
         if number in bad:
             assert encoded.error is sources[number]
             assert encoded.views is None
-            assert encoded.embeddings.shape == (0, 2)
+            assert encoded.boxes.shape == (0, 4)
         else:
             assert_embedded(encoded, number, 5)
     assert sum(encoder.batches) == 5 * (10 - len(bad))
@@ -347,7 +348,7 @@ def test_an_image_that_breaks_half_way_is_a_bad_image_too() -> None:
         if number == 2:
             assert isinstance(encoded.error, MemoryError)
             assert encoded.views is None
-            assert len(encoded.embeddings) == 0
+            assert len(encoded.boxes) == 0
         else:
             assert_embedded(encoded, number, 100)
 
@@ -468,8 +469,8 @@ def test_a_plan_is_sent_what_it_asked_for_in_its_own_order(batch_size: int, work
     plan = rounds([0, 3], [4, 1])
     results = list(run(range(9), Ramp(), batch_size, workers, plan=plan))
     for number, encoded in enumerate(results):
-        assert encoded.embeddings.tolist() == [[number, view] for view in (0, 1, 3, 4)]
-        assert len(encoded.views.boxes) == 3, "the crops that were asked for"
+        assert encoded.views.tolist() == [[number, view] for view in (0, 1, 3, 4)]
+        assert len(encoded.boxes) == 3, "the crops that were asked for"
     for number in range(9):
         assert [[number, 0], [number, 3]] in plan.received
         assert [[number, 4], [number, 1]] in plan.received
@@ -509,7 +510,7 @@ def test_images_are_done_in_different_rounds_and_come_in_order() -> None:
 
     results = list(run(range(25), Ramp(), 6, plan=plan))
     assert [encoded.source for encoded in results] == list(range(25))
-    assert [len(encoded.embeddings) for encoded in results] == [1 + n % 5 for n in range(25)]
+    assert [len(encoded.views) for encoded in results] == [1 + n % 5 for n in range(25)]
 
 
 def test_an_image_that_breaks_in_a_later_round_is_a_bad_image() -> None:
@@ -554,31 +555,31 @@ class Sized(Maker):
             seconds = self._delay * self._rng.random()
         time.sleep(seconds)
 
-    def look(self, source: Any) -> Seen:
+    def look(self, source: Any) -> tuple[None, int]:
         self._wait()
         if source % 11 == 3:
             raise ImageError("no file")
-        return Seen(source, None, self._sizes[source])
+        return None, self._sizes[source]
 
-    def __call__(self, seen: Seen) -> tuple[Opened, Any]:
+    def __call__(self, source: Any, data: None) -> tuple[Views, Any]:
         with self._lock:
             self.open += 1
             alone = self.open == 1
-        size = self._sizes[seen.source]
+        size = self._sizes[source]
         self._wait()
         try:
-            if seen.source % 7 == 2:
+            if source % 7 == 2:
                 raise ImageError("broken")
-            views, cut = self._make(seen.source)
+            views, cut = self._make(source)
 
             def slow(start: int, stop: int) -> np.ndarray:
                 self._wait()
-                if seen.source % 13 == 5 and start == 3:
+                if source % 13 == 5 and start == 3:
                     raise CropError("broken later")
                 return cut(start, stop)
 
             assert alone or size <= 2 * 100, "what is larger than the room is opened alone"
-            return Opened(views, np.empty(0, np.int64), None), Pixels(slow, size)
+            return views, Pixels(slow, size)
         finally:
             with self._lock:
                 self.open -= 1
@@ -586,7 +587,7 @@ class Sized(Maker):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_room_is_never_waited_for_in_vain(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
-    monkeypatch.setattr("crossalign.engine.stream.ROOM_PER_WORKER", 100)
+    monkeypatch.setattr("crossalign.engine.stream.PIXEL_BYTES_PER_WORKER", 100)
     plan = all_views if seed % 2 else rounds([0], [1, 3], [2], [4])
     seen = []
     for delay in (0.0, 0.003):
@@ -648,4 +649,4 @@ def test_memory_of_large_pictures_stays_within_its_bound(tmp_path: Path) -> None
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     # The room of two threads; and what cutting takes for a moment, most of a picture.
-    assert int(done.stdout) <= 2 * ROOM_PER_WORKER + 144_000_000
+    assert int(done.stdout) <= 2 * PIXEL_BYTES_PER_WORKER + 144_000_000

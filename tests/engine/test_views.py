@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from crossalign import Classifier, CropSpec, ImageError, load_encoder, load_image
-from crossalign.engine.views import BYTES_PER_PIXEL, Opener, Seen
+from crossalign.engine.views import BYTES_PER_PIXEL, Opener
 from crossalign.images import crops
 from crossalign.images.examples import photo_folder
 from crossalign.images.load import load_reduced, read_file
@@ -128,11 +128,10 @@ def test_where_draft_changes_nothing_it_is_exact(large: Image.Image, encoder: An
     for data in (small, file.getvalue()):
         wide = load_encoder("builtin")
         plain, fast = (
-            Opener(wide, CropSpec(3), 10**9, draft, None)(Seen(data, data, 0))
-            for draft in (False, True)
+            Opener(wide, CropSpec(3), 10**9, draft, None)(data, data) for draft in (False, True)
         )
-        assert plain[0].views.digest == fast[0].views.digest
-        assert np.array_equal(plain[0].views.boxes, fast[0].views.boxes)
+        assert plain[0].digest == fast[0].digest
+        assert np.array_equal(plain[0].boxes, fast[0].boxes)
 
 
 def test_crops_of_a_drafted_picture_embed_as_closely_as_one_pixel_matters(
@@ -141,12 +140,12 @@ def test_crops_of_a_drafted_picture_embed_as_closely_as_one_pixel_matters(
     encoder = load_encoder("builtin")
     data, places = jpeg(large), np.arange(25)
     opener = Opener(encoder, CropSpec(24), 10**9, True, None)
-    opened, drafted = opener(opener.look(data))
-    assert opened.views.size == large.size
+    opened, drafted = opener(data, data)
+    assert opened.size == large.size
     assert drafted.bytes == large.width * large.height * BYTES_PER_PIXEL // 4, (
         "half the size each way"
     )
-    boxes = opened.views.boxes
+    boxes = opened.boxes
     full = load_image(data)
     exact = encoder.encode_images(encoder.preprocess.views(full, boxes))
     fast = encoder.encode_images(drafted.cut(places, boxes, encoder.preprocess))

@@ -29,7 +29,7 @@ from crossalign import (
 from crossalign.alignment import FORMS
 from crossalign.alignment.weights import WEIGHTINGS
 from crossalign.images.examples import photo_folder
-from crossalign.predictions.prediction import CropScores, Reserve
+from crossalign.predictions import CropScores, Reserve
 from crossalign.texts.everyday import everyday_classes
 
 CLASSES = {

@@ -11,7 +11,7 @@ from crossalign.errors import CalibrationError, LabelingError
 from crossalign.labeling import BACKGROUND, NONE_OF_THESE, UNDECIDED, Decisions
 from crossalign.labeling.decisions import NO_LABEL, OUTCOMES, load_background, scoring_settings
 from crossalign.labeling.image_scores import ImageScores
-from crossalign.predictions.prediction import Evidence, Prediction
+from crossalign.predictions import EncodedImage, Prediction
 
 
 def prediction(*scores: float, beside: tuple[float, ...] = ()) -> Prediction:
@@ -21,7 +21,7 @@ def prediction(*scores: float, beside: tuple[float, ...] = ()) -> Prediction:
     return Prediction(
         *("p", names, names[best], float(values[best]), values),
         background=np.array(beside, np.float32) if beside else None,
-        _evidence=Evidence(None, (4, 3), b"\1" * 16, np.zeros((1, 4), np.int64), None),
+        _evidence=EncodedImage(None, (4, 3), b"\1" * 16, np.zeros((1, 4), np.int64), None),
     )
 
 

@@ -15,6 +15,7 @@ import array_api_compat
 from crossalign.alignment import scoring
 from crossalign.alignment.scoring import Array
 from crossalign.errors import AlignmentError
+from crossalign.utils.validation import one_of, whole_number
 
 Weighting: TypeAlias = Literal["softmax", "uniform", "top-k", "max", "entropy"]
 """``softmax``: by likeness to the anchor, as published. ``uniform``: all alike. ``top-k``: the
@@ -58,25 +59,22 @@ def weigh(
         >>> weigh("max", np.array([1.0, 0.0]), np.eye(2), scale=1.0)
         array([1., 0.])
     """
-    if weighting not in _WAYS:
-        raise AlignmentError(
-            f"unknown weighting {weighting!r}; choose one of {', '.join(WEIGHTINGS)}."
-        )
-    return _WAYS[weighting](anchor, members, scale, top, classes)
+    name = one_of("weighting", weighting, WEIGHTINGS, error=AlignmentError)
+    return _WAYS[name](anchor, members, scale, top, classes)
 
 
-def counted(weighting: str, top: int) -> int | None:
-    """Say how many members can count at most.
+def support_size(weighting: str, top: int) -> int | None:
+    """Say how many members can have a weight above 0.
 
     Args:
         weighting: One of ``WEIGHTINGS``.
         top: For ``top-k``.
 
     Returns:
-        The number; None where all count.
+        The number; None where all can.
 
     Example:
-        >>> counted("top-k", 5), counted("max", 5), counted("softmax", 5)
+        >>> support_size("top-k", 5), support_size("max", 5), support_size("softmax", 5)
         (5, 1, None)
     """
     return {"top-k": top, "max": 1}.get(weighting)
@@ -91,8 +89,7 @@ def _uniform(anchor: Array, members: Array, _scale: float, _top: int, _classes: 
 
 
 def _top_k(anchor: Array, members: Array, scale: float, top: int, _classes: Any) -> Array:
-    if top < 1:
-        raise AlignmentError(f"expected top-k with k of at least 1; got {top}.")
+    whole_number("top", top, 1, error=AlignmentError)
     weights = scoring.crop_weights(anchor, members, scale)
     # The scale may be so large that weights vanish; order by likeness itself, with a scale of 1.
     likeness = scoring.crop_weights(anchor, members, 1.0 if scale >= 0 else -1.0)

@@ -11,7 +11,7 @@ from crossalign.cli.options import ClassifierOptions
 from crossalign.cli.output import predict, print_line
 
 if TYPE_CHECKING:
-    from crossalign.predictions.prediction import Prediction
+    from crossalign.predictions import Prediction
 
 
 @command("crossalign classify photo.jpg -c cat -c dog", under=ONE)

@@ -18,7 +18,7 @@ from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
-    from crossalign.predictions.prediction import Prediction
+    from crossalign.predictions import Prediction
     from crossalign.reports.explanation_page import Entry
 
 _KINDS = (".html", ".png", ".svg")

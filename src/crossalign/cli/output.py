@@ -15,7 +15,7 @@ from crossalign.cli.app import say
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
     from crossalign.encoders.parity import Parity
-    from crossalign.predictions.prediction import Prediction
+    from crossalign.predictions import Prediction
 
 
 def predict(

@@ -21,7 +21,7 @@ _TEXTS_PER_CALL = 256
 
 
 @dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class ClassSide:
+class EncodedClasses:
     """The encoded classes.
 
     Args:
@@ -53,7 +53,7 @@ def encode_classes(
     *,
     store: Store | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-) -> ClassSide:
+) -> EncodedClasses:
     """Encode classes as a method weighs and pools them.
 
     Args:
@@ -85,7 +85,31 @@ def encode_classes(
     ]
     # In a call of its own: in one batch, texts may change each other's last bits.
     beside = _encode_texts(encoder, background, store, None) if background else None
-    return ClassSide(labels, descriptions, offsets, np.stack(rows), groups, beside)
+    return EncodedClasses(labels, descriptions, offsets, np.stack(rows), groups, beside)
+
+
+def crop_weights(
+    method: Method, classes: EncodedClasses, image: Embeddings, crops: Embeddings
+) -> Any:
+    """Weigh the crops of an image as a method does.
+
+    Args:
+        method: The method.
+        classes: The classes, which some ways of weighing look at.
+        image: Embedding of the whole image, shape (D,).
+        crops: Embeddings of its crops, shape (N, D).
+
+    Returns:
+        float32, shape (N,), adding up to 1.
+    """
+    return weigh(
+        method.crop_weighting,
+        image,
+        crops,
+        method.crop_scale,
+        top=method.top,
+        classes=classes.vectors,
+    )
 
 
 def description_weights(method: Method, labels: Embeddings, index: int, texts: Embeddings) -> Any:

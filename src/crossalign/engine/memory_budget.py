@@ -1,8 +1,8 @@
-"""Room for decoded pictures: who may take how much of it, in order, without anyone waiting in line.
+"""A memory budget for decoded pictures: who may take how much, in order, without a thread waiting.
 
-A picture asks before it is decoded. What it asks for is started as soon as there is room, in
-whatever thread gave the room back: no thread stands still for it, so the threads that cut (and so
-make room) are never the ones that wait.
+A picture asks before it is decoded. What it asks for is started as soon as there is memory for it,
+in whatever thread gave memory back: no thread stands still for it, so the threads that cut (and so
+free memory) are never the ones that wait.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True, eq=False)
-class Claim:
-    """One picture's part of the room.
+class Reservation:
+    """One picture's part of the budget.
 
     Args:
         bytes: What it takes, or will take.
-        start: What to do once there is room; None before it is known how much it needs.
+        start: What to do once it is granted; None before it is known how much it needs.
         granted: Whether it counts now.
     """
 
@@ -28,18 +28,18 @@ class Claim:
     granted: bool = False
 
 
-class Room:
-    """So many bytes for decoded pictures. One picture always has room, however large it is.
+class MemoryBudget:
+    """So many bytes for decoded pictures. One picture is always granted, however large it is.
 
     Args:
         size: In bytes.
 
     Example:
-        >>> room, started = Room(10), []
-        >>> first, second = room.claim(), room.claim()
-        >>> room.ask(second, 5, lambda: started.append("second"))
-        >>> room.ask(first, 20, lambda: started.append("first"))
-        >>> room.free(first)
+        >>> budget, started = MemoryBudget(10), []
+        >>> first, second = budget.reserve(), budget.reserve()
+        >>> budget.ask(second, 5, lambda: started.append("second"))
+        >>> budget.ask(first, 20, lambda: started.append("first"))
+        >>> budget.free(first)
         >>> started
         ['first', 'second']
     """
@@ -47,57 +47,57 @@ class Room:
     def __init__(self, size: int) -> None:
         self.size = size
         self._held = 0
-        self._line: deque[Claim] = deque()
+        self._line: deque[Reservation] = deque()
         self._lock = threading.RLock()
 
-    def claim(self) -> Claim:
+    def reserve(self) -> Reservation:
         """Get in line.
 
         Returns:
             What :meth:`ask`, :meth:`change` and :meth:`free` take.
         """
-        claim = Claim()
+        reservation = Reservation()
         with self._lock:
-            self._line.append(claim)
-        return claim
+            self._line.append(reservation)
+        return reservation
 
-    def ask(self, claim: Claim, size: int, start: Callable[[], object]) -> None:
-        """Say how much is needed, and what to start once there is room and all before have theirs.
+    def ask(self, reservation: Reservation, size: int, start: Callable[[], object]) -> None:
+        """Say how much is needed, and what to start once it is granted, after all before it.
 
         Args:
-            claim: From :meth:`claim`.
+            reservation: From :meth:`reserve`.
             size: In bytes.
             start: Returns at once.
         """
         with self._lock:
-            claim.bytes, claim.start = size, start
+            reservation.bytes, reservation.start = size, start
             self._serve()
 
-    def change(self, claim: Claim, size: int) -> None:
+    def change(self, reservation: Reservation, size: int) -> None:
         """Say that more or less is needed after all.
 
         Args:
-            claim: One that was started.
+            reservation: One that was started.
             size: In bytes.
         """
         with self._lock:
-            if claim.granted:
-                self._held += size - claim.bytes
-                claim.bytes = size
+            if reservation.granted:
+                self._held += size - reservation.bytes
+                reservation.bytes = size
                 self._serve()
 
-    def free(self, claim: Claim) -> None:
-        """Give room back, or leave the line.
+    def free(self, reservation: Reservation) -> None:
+        """Give memory back, or leave the line.
 
         Args:
-            claim: Any; a second time changes nothing.
+            reservation: Any; a second time changes nothing.
         """
         with self._lock:
-            if claim.granted:
-                claim.granted = False
-                self._held -= claim.bytes
-            elif claim in self._line:
-                self._line.remove(claim)
+            if reservation.granted:
+                reservation.granted = False
+                self._held -= reservation.bytes
+            elif reservation in self._line:
+                self._line.remove(reservation)
             self._serve()
 
     def close(self) -> None:

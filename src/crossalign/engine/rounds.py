@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-
 import numpy as np
 
 from crossalign.alignment import adaptive
 from crossalign.alignment.adaptive import Contest
-from crossalign.encoders.base import Embeddings, Preprocess
-from crossalign.engine.cache.quantization import Places
-from crossalign.engine.stream import Planner, all_views
+from crossalign.encoders.base import Preprocess
+from crossalign.engine.stream import Plan, Planner, all_views
 from crossalign.engine.views import Views
 
 
@@ -25,7 +22,7 @@ def in_rounds(contest: Contest, preprocess: Preprocess) -> Planner:
         What makes the plan of an image.
     """
 
-    def planner(views: Views) -> Generator[Places, Embeddings, None]:
+    def planner(views: Views) -> Plan:
         if not len(views.boxes):
             yield from all_views(views)
             return

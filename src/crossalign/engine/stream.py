@@ -1,8 +1,8 @@
 """The engine: images in, embeddings out, in order; cut in threads, encoded in shared batches.
 
-An image says in rounds which views it wants encoded, by a *plan*: a generator that yields places
-and is sent their embeddings. A plan of one round wants all views at once; one of many can stop when
-it has seen enough. Views of several images fill a batch, whatever round each is in.
+An image says in rounds which views it wants encoded, by a *plan*: a generator that yields their
+numbers and is sent their embeddings. A plan of one round wants all views at once; one of many can
+stop when it has seen enough. Views of several images fill a batch, whatever round each is in.
 
 Which views share a batch follows from the images and their plans alone, never from timing.
 """
@@ -21,14 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from crossalign.encoders.base import Embeddings
-from crossalign.engine.cache.quantization import Packed, Places, pack, unpack
-from crossalign.engine.memory_budget import Claim, Room
-from crossalign.engine.views import Opened, Opener, Picture, Seen, Views
+from crossalign.engine.cache.quantization import Indices, Packed, pack, unpack
+from crossalign.engine.memory_budget import MemoryBudget, Reservation
+from crossalign.engine.views import Opener, Picture, Views
 from crossalign.errors import CropError, ImageError
 from crossalign.images.crops import Pixels
+from crossalign.predictions import EncodedImage, ImageFailure
 
-Plan: TypeAlias = Generator[Places, Embeddings, None]
-"""Yields places of views, each once, and is sent their embeddings, shape (k, D), in that order."""
+Plan: TypeAlias = Generator[Indices, Embeddings, None]
+"""Yields numbers of views, each once, and is sent their embeddings, shape (k, D), in that order."""
 
 Planner: TypeAlias = Callable[[Views], Plan]
 """Makes the plan of an image."""
@@ -37,85 +38,57 @@ Planner: TypeAlias = Callable[[Views], Plan]
 # image, large enough that handing them over costs nothing.
 _VIEWS_PER_PART = 16
 
-# Room for the decoded pixels of the images in work, in bytes for each thread that decodes them.
+# Memory for the decoded pixels of the images in work, in bytes for each thread that decodes them.
 # With small images it is never filled; with large ones it keeps the memory down. Each thread can
 # decode a photo of 12 megapixels, and no two of 60 are decoded at a time.
-ROOM_PER_WORKER = 128 * 2**20
+PIXEL_BYTES_PER_WORKER = 128 * 2**20
+
+_ERRORS = (ImageError, CropError, MemoryError)
 
 
-_Error: TypeAlias = ImageError | CropError | MemoryError
-
-
-@dataclass(slots=True)
-class Encoded:
-    """One image with its embeddings, or with the reason why it has none.
-
-    Args:
-        source: What was given.
-        views: Its layout, with the boxes of the crops that its plan asked for; None where there
-            was an error.
-        embeddings: float32, shape (1 + n, D), the whole image first; empty where there was an
-            error.
-        error: Why the image could not be used.
-    """
-
-    source: Any
-    views: Views | None
-    embeddings: Embeddings
-    error: _Error | None = None
-
-
-def all_views(views: Views) -> Generator[Places, Embeddings, None]:
+def all_views(views: Views) -> Plan:
     """Plan to encode everything in one round.
 
     Args:
         views: The image.
 
     Yields:
-        All places.
+        The numbers of all views.
     """
     yield np.arange(views.count)
 
 
 @dataclass(slots=True, eq=False)
 class _Image:
-    """An image in work."""
+    """An image in work.
+
+    Args:
+        source: What was given.
+        reservation: Its part of the memory for pixels.
+        looking: Gives the bytes that it needs, as far as that can be told before it is decoded.
+        opening: Gives its views and pixels.
+    """
 
     source: Any
-    release: Callable[[], None]  # gives back the room for its pixels
+    reservation: Reservation
+    looking: Future[int] = field(default_factory=Future)
+    opening: Future[tuple[Views, Picture]] = field(default_factory=Future)
     views: Views | None = None
-    opened: Opened | None = None
     picture: Picture | None = None  # dropped as soon as nothing more can be cut from it
     cutting: int = 0  # parts of it in the queue
     plan: Plan | None = None
     rows: Embeddings = field(default_factory=lambda: np.empty((0, 0), np.float32))
-    have: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
-    asked: list[Places] = field(default_factory=list)
-    fresh: list[tuple[Places, Packed]] = field(default_factory=list)
+    encoded: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
+    asked: list[Indices] = field(default_factory=list)
+    fresh: list[tuple[Indices, Packed]] = field(default_factory=list)
     missing: int = 0
-    error: _Error | None = None
+    error: ImageFailure | None = None
     done: bool = False
 
-
-_ERRORS = (ImageError, CropError, MemoryError)
-_Part: TypeAlias = tuple[_Image, Places, "Future[Pixels]"]
-
-
-@dataclass(slots=True, eq=False)
-class _Ahead:
-    """An image that is being opened.
-
-    Args:
-        source: What was given.
-        claim: Its place in the room for pixels.
-        looking: Gives the room that it needs, as far as that can be told before it is decoded.
-        opening: Gives the image.
-    """
-
-    source: Any
-    claim: Claim
-    opening: Future[tuple[Opened, Picture]] = field(default_factory=Future)
-    looking: Future[int] = field(default_factory=Future)
+    @property
+    def all_asked(self) -> bool:
+        """Whether its plan has asked for every view."""
+        return sum(map(len, self.asked)) == len(self.rows)
 
 
 class _Engine:
@@ -127,17 +100,17 @@ class _Engine:
         planner: Planner,
         batch_size: int,
         pool: ThreadPoolExecutor,
-        room: Room,
+        budget: MemoryBudget,
     ) -> None:
-        self._room = room
+        self._budget = budget
         self._opener = opener
         self._planner = planner
         self._size = batch_size
         self._pool = pool
         self._dim = opener.encoder.card.dim
         self._preprocess = opener.encoder.preprocess
-        self._queue: deque[_Part] = deque()  # being cut
-        self._batch: list[tuple[_Image, Places, Pixels]] = []  # cut, waiting for a full batch
+        self._queue: deque[tuple[_Image, Indices, Future[Pixels]]] = deque()  # being cut
+        self._batch: list[tuple[_Image, Indices, Pixels]] = []  # cut, waiting for a full batch
         self._filled = 0
         self.waiting: deque[_Image] = deque()  # begun and not given out, in order
 
@@ -148,36 +121,35 @@ class _Engine:
 
         Args:
             most: Images in work, those included that are done and wait for their turn.
-            size: Room that it needs for its pixels, in bytes. Where this says that there is some,
-                there is, or will be without anything done in this thread.
+            size: Memory that it needs for its pixels, in bytes. Where this says that there is
+                some, there is, or will be without anything done in this thread.
 
         Returns:
             True if so.
         """
-        queued = self._filled + sum(len(places) for _, places, _ in self._queue)
+        queued = self._filled + sum(len(indices) for _, indices, _ in self._queue)
         if queued >= 2 * self._size or len(self.waiting) >= most:
             return False
         held = sum(image.picture.bytes for image in self.waiting if image.picture is not None)
-        return not held or held + size <= self._room.size
+        return not held or held + size <= self._budget.size
 
-    def begin(self, ahead: _Ahead) -> None:
+    def begin(self, image: _Image) -> None:
         """Take up an image and have its first views cut."""
-        image = _Image(ahead.source, functools.partial(self._room.free, ahead.claim))
         self.waiting.append(image)
         try:
-            image.opened, image.picture = ahead.opening.result()
+            views, picture = image.opening.result()
         except _ERRORS as error:
             self._finish(image, error)
             return
-        image.picture.when_dropped = image.release
-        opened = image.opened
-        image.views = opened.views
-        image.rows = np.empty((opened.views.count, self._dim), np.float32)
-        image.have = np.zeros(opened.views.count, np.bool_)
-        if opened.packed is not None:
-            image.rows[opened.places] = unpack(opened.packed)
-            image.have[opened.places] = True
-        image.plan = self._planner(opened.views)
+        image.opening = Future()  # which held the picture too
+        image.views, image.picture = views, picture
+        picture.when_dropped = functools.partial(self._budget.free, image.reservation)
+        image.rows = np.empty((views.count, self._dim), np.float32)
+        image.encoded = np.zeros(views.count, np.bool_)
+        if views.packed is not None:
+            image.rows[views.stored] = unpack(views.packed)
+            image.encoded[views.stored] = True
+        image.plan = self._planner(views)
         self._ask(image, next(image.plan))
         self._go_on(image)
 
@@ -192,7 +164,7 @@ class _Engine:
                 self._encode()
                 return True
             return False
-        image, places, cutting = self._queue.popleft()
+        image, indices, cutting = self._queue.popleft()
         image.cutting -= 1
         if not image.done:
             try:
@@ -200,30 +172,31 @@ class _Engine:
             except _ERRORS as error:
                 self._finish(image, error)
                 return True
-            if image.cutting == 0 and sum(map(len, image.asked)) == len(image.rows):
+            if image.cutting == 0 and image.all_asked:
                 image.picture = None
-                image.release()
-            self._add(image, places, pixels)
+                self._budget.free(image.reservation)
+            self._add(image, indices, pixels)
         return True
 
-    def completed(self) -> Iterator[Encoded]:
+    def completed(self) -> Iterator[EncodedImage]:
         """Give out the images that are done, as long as none before them is not."""
         while self.waiting and self.waiting[0].done:
             image = self.waiting.popleft()
-            if image.views is None or image.error is not None:
-                nothing = np.empty((0, self._dim), np.float32)
-                yield Encoded(image.source, None, nothing, image.error)
+            views = image.views
+            if views is None or image.error is not None:
+                none = np.empty((0, 4), np.int64)
+                yield EncodedImage(image.source, (0, 0), b"", none, None, image.error)
                 continue
             used = np.sort(np.concatenate(image.asked))
-            views = Views(image.views.size, image.views.digest, image.views.boxes[used[1:] - 1])
-            yield Encoded(image.source, views, image.rows[used])
+            boxes = views.boxes[used[1:] - 1]
+            yield EncodedImage(image.source, views.size, views.digest, boxes, image.rows[used])
 
-    def _add(self, image: _Image, places: Places, pixels: Pixels) -> None:
+    def _add(self, image: _Image, indices: Indices, pixels: Pixels) -> None:
         start = 0
         while start < len(pixels):
             stop = start + self._size - self._filled
             taken = pixels[start:stop]
-            self._batch.append((image, places[start:stop], taken))
+            self._batch.append((image, indices[start:stop], taken))
             self._filled += len(taken)
             start += len(taken)
             if self._filled == self._size:
@@ -241,13 +214,13 @@ class _Engine:
             packed = pack(rows)
             rows = unpack(packed)  # what the store will give next time
         start = 0
-        for image, places, _ in batch:
-            stop = start + len(places)
-            image.rows[places] = rows[start:stop]
-            image.have[places] = True
+        for image, indices, _ in batch:
+            stop = start + len(indices)
+            image.rows[indices] = rows[start:stop]
+            image.encoded[indices] = True
             if packed is not None:
-                image.fresh.append((places, packed[start:stop]))
-            image.missing -= len(places)
+                image.fresh.append((indices, packed[start:stop]))
+            image.missing -= len(indices)
             start = stop
             if image.missing == 0:
                 self._go_on(image)
@@ -258,35 +231,35 @@ class _Engine:
             try:
                 wanted = image.plan.send(image.rows[image.asked[-1]])
             except StopIteration:
-                if image.fresh and image.opened is not None:
-                    places, packed = zip(*image.fresh, strict=True)
-                    self._opener.keep(image.opened, np.concatenate(places), np.concatenate(packed))
+                if image.fresh and image.views is not None:
+                    indices, packed = zip(*image.fresh, strict=True)
+                    self._opener.keep(image.views, np.concatenate(indices), np.concatenate(packed))
                 self._finish(image)
                 return
             self._ask(image, wanted)
 
-    def _ask(self, image: _Image, wanted: Places) -> None:
+    def _ask(self, image: _Image, wanted: Indices) -> None:
         """Have those of the wanted views cut whose embeddings are not there."""
         image.asked.append(wanted)
-        missing = np.sort(wanted[~image.have[wanted]])
+        missing = np.sort(wanted[~image.encoded[wanted]])
         image.missing = len(missing)
         picture, views = image.picture, image.views
         if picture is None or views is None:  # everything was asked for before
             return
         starts = range(0, len(missing), _VIEWS_PER_PART)
         image.cutting += len(starts)
-        if sum(map(len, image.asked)) == len(image.rows):
+        if image.all_asked:
             picture.last(image.cutting)
         for start in starts:
-            places = missing[start : start + _VIEWS_PER_PART]
-            cutting = self._pool.submit(picture.cut, places, views.boxes, self._preprocess)
-            self._queue.append((image, places, cutting))
+            indices = missing[start : start + _VIEWS_PER_PART]
+            cutting = self._pool.submit(picture.cut, indices, views.boxes, self._preprocess)
+            self._queue.append((image, indices, cutting))
 
-    def _finish(self, image: _Image, error: _Error | None = None) -> None:
+    def _finish(self, image: _Image, error: ImageFailure | None = None) -> None:
         image.error, image.done = error, True
-        image.opened = image.picture = image.plan = None
+        image.picture = image.plan = None
         image.fresh.clear()
-        image.release()
+        self._budget.free(image.reservation)
 
 
 def encode_stream(
@@ -296,14 +269,13 @@ def encode_stream(
     *,
     batch_size: int,
     workers: int,
-) -> Iterator[Encoded]:
+) -> Generator[EncodedImage, None, None]:
     """Encode images one after the other, in order, with memory that does not grow.
 
     Images are opened and cut by ``workers`` threads, at most twice as many images ahead, and
-    decoded as far as there is room for their pixels, which is asked for by what their files say of
-    their size. The encoder starts as soon as enough views for a batch are cut. An image that cannot
-    be used comes back with its error, in its place. Stopping early leaves no thread and no work
-    behind.
+    decoded as far as there is memory for their pixels, of which their files say how much they need.
+    The encoder starts as soon as enough views for a batch are cut. An image that cannot be used
+    comes back with its error, in its place. Stopping early leaves no thread and no work behind.
 
     Args:
         sources: Images; read only as far ahead as needed.
@@ -316,16 +288,16 @@ def encode_stream(
         One result for each source.
     """
     iterator = iter(sources)
-    ahead: deque[_Ahead] = deque()
+    ahead: deque[_Image] = deque()
     pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="crossalign")
-    room = Room(workers * ROOM_PER_WORKER)
-    engine = _Engine(opener, planner, batch_size, pool, room)
+    budget = MemoryBudget(workers * PIXEL_BYTES_PER_WORKER)
+    engine = _Engine(opener, planner, batch_size, pool, budget)
     try:
         while True:
             for source in itertools.islice(iterator, 2 * workers - len(ahead)):
-                image = _Ahead(source, room.claim())
+                image = _Image(source, budget.reserve())
                 ahead.append(image)
-                image.looking = pool.submit(_look, image, opener, pool, room)
+                image.looking = pool.submit(_look, image, opener, pool, budget)
             if ahead and engine.has_room(batch_size + 2 * workers, ahead[0].looking.result()):
                 engine.begin(ahead.popleft())
             elif not engine.step() and not ahead:
@@ -333,30 +305,30 @@ def encode_stream(
             yield from engine.completed()
         yield from engine.completed()
     finally:
-        room.close()
+        budget.close()
         pool.shutdown(wait=True, cancel_futures=True)
         if opener.store is not None:
             opener.store.flush()
 
 
-def _look(image: _Ahead, opener: Opener, pool: ThreadPoolExecutor, room: Room) -> int:
-    """See how large an image is, and have it opened as soon as there is room for it."""
+def _look(image: _Image, opener: Opener, pool: ThreadPoolExecutor, budget: MemoryBudget) -> int:
+    """See how large an image is, and have it opened as soon as there is memory for it."""
+
+    def open_() -> None:
+        try:
+            views, picture = opener(image.source, data)
+        except BaseException as error:
+            budget.free(image.reservation)
+            image.opening.set_exception(error)
+            return
+        budget.change(image.reservation, picture.bytes)
+        image.opening.set_result((views, picture))
+
     try:
-        seen = opener.look(image.source)
+        data, size = opener.look(image.source)
     except BaseException as error:
-        room.free(image.claim)
+        budget.free(image.reservation)
         image.opening.set_exception(error)
         return 0
-    room.ask(image.claim, seen.bytes, lambda: pool.submit(_open, image, seen, opener, room))
-    return seen.bytes
-
-
-def _open(image: _Ahead, seen: Seen, opener: Opener, room: Room) -> None:
-    try:
-        opened, picture = opener(seen)
-    except BaseException as error:
-        room.free(image.claim)
-        image.opening.set_exception(error)
-        return
-    room.change(image.claim, picture.bytes)
-    image.opening.set_result((opened, picture))
+    budget.ask(image.reservation, size, lambda: pool.submit(open_))
+    return size

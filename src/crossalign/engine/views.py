@@ -15,7 +15,7 @@ import PIL
 from PIL import Image
 
 from crossalign.encoders.base import Encoder, Preprocess, fingerprint
-from crossalign.engine.cache.quantization import Packed, Places
+from crossalign.engine.cache.quantization import Indices, Packed
 from crossalign.engine.cache.store import Store
 from crossalign.images import crops
 from crossalign.images.crops import Boxes, CropSpec, Pixels
@@ -40,19 +40,28 @@ DECODING = 2 * BYTES_PER_PIXEL
 _NO_BOXES: Boxes = np.empty((0, 4), np.int64)
 
 
-@dataclass(slots=True)
+_NO_INDICES: Indices = np.empty(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Views:
-    """One image, laid out.
+    """The views of one image, laid out, and what the store has of them.
 
     Args:
         size: Width and height of the upright image.
         digest: Content of the image.
         boxes: Its crops, shape (N, 4); none of them for methods that look at the whole image.
+        stored: Views whose embeddings the store has, shape (k,).
+        packed: These embeddings, shape (k,); None where there are none.
+        file: Key of the image's file and the size of the image, for the store to remember.
     """
 
     size: tuple[int, int]
     digest: bytes
     boxes: Boxes
+    stored: Indices = dataclasses.field(default_factory=lambda: _NO_INDICES)
+    packed: Packed | None = None
+    file: tuple[bytes, tuple[int, int]] | None = None
 
     @property
     def count(self) -> int:
@@ -64,24 +73,25 @@ class Picture:
     """The pixels of an image: decoded when they are first needed, dropped when they are not.
 
     Args:
-        decode: Gives the upright picture, which may be reduced.
-        size: Full width and height; boxes are in its pixels.
-        image: The picture, where it is decoded already.
+        size: Full width and height, in whose pixels boxes are; the picture's own by default.
+        image: The upright picture, which may be reduced, where it is decoded already.
+        decode: Gives it, where it is not.
     """
 
     def __init__(
         self,
-        decode: Callable[[], Image.Image],
-        size: tuple[int, int],
+        size: tuple[int, int] | None = None,
+        *,
         image: Image.Image | None = None,
+        decode: Callable[[], Image.Image] | None = None,
     ) -> None:
         self._decode = decode
-        self._size = size
         self._image = image
         self._lock = threading.Lock()
         self._cuts_left: int | None = None
-        self.when_dropped: Callable[[], None] = _nothing
-        width, height = size if image is None else image.size
+        self.when_dropped: Callable[[], None] = lambda: None
+        width, height = image.size if image is not None else size or (0, 0)
+        self._size = size or (width, height)
         self.bytes = BYTES_PER_PIXEL * width * height
 
     def last(self, cuts: int) -> None:
@@ -93,11 +103,11 @@ class Picture:
         with self._lock:
             self._cuts_left = cuts
 
-    def cut(self, places: Places, boxes: Boxes, preprocess: Preprocess) -> Pixels:
+    def cut(self, indices: Indices, boxes: Boxes, preprocess: Preprocess) -> Pixels:
         """Make views.
 
         Args:
-            places: Numbers of the views, rising, shape (k,), k >= 1.
+            indices: Numbers of the views, rising, shape (k,), k >= 1.
             boxes: Crops of the image, shape (N, 4).
             preprocess: How pixels are made ready for the encoder.
 
@@ -106,14 +116,16 @@ class Picture:
         """
         with self._lock:
             if self._image is None:
+                if self._decode is None:
+                    raise RuntimeError("a picture was cut after its last cut")
                 self._image = self._decode()
             image = self._image
-        out = np.empty((len(places), preprocess.size, preprocess.size, 3), np.uint8)
-        first = int(places[0] == 0)
+        out = np.empty((len(indices), preprocess.size, preprocess.size, 3), np.uint8)
+        first = int(indices[0] == 0)
         if first:
             out[0] = preprocess.whole(image)
-        if len(places) > first:
-            preprocess.cut(image, boxes[places[first:] - 1], out[first:], self._size)
+        if len(indices) > first:
+            preprocess.cut(image, boxes[indices[first:] - 1], out[first:], self._size)
         with self._lock:
             if self._cuts_left is not None:
                 self._cuts_left -= 1
@@ -122,38 +134,6 @@ class Picture:
                     del image
                     self.when_dropped()
         return out
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An image that was looked at and not decoded.
-
-    Args:
-        source: What was given.
-        data: Its file's bytes, where they had to be read already.
-        bytes: Room that its pixels take while they are decoded; 0 where its file does not say.
-    """
-
-    source: Any
-    data: bytes | None
-    bytes: int
-
-
-@dataclass(slots=True)
-class Opened:
-    """What is known of an image beside its pixels.
-
-    Args:
-        views: Its layout.
-        places: Views whose embeddings the store has, shape (k,).
-        packed: These embeddings, shape (k,); None where there are none.
-        file: What the store should remember of its file.
-    """
-
-    views: Views
-    places: Places
-    packed: Packed | None
-    file: tuple[bytes, tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)
@@ -183,77 +163,79 @@ class Opener:
         least = math.ceil(_DRAFT_MARGIN * (steps.resize or steps.size) / share)
         object.__setattr__(self, "_least_side", least if self.draft else None)
 
-    def look(self, source: Any) -> Seen:
+    def look(self, source: Any) -> tuple[bytes | None, int]:
         """See how large an image is, without decoding it.
 
         Args:
             source: Anything that :func:`crossalign.load_image` takes. An open file is read.
 
         Returns:
-            What :meth:`__call__` takes.
+            Its file's bytes, where they had to be read already, and the bytes of memory that its
+            pixels take while they are decoded; 0 where its file does not say.
 
         Raises:
             ImageError: If it cannot be read.
         """
         wanted = self.store is not None or self.draft or hasattr(source, "read")
         data = read_file(source) if wanted else None
-        return Seen(source, data, DECODING * stored_pixels(source if data is None else data))
+        return data, DECODING * stored_pixels(source if data is None else data)
 
-    def __call__(self, seen: Seen) -> tuple[Opened, Picture]:
+    def __call__(self, source: Any, data: bytes | None) -> tuple[Views, Picture]:
         """Open one image.
 
         Args:
-            seen: What :meth:`look` gave.
+            source: As for :meth:`look`.
+            data: Its file's bytes, where :meth:`look` read them.
 
         Returns:
-            What is known of it, and its pixels, which are not decoded yet if the store knows the
-            file.
+            Its views, and its pixels, which are not decoded yet if the store knows the file.
 
         Raises:
             ImageError: If it cannot be used.
         """
-        source, data = seen.source, seen.data
         if data is None:
             image = load_image(source, max_pixels=self.max_pixels)
-            opened = self._laid_out(image.size, content_digest(image), None)
-            return opened, _decoded_picture(image, image.size)
+            return self._laid_out(image.size, content_digest(image)), Picture(image=image)
         key = self._file_key(data)
         known = None if self.store is None else self.store.get_file(key)
         if known is not None and math.prod(known[1]) <= self.max_pixels:
             content, size = known
-            picture = Picture(lambda: self._decoded(data, source)[0], size)
-            return self._laid_out(size, content, None), picture
+            return self._laid_out(size, content), Picture(
+                size, decode=lambda: self._decoded(data, source)[0]
+            )
         image, size = self._decoded(data, source)
         content = content_digest(image)
         if image.size != size:  # a smaller picture of the same pixels is another image
             content = hashlib.blake2b(content + repr(size).encode(), digest_size=16).digest()
-        return self._laid_out(size, content, (key, size)), _decoded_picture(image, size)
+        return self._laid_out(size, content, (key, size)), Picture(size, image=image)
 
-    def keep(self, opened: Opened, places: Places, packed: Packed) -> None:
+    def keep(self, views: Views, indices: Indices, packed: Packed) -> None:
         """Put new embeddings of an image into the store, if there is one.
 
         Args:
-            opened: The image.
-            places: Numbers of the views, shape (k,).
+            views: The image.
+            indices: Numbers of the views, shape (k,).
             packed: Their embeddings, shape (k,).
         """
         if self.store is not None:
-            digest = opened.views.digest
             self.store.put_views(
-                self._fingerprint, self._layout(), digest, places, packed, opened.file
+                self._fingerprint, self._layout(), views.digest, indices, packed, views.file
             )
 
     def _laid_out(
-        self, size: tuple[int, int], digest: bytes, file: tuple[bytes, tuple[int, int]] | None
-    ) -> Opened:
+        self,
+        size: tuple[int, int],
+        digest: bytes,
+        file: tuple[bytes, tuple[int, int]] | None = None,
+    ) -> Views:
         boxes = _NO_BOXES if self.spec is None else crops.boxes(self.spec, size, digest)
-        places, packed = np.empty(0, np.int64), None
+        stored, packed = _NO_INDICES, None
         if self.store is not None:
-            places, packed = self.store.get_views(self._fingerprint, self._layout(), digest)
-            wanted = places <= len(boxes)
+            stored, packed = self.store.get_views(self._fingerprint, self._layout(), digest)
+            wanted = stored <= len(boxes)
             if packed is not None and not wanted.all():
-                places, packed = places[wanted], packed[wanted]
-        return Opened(Views(size, digest, boxes), places, packed, file)
+                stored, packed = stored[wanted], packed[wanted]
+        return Views(size, digest, boxes, stored, packed, file)
 
     def _layout(self) -> str:
         return "" if self.spec is None else crops.layout(self.spec)
@@ -267,14 +249,3 @@ class Opener:
         digest = hashlib.blake2b(data, digest_size=16)
         digest.update(f"{PIL.__version__} {self._least_side}".encode())
         return digest.digest()
-
-
-def _nothing() -> None:
-    pass
-
-
-def _decoded_picture(image: Image.Image, size: tuple[int, int]) -> Picture:
-    def again() -> Image.Image:
-        raise RuntimeError("a picture was cut after its last cut")
-
-    return Picture(again, size, image)

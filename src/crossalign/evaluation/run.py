@@ -34,7 +34,7 @@ from crossalign.evaluation.request import (
 from crossalign.evaluation.run_scores import Outcome, judge, resampled_scores, resampling
 from crossalign.images.load import ImageSource
 from crossalign.methods import ClassTexts, Method
-from crossalign.predictions.prediction import Prediction
+from crossalign.predictions import Prediction
 from crossalign.utils.digests import value_digest
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from crossalign.errors import CrossalignError, DescriptionError
 from crossalign.images.crops import Boxes
-from crossalign.predictions.prediction import Explanation, Prediction
+from crossalign.predictions import Explanation, Prediction
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from crossalign.errors import CrossalignError, DescriptionError
 from crossalign.explain.contrast import Contrast
 from crossalign.images.crops import Boxes
-from crossalign.predictions.prediction import Explanation
+from crossalign.predictions import Explanation
 from crossalign.utils.validation import whole_number
 
 HeatMap = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from crossalign.errors import CrossalignError
 from crossalign.explain.contrast import Contrast
-from crossalign.predictions.prediction import Explanation
+from crossalign.predictions import Explanation
 from crossalign.utils.validation import finite_number, whole_number
 
 Added: TypeAlias = npt.NDArray[np.float64]

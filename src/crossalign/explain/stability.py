@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from crossalign.errors import CrossalignError, DescriptionError
-from crossalign.predictions.prediction import CropScores, Prediction
+from crossalign.predictions import CropScores, Prediction
 from crossalign.utils.validation import whole_number
 
 _RESAMPLES_AT_A_TIME = 256

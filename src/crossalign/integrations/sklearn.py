@@ -7,6 +7,7 @@ search, cross-validation) are used.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import os
@@ -147,10 +148,11 @@ class ZeroShotClassifier:
         """Score images: shape (n, C), columns in the order of ``classes_``."""
         self._check_fitted()
         rows = []
-        for prediction in self.classifier_.predict(iter(X)):
-            if prediction.scores is None:
-                raise ImageError(str(prediction.error))
-            rows.append(prediction.scores)
+        with contextlib.closing(self.classifier_.predict(iter(X))) as predictions:
+            for prediction in predictions:
+                if prediction.scores is None:
+                    raise ImageError(str(prediction.error))
+                rows.append(prediction.scores)
         scores = np.array(rows, np.float32).reshape(-1, len(self.classes_))
         columns: npt.NDArray[np.float32] = scores[:, self._columns]
         return columns

@@ -28,7 +28,7 @@ from crossalign.utils.digests import value_digest
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
-    from crossalign.predictions.prediction import Prediction
+    from crossalign.predictions import Prediction
 
 NONE_OF_THESE = "none of these"
 UNDECIDED = "undecided"

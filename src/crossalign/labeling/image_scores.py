@@ -15,7 +15,7 @@ import numpy.typing as npt
 from crossalign.labeling.near_duplicates import simhash
 
 if TYPE_CHECKING:
-    from crossalign.predictions.prediction import Prediction
+    from crossalign.predictions import Prediction
 
 Scores = npt.NDArray[np.float32]
 """Shape (C,) of the classes, (B,) of the background texts."""

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from crossalign.predictions.prediction import (
-    CropScores,
-    Evidence,
-    Explainer,
-    Explanation,
-    Prediction,
-    Reserve,
-    Scores,
-)
+from crossalign.predictions.explanation import CropScores, Explanation, Reserve, Scores
+from crossalign.predictions.prediction import EncodedImage, ImageFailure, Prediction
 
 __all__ = [
     "CropScores",
-    "Evidence",
-    "Explainer",
+    "EncodedImage",
     "Explanation",
+    "ImageFailure",
     "Prediction",
     "Reserve",
     "Scores",

@@ -5,7 +5,8 @@ Code that was written for that pipeline can be handed a :class:`Pipeline` instea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from crossalign.alignment.calibration import PLAIN_TEMPERATURE, confidences
@@ -14,7 +15,7 @@ from crossalign.images.load import is_one_image
 from crossalign.predictions.prediction import Prediction
 
 # Class sets that are kept encoded; the oldest one goes first.
-_KEPT = 8
+_MOST_CLASS_SETS = 8
 
 Ranked: TypeAlias = list[dict[str, Any]]
 """``[{"score": float, "label": str}, ...]``, the best first."""
@@ -27,7 +28,7 @@ class Labels(Protocol):
     def classes(self) -> tuple[str, ...]:
         """Class names."""
 
-    def predict(self, images: Iterable[Any]) -> Iterable[Prediction]:
+    def predict(self, images: Iterable[Any]) -> Generator[Prediction, None, None]:
         """Label a stream of images."""
 
 
@@ -50,8 +51,8 @@ class Pipeline:
         make: Callable[[Sequence[str]], Labels],
         temperature: float = PLAIN_TEMPERATURE,
     ) -> None:
-        self._made: dict[tuple[str, ...], Labels] = {classifier.classes: classifier}
-        self._own = classifier.classes
+        self._by_classes: dict[tuple[str, ...], Labels] = {classifier.classes: classifier}
+        self._default_classes = classifier.classes
         self._make = make
         self._temperature = temperature
 
@@ -95,21 +96,27 @@ class Pipeline:
         given = images if image is None else image
         if isinstance(candidate_labels, str):
             candidate_labels = [name.strip() for name in candidate_labels.split(",")]
-        names = self._own if candidate_labels is None else tuple(candidate_labels)
+        names = self._default_classes if candidate_labels is None else tuple(candidate_labels)
         labels = self._for(names)
         if isinstance(given, list | tuple):
-            return [self._row(prediction) for prediction in labels.predict(given)]
+            return list(self._rows(labels, given))
         if is_one_image(given) or not _walkable(given):
-            return self._row(next(iter(labels.predict([given]))))
-        return (self._row(prediction) for prediction in labels.predict(iter(given)))
+            (row,) = self._rows(labels, [given])
+            return row
+        return self._rows(labels, iter(given))
+
+    def _rows(self, labels: Labels, images: Iterable[Any]) -> Iterator[Ranked]:
+        with contextlib.closing(labels.predict(images)) as predictions:
+            for prediction in predictions:
+                yield self._row(prediction)
 
     def _for(self, names: tuple[str, ...]) -> Labels:
-        if names not in self._made:
-            while len(self._made) >= _KEPT:
-                oldest = next(key for key in self._made if key != self._own)
-                del self._made[oldest]
-            self._made[names] = self._make(names)
-        return self._made[names]
+        if names not in self._by_classes:
+            while len(self._by_classes) >= _MOST_CLASS_SETS:
+                oldest = next(key for key in self._by_classes if key != self._default_classes)
+                del self._by_classes[oldest]
+            self._by_classes[names] = self._make(names)
+        return self._by_classes[names]
 
     def _row(self, prediction: Prediction) -> Ranked:
         if prediction.scores is None:

@@ -1,33 +1,34 @@
-"""What comes out: the label of an image, and what it rests on."""
+"""What comes out: the label of an image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-from crossalign.alignment import Form
 from crossalign.encoders.base import Embeddings
-from crossalign.errors import CrossalignError, DescriptionError, MethodError
+from crossalign.errors import CropError, CrossalignError, DescriptionError, ImageError, MethodError
 from crossalign.images.crops import Boxes
+from crossalign.predictions.explanation import CropScores, Explanation, Scores
 
-Scores = npt.NDArray[np.float32]
+ImageFailure: TypeAlias = ImageError | CropError | MemoryError
+"""Why an image cannot be used."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Evidence:
-    """What a score was computed from, kept for explanations.
+class EncodedImage:
+    """One image with its embeddings, or with the reason why it has none.
 
     Args:
-        source: The image as it was given, if it can be read again (a path), else None.
-        size: Width and height of the upright image in pixels.
-        digest: Content of the image.
-        boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4); for a method without
-            crops one box, the whole image.
-        views: float32 unit embeddings, shape (1 + N, D), the whole image first; None if they were
-            not kept.
+        source: What was given.
+        size: Width and height of the upright image in pixels; 0 where there was an error.
+        digest: Content of the image; empty where there was an error.
+        boxes: The crops that its plan asked for, ``(left, top, right, bottom)`` in pixels, shape
+            (N, 4); none for a method that looks at the whole image.
+        views: Embeddings of its views, float32 unit vectors, shape (1 + N, D), the whole image
+            first; None where there was an error, or where they were not kept.
+        error: Why the image could not be used.
     """
 
     source: Any
@@ -35,160 +36,28 @@ class Evidence:
     digest: bytes
     boxes: Boxes
     views: Embeddings | None
+    error: ImageFailure | None = None
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Explanation:
-    """The score of one class, taken apart.
-
-    ``terms[i, j]`` is what crop i meeting description j adds to the score; all terms add up to it.
-
-    Args:
-        image: Name of the image.
-        label: The class explained.
-        score: Its score.
-        size: Width and height of the upright image in pixels.
-        boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4).
-        crop_weights: w, float32, shape (N,), adding up to 1.
-        descriptions: The class's M texts.
-        description_weights: v, float32, shape (M,), adding up to 1.
-        similarity: s, float32, shape (N, M).
-        terms: float64, shape (N, M).
-        whole_similarity: Cosine of the whole image with each description, float32, shape (M,).
-        whole_score: What the score would be with the whole image as the only crop.
-    """
-
-    image: str
-    label: str
-    score: float
-    size: tuple[int, int]
-    boxes: Boxes
-    crop_weights: npt.NDArray[np.float32]
-    descriptions: tuple[str, ...]
-    description_weights: npt.NDArray[np.float32]
-    similarity: npt.NDArray[np.float32]
-    terms: npt.NDArray[np.float64]
-    whole_similarity: npt.NDArray[np.float32]
-    whole_score: float
-
-    @property
-    def by_crop(self) -> npt.NDArray[np.float64]:
-        """What each crop adds to the score, shape (N,)."""
-        total: npt.NDArray[np.float64] = self.terms.sum(axis=1)
-        return total
-
-    @property
-    def by_description(self) -> npt.NDArray[np.float64]:
-        """What each description adds to the score, shape (M,)."""
-        total: npt.NDArray[np.float64] = self.terms.sum(axis=0)
-        return total
-
-    def box(self, index: int) -> tuple[int, int, int, int]:
-        """Give one crop as plain numbers.
-
-        Args:
-            index: Its number, 0 to N - 1.
+    def parts(self) -> tuple[Embeddings, Embeddings]:
+        """Part the embeddings into those of the whole image and of its crops.
 
         Returns:
-            ``(left, top, right, bottom)`` in pixels.
+            Shapes (D,) and (N, D); without crops the whole image is its one crop.
         """
-        left, top, right, bottom = self.boxes[index].tolist()
-        return left, top, right, bottom
-
-    def top_crops(self, count: int = 5) -> list[tuple[tuple[int, int, int, int], float]]:
-        """List the most heavily weighted crops.
-
-        Args:
-            count: How many at most.
-
-        Returns:
-            Pairs of box and crop weight, the heaviest first.
-        """
-        order = np.argsort(-self.crop_weights, kind="stable")[:count]
-        return [(self.box(index), float(self.crop_weights[index])) for index in order.tolist()]
-
-    def top_descriptions(self, count: int = 5) -> list[tuple[str, float]]:
-        """List the descriptions that add most to the score.
-
-        Args:
-            count: How many at most.
-
-        Returns:
-            Pairs of text and what it adds to the score, the largest first.
-        """
-        order = np.argsort(-self.by_description, kind="stable")[:count]
-        return [
-            (self.descriptions[index], float(self.by_description[index]))
-            for index in order.tolist()
-        ]
-
-    def __repr__(self) -> str:
-        crops, texts = self.terms.shape
-        return (
-            f"Explanation({self.image!r}, {self.label!r}, score={self.score:.4f}, "
-            f"{crops} crops x {texts} descriptions)"
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reserve:
-    """Where only the k heaviest of N crops count: what each would bring if it were one of them.
-
-    Args:
-        top: k, below N.
-        weights: What each crop weighs beside those that count, float64, shape (N,); of these k the
-            crop weights themselves, adding up to 1.
-        terms: What each would add to the scores as they are scaled now, float64, shape (N, C).
-    """
-
-    top: int
-    weights: npt.NDArray[np.float64]
-    terms: npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CropScores:
-    """The scores of all classes, taken apart by crop.
-
-    ``terms[i, c]`` is what crop i adds to the score of class c; over the crops they add up to it.
-
-    Args:
-        image: Name of the image.
-        classes: The C class names.
-        scores: float32, shape (C,).
-        size: Width and height of the upright image in pixels.
-        boxes: Crops ``(left, top, right, bottom)`` in pixels, shape (N, 4).
-        weights: Crop weights w, float32, shape (N,), adding up to 1.
-        embeddings: Unit embeddings of the crops, float32, shape (N, D).
-        form: Score form, ``"prototype"`` or ``"sum"``.
-        terms: float64, shape (N, C).
-        whole_scores: What the scores would be with the whole image as the only crop, float32, shape
-            (C,).
-        reserve: What crops that do not count would bring in the place of some that do; None where
-            all count.
-    """
-
-    image: str
-    classes: tuple[str, ...]
-    scores: Scores
-    size: tuple[int, int]
-    boxes: Boxes
-    weights: npt.NDArray[np.float32]
-    embeddings: Embeddings
-    form: Form
-    terms: npt.NDArray[np.float64]
-    whole_scores: Scores
-    reserve: Reserve | None = None
+        if self.views is None:
+            raise ValueError("the embeddings were not kept")
+        return self.views[0], self.views[1:] if len(self.views) > 1 else self.views
 
 
 class Explainer(Protocol):
-    """What a prediction asks of the classifier that made it."""
+    """What a prediction asks of the classifier that made it; embeddings are there where needed."""
+
+    def encode(self, image: Any) -> EncodedImage:
+        """Encode an image once more."""
 
     def _explain(self, prediction: Prediction, label: str) -> Explanation: ...
 
     def _crop_scores(self, prediction: Prediction) -> CropScores: ...
-
-    def _with_evidence(self, prediction: Prediction) -> Prediction: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -214,7 +83,7 @@ class Prediction:
     scores: Scores | None
     error: str | None = None
     background: Scores | None = None
-    _evidence: Evidence | None = field(default=None, repr=False)
+    _evidence: EncodedImage | None = field(default=None, repr=False)
     _explainer: Explainer | None = field(default=None, repr=False)
 
     def ranked(self, count: int | None = None) -> list[tuple[str, float]]:
@@ -251,7 +120,7 @@ class Prediction:
         return float(first - second)
 
     @property
-    def evidence(self) -> Evidence | None:
+    def evidence(self) -> EncodedImage | None:
         """What the scores were computed from; None if the image could not be used."""
         return self._evidence
 
@@ -288,15 +157,15 @@ class Prediction:
             ImageError: If the image could not be used, or must be read again and cannot.
             CrossalignError: If this prediction was not made by a classifier.
         """
-        explainer = self._made_by()
+        kept = self.with_evidence()
         wanted = self.label if label is None else label
-        if wanted is not None and wanted not in self.classes:
+        if wanted not in self.classes:
             raise DescriptionError(
                 f"expected one of the {len(self.classes)} classes of this prediction; got "
                 f"{wanted!r}. It knows {', '.join(map(repr, self.classes[:5]))}"
                 f"{', ...' if len(self.classes) > 5 else ''}."
             )
-        return explainer._explain(self, wanted or "")
+        return self._made_by()._explain(kept, str(wanted))
 
     def crop_scores(self) -> CropScores:
         """Take the scores of all classes apart by crop.
@@ -308,7 +177,7 @@ class Prediction:
             ImageError: If the image could not be used, or must be read again and cannot.
             CrossalignError: If this prediction was not made by a classifier.
         """
-        return self._made_by()._crop_scores(self)
+        return self._made_by()._crop_scores(self.with_evidence())
 
     def with_evidence(self) -> Prediction:
         """Keep the embeddings, so that one who explains several classes reads the image once.
@@ -321,7 +190,36 @@ class Prediction:
             ImageError: If the image could not be used, or must be read again and cannot.
             CrossalignError: If this prediction was not made by a classifier.
         """
-        return self._made_by()._with_evidence(self)
+        explainer = self._made_by()
+        evidence, _ = self.scored()
+        if evidence.views is not None:
+            return self
+        if evidence.source is None:
+            raise ImageError(
+                f"{self.image} was given without a path and its embeddings were not kept, so it "
+                "cannot be explained. Use predict(..., keep_evidence=True), or call the classifier "
+                "with this one image."
+            )
+        encoded = explainer.encode(evidence.source)
+        if encoded.digest != evidence.digest:
+            raise ImageError(
+                f"{self.image} has changed since it was labelled, so its prediction can no longer "
+                "be explained. Label it again."
+            )
+        return replace(self, _evidence=encoded)
+
+    def scored(self) -> tuple[EncodedImage, Scores]:
+        """Give what was scored and its scores.
+
+        Returns:
+            The encoded image, and the scores of all classes, float32, shape (C,).
+
+        Raises:
+            ImageError: If the image could not be used.
+        """
+        if self._evidence is None or self.scores is None:
+            raise ImageError(f"there is nothing to explain: {self.error}")
+        return self._evidence, self.scores
 
     def _made_by(self) -> Explainer:
         if self._explainer is None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from crossalign.errors import ImageError
 from crossalign.images.load import load_image
-from crossalign.predictions.prediction import Prediction
+from crossalign.predictions import Prediction
 from crossalign.reports.html import render, rendered, template
 from crossalign.reports.maps import maps
 from crossalign.reports.overlays import data_uri, matrix_of, matrix_picture, thumbnail

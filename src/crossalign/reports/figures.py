@@ -25,7 +25,7 @@ from PIL import Image
 
 from crossalign.errors import DescriptionError, MissingExtraError
 from crossalign.explain import Contrast, Region
-from crossalign.predictions.prediction import Explanation
+from crossalign.predictions import Explanation
 from crossalign.reports import maps
 from crossalign.reports.colours import FIRST, REGION_COLOURS, SECOND
 from crossalign.reports.labels import rounded, wrapped

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from crossalign.explain import Contrast
-from crossalign.predictions.prediction import Explanation
+from crossalign.predictions import Explanation
 from crossalign.reports.overlays import contrast_key, contrast_picture, heat_key, heat_picture
 from crossalign.reports.summary import Summary
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from crossalign.explain import Contrast, heat_map, signed_heat_map, spread
-from crossalign.predictions.prediction import Explanation
+from crossalign.predictions import Explanation
 from crossalign.reports.colours import FIRST, SECOND, rgb, viridis
 
 MAX_SIDE = 640

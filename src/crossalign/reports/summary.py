@@ -19,7 +19,7 @@ from crossalign.explain import (
     top_words,
     why,
 )
-from crossalign.predictions.prediction import Explanation, Prediction
+from crossalign.predictions import Explanation, Prediction
 
 Side: TypeAlias = Literal["first", "second", "rest"]
 """Whom a bar speaks for: the class in question, the one compared with it, or neither."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 from PIL import Image
 
 from crossalign.explain import Region
-from crossalign.predictions.prediction import Explanation
+from crossalign.predictions import Explanation
 from crossalign.reports.colours import REGION_COLOURS
 from crossalign.reports.html import render
 from crossalign.reports.maps import KEY_SIZE, maps

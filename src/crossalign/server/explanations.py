@@ -6,7 +6,7 @@ from typing import Any
 
 from crossalign import explain
 from crossalign.explain import Contrast
-from crossalign.predictions.prediction import Explanation, Prediction
+from crossalign.predictions import Explanation, Prediction
 from crossalign.server.errors import unprocessable
 from crossalign.server.schemas import (
     ClassExplained,

@@ -16,7 +16,7 @@ from crossalign.classifier import Classifier
 from crossalign.encoders.base import Encoder
 from crossalign.errors import CrossalignError
 from crossalign.images.load import stored_pixels
-from crossalign.predictions.prediction import Prediction
+from crossalign.predictions import Prediction
 from crossalign.server.batching import BatchingEncoder
 from crossalign.server.cancellation import Budget, Job
 from crossalign.server.class_sets import ClassMemory, ClassSets

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from crossalign.encoders.base import Embeddings
 
-Places: TypeAlias = npt.NDArray[np.int64]
+Indices: TypeAlias = npt.NDArray[np.int64]
 """Numbers of views, shape (k,): 0 is the whole image, i + 1 the crop of row i of its boxes."""
 
 Packed: TypeAlias = npt.NDArray[Any]

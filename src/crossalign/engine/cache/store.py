@@ -29,7 +29,7 @@ from crossalign.encoders.base import Embeddings
 from crossalign.engine.cache import maintenance
 from crossalign.engine.cache.database import FILE, Database
 from crossalign.engine.cache.maintenance import Info, Pruned, Verdict
-from crossalign.engine.cache.quantization import Packed, Places, checksum, from_bytes, text_key
+from crossalign.engine.cache.quantization import Indices, Packed, checksum, from_bytes, text_key
 from crossalign.errors import StoreError
 
 _WHOLE = ""  # the layout of view 0, which is the same picture whatever the crops
@@ -117,16 +117,16 @@ class Store:
             return content, (width, height)
         return None
 
-    def get_views(self, encoder: str, layout: str, content: bytes) -> tuple[Places, Packed | None]:
+    def get_views(self, encoder: str, layout: str, content: bytes) -> tuple[Indices, Packed | None]:
         """Find the embeddings of a picture's views.
 
         Args:
             encoder: Its fingerprint.
-            layout: How the crops are laid out: within one layout, a place is always the same box.
+            layout: How the crops are laid out: within one layout, a number is always the same box.
             content: Digest of the pixels.
 
         Returns:
-            Places that are there, rising, int64, shape (k,), and their packed embeddings, shape
+            Indices that are there, rising, int64, shape (k,), and their packed embeddings, shape
             (k,); None where there are none.
         """
         found = [self._row(encoder, name, content) for name in dict.fromkeys((_WHOLE, layout))]
@@ -134,7 +134,7 @@ class Store:
         if not parts:
             return np.empty(0, np.int64), None
         return (
-            np.concatenate([places for places, _ in parts]),
+            np.concatenate([indices for indices, _ in parts]),
             np.concatenate([packed for _, packed in parts]),
         )
 
@@ -143,7 +143,7 @@ class Store:
         encoder: str,
         layout: str,
         content: bytes,
-        places: Places,
+        indices: Indices,
         packed: Packed,
         file: tuple[bytes, tuple[int, int]] | None = None,
     ) -> None:
@@ -153,17 +153,17 @@ class Store:
             encoder: Its fingerprint.
             layout: How the crops are laid out.
             content: Digest of the pixels.
-            places: Numbers of the views, int64, shape (k,), each once.
+            indices: Numbers of the views, int64, shape (k,), each once.
             packed: Their packed embeddings, shape (k,).
             file: Digest of the file's bytes, and the picture's width and height, if it came from a
                 file.
         """
 
         def work(rows: sqlite3.Connection) -> None:
-            whole = places == 0
+            whole = indices == 0
             for name, chosen in ((_WHOLE, whole), (layout, ~whole)):
                 if chosen.any():
-                    self._merge(rows, encoder, name, content, places[chosen], packed[chosen])
+                    self._merge(rows, encoder, name, content, indices[chosen], packed[chosen])
             if file is not None:
                 rows.execute(
                     "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)", (file[0], content, *file[1])
@@ -175,7 +175,7 @@ class Store:
             self._warned = True
             warnings.warn(
                 f"the store {self._folder} has a limit of {maintenance.limit(self._database)} "
-                f"bytes, which does not hold one picture of {len(places)} views; nothing of it is "
+                f"bytes, which does not hold one picture of {len(indices)} views; nothing of it is "
                 "kept. Raise the limit (max_bytes, --store-size).",
                 stacklevel=2,
             )
@@ -317,7 +317,7 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({str(self._folder)!r})"
 
-    def _row(self, encoder: str, layout: str, content: bytes) -> tuple[Places, Packed] | None:
+    def _row(self, encoder: str, layout: str, content: bytes) -> tuple[Indices, Packed] | None:
         for row, used, stamp, places, data in self._database.read(
             "SELECT v.id, used, checksum, places, data FROM views v JOIN encoders e "
             "ON e.id = v.encoder WHERE fingerprint = ? AND layout = ? AND content = ?",
@@ -337,18 +337,18 @@ class Store:
         encoder: str,
         layout: str,
         content: bytes,
-        places: Places,
+        indices: Indices,
         packed: Packed,
     ) -> None:
         held = self._row(encoder, layout, content)
         if held is not None:
-            fresh = ~np.isin(places, held[0])
+            fresh = ~np.isin(indices, held[0])
             if not fresh.any():
                 return
-            places = np.concatenate([held[0], places[fresh]])
+            indices = np.concatenate([held[0], indices[fresh]])
             packed = np.concatenate([held[1], packed[fresh]])
-        order = np.argsort(places, kind="stable")
-        numbers, data = places[order].astype("<u2").tobytes(), packed[order].tobytes()
+        order = np.argsort(indices, kind="stable")
+        numbers, data = indices[order].astype("<u2").tobytes(), packed[order].tobytes()
         rows.execute(
             "INSERT OR REPLACE INTO views (encoder, layout, content, used, checksum, places, data) "
             "VALUES (?, ?, ?, ?, ?, ?, ?)",

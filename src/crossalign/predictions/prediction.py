@@ -43,6 +43,9 @@ class EncodedImage:
 
         Returns:
             Shapes (D,) and (N, D); without crops the whole image is its one crop.
+
+        Raises:
+            ValueError: If they were not kept.
         """
         if self.views is None:
             raise ValueError("the embeddings were not kept")
@@ -53,7 +56,14 @@ class Explainer(Protocol):
     """What a prediction asks of the classifier that made it; embeddings are there where needed."""
 
     def encode(self, image: Any) -> EncodedImage:
-        """Encode an image once more."""
+        """Encode an image once more.
+
+        Args:
+            image: Its path.
+
+        Returns:
+            Its embeddings.
+        """
 
     def _explain(self, prediction: Prediction, label: str) -> Explanation: ...
 

@@ -9,7 +9,7 @@ from crossalign import Classifier, load_encoder
 from crossalign.alignment.calibration import calibrate
 from crossalign.errors import CalibrationError, LabelingError
 from crossalign.labeling import BACKGROUND, NONE_OF_THESE, UNDECIDED, Decisions
-from crossalign.labeling.decisions import NO_LABEL, OUTCOMES, load_background, scoring_settings
+from crossalign.labeling.decisions import ABSTENTIONS, NO_LABEL, load_background, scoring_settings
 from crossalign.labeling.image_scores import ImageScores
 from crossalign.predictions import EncodedImage, Prediction
 
@@ -123,7 +123,7 @@ def test_contradictions(calibration):
         Decisions(multi_label=True, threshold=0.5, calibration=calibration)
     with pytest.raises(LabelingError, match="top as 0 or more"):
         Decisions(top=-1)
-    for name in OUTCOMES:
+    for name in ABSTENTIONS:
         with pytest.raises(LabelingError, match=f"cannot be called '{name}'"):
             Decisions().background_for([name])
 

@@ -648,11 +648,11 @@ def test_memory_does_not_grow_while_decisions_are_made_anew(tmp_path, monkeypatc
 
     with JobFile(tmp_path / "l.job") as job:
         job.begin({"threshold": "None"})
-        job.list((f"{number}.jpg", f"{number}.jpg", "s") for number in range(count))
+        job.scan((f"{number}.jpg", f"{number}.jpg", "s") for number in range(count))
         plain, strict = Decisions(), Decisions(threshold=0.3)
         for start in range(0, count, 500):
             results = [scored(number) for number in range(start, start + 500)]
-            job.keep(results, lambda one: plain.decide(one, names))
+            job.save(results, lambda one: plain.decide(one, names))
         tracemalloc.start()
         done = job.decide_again({"threshold": "0.3"}, lambda one: strict.decide(one, names))
         _, most = tracemalloc.get_traced_memory()

@@ -273,7 +273,7 @@ def work(photos, make_encoder):
     with JobFile(job_path("labels.csv")) as job:
         source = open_source("photos")
         job.begin({"a": "b"})
-        job.list((entry.id, entry.path, entry.stamp) for entry in source.entries())
+        job.scan((entry.id, entry.path, entry.stamp) for entry in source.entries())
         yield Work(classifier, Decisions(), source, job)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from crossalign.errors import ImageError, LabelingError
 from crossalign.images.load import load_reduced, read_file
-from crossalign.labeling.decisions import OUTCOMES, Row
+from crossalign.labeling.decisions import ABSTENTIONS, Row
 from crossalign.labeling.job_file import JobFile, read_row
 from crossalign.labeling.ownership import OwnFolder, holds, is_inside
 from crossalign.labeling.review import counts, review
@@ -200,7 +200,7 @@ def _label_pages(
                 "contact_sheet.html",
                 title=f"{label} · {title}",
                 label=label,
-                outcome=label in OUTCOMES,
+                outcome=label in ABSTENTIONS,
                 names=names,
                 at=at,
                 images=count_images(numbers[label]),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 NONE_OF_THESE = "none of these"
 UNDECIDED = "undecided"
 NO_LABEL = "no label"
-OUTCOMES = (NONE_OF_THESE, UNDECIDED, NO_LABEL)
+ABSTENTIONS = (NONE_OF_THESE, UNDECIDED, NO_LABEL)
 """What an image may be given in place of a class."""
 
 BACKGROUND = tuple(
@@ -82,7 +82,7 @@ class Row:
         """The classes that the image was given: none where nothing was decided."""
         if isinstance(self.decision, list):
             return self.decision
-        return [] if self.decision in (None, *OUTCOMES) else [str(self.decision)]
+        return [] if self.decision in (None, *ABSTENTIONS) else [str(self.decision)]
 
     def to_dict(self) -> dict[str, Any]:
         """Give plain values, in the order of the table's columns."""
@@ -98,11 +98,11 @@ class Decision:
 
     Args:
         row: Its row.
-        labels: What it was given: one class, or each of several, or one of ``OUTCOMES`` in place of
-            a class; nothing with an error. Beside each is how far the image was from not being
+        labels: What it was given: one class, or each of several, or one of ``ABSTENTIONS`` in place
+            of a class; nothing with an error. Beside each is how far the image was from not being
             given it, so that the least sure can be shown first. Of a class: the confidence, or else
             the margin, or else the score; with several labels, how far the score is above the
-            threshold. Of an outcome: how far the best class stayed below the background or the
+            threshold. Of an abstention: how far the best class stayed below the background or the
             threshold.
     """
 
@@ -191,7 +191,7 @@ class Decisions:
             (False, True)
         """
         names = list(classes)
-        taken = [name for name in names if name in OUTCOMES]
+        taken = [name for name in names if name in ABSTENTIONS]
         if taken:
             raise LabelingError(
                 f"a class cannot be called {taken[0]!r}, which is a decision. Rename the class; "
@@ -274,7 +274,7 @@ class Decisions:
             top=[[names[at], _rounded(scores[at])] for at in order[: self.top].tolist()] or None,
         )
         labels = self._labels(row, scores, beside, names, order)
-        several = [name for name, _ in labels if name not in OUTCOMES]
+        several = [name for name, _ in labels if name not in ABSTENTIONS]
         decision = several if self.multi_label else labels[0][0]
         return Decision(dataclasses.replace(row, decision=decision), labels)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from typing import Any, TextIO
 
 from crossalign.errors import LabelingError
 from crossalign.labeling.class_folders import copy_folders, link_folders, move_folders
@@ -40,10 +40,6 @@ class Job:
     source: Source
     classes: tuple[str, ...]
     model: str
-
-
-Exporter: TypeAlias = Callable[[Path, Job], int]
-"""Writes to a path; gives the number of images written."""
 
 
 def parse_export(text: str) -> tuple[str, Path]:
@@ -88,30 +84,26 @@ def check_exports(
     """
     taken = {out.resolve(), job_path(out).resolve()}
     for kind, path in exports:
-        _check_source(kind, source, decisions)
         if path.resolve() in taken:
             raise LabelingError(f"{kind}={path}: that place is taken already. Choose another one.")
         taken.add(path.resolve())
-        _check_place(kind, path, source)
+        _check(kind, path, source, decisions.multi_label)
         if kind in _FILES and os.path.lexists(path):
             _check_replaceable(path, out, restart)
     if sum(kind == "move" for kind, _ in exports) > 1:
         raise LabelingError("images can be moved to one place only; use copy or link for others.")
 
 
-def _check_source(kind: str, source: Source, decisions: Decisions) -> None:
+def _check(kind: str, path: Path, source: Source, several: bool) -> None:
     if kind != "copy" and not source.files:
         raise LabelingError(
             f"{kind} needs images that are files of their own; those in {source.name} are not. "
             "Unpack them first, or use copy=FOLDER."
         )
-    if kind == "move" and decisions.multi_label:
+    if kind == "move" and several:
         raise LabelingError(
             "with several labels an image cannot be moved into one folder; use link or copy."
         )
-
-
-def _check_place(kind: str, path: Path, source: Source) -> None:
     if is_inside(path, source):
         raise LabelingError(
             f"{path} is inside the source, whose images it would add to. Choose another place."
@@ -166,8 +158,7 @@ def export(kind: str, path: Path, job: Job) -> int:
         LabelingError: If it cannot be written, or not from this source.
     """
     several = any(isinstance(row.decision, list) for row in itertools.islice(job.file.rows(), 1))
-    _check_source(kind, job.source, Decisions(multi_label=several, threshold=0.0))
-    _check_place(kind, path, job.source)
+    _check(kind, path, job.source, several)
     if kind in _FILES:
         check_ours(path, job.file)
     try:
@@ -279,7 +270,7 @@ def _noted(path: Path, job: Job) -> Iterator[TextIO]:
         job.file.note_file(file_digest(unfinished))
 
 
-EXPORTS: dict[str, Exporter] = {
+EXPORTS: dict[str, Callable[[Path, Job], int]] = {
     "copy": lambda path, job: copy_folders(path, job.file, job.source),
     "link": lambda path, job: link_folders(path, job.file),
     "move": lambda path, job: move_folders(path, job.file),
@@ -287,7 +278,7 @@ EXPORTS: dict[str, Exporter] = {
     "label-studio": _label_studio,
     "coco": _coco,
 }
-"""The kinds of export, by name."""
+"""The kinds of export: each writes to a path and gives the number of images written."""
 
 _FILES = frozenset({"label-studio", "coco"})
 _FIFTYONE = "a FiftyOne data set"

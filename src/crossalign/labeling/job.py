@@ -50,13 +50,13 @@ class Work:
     job: JobFile
     repeated: bool = False
 
-    def keep(self, results: Sequence[ImageScores]) -> None:
+    def save(self, results: Sequence[ImageScores]) -> None:
         """Decide about images and write them down, all of them or none.
 
         Args:
             results: Any number of them.
         """
-        self.job.keep(results, self.decide)
+        self.job.save(results, self.decide)
 
     def decide(self, scored: ImageScores) -> Decision:
         """Decide about one image.
@@ -75,12 +75,12 @@ class Work:
         Yields:
             Each entry once; it is to be loaded before the next one is asked for.
         """
-        given: set[str] = set()
+        seen: set[str] = set()
         for entry in self.source.entries():
-            if entry.id in given or not self.job.is_todo(entry.id):
+            if entry.id in seen or not self.job.is_todo(entry.id):
                 continue
             if self.repeated:
-                given.add(entry.id)
+                seen.add(entry.id)
             yield entry
 
 
@@ -113,8 +113,13 @@ def score_entries(entries: Iterable[Entry], classifier: Classifier) -> Iterator[
     waiting: deque[tuple[Entry, str | None]] = deque()
 
     def loaded() -> Iterator[Any]:
+        image: Any
+        error: str | None
         for entry in entries:
-            image, error = _load(entry)
+            try:
+                image, error = entry.load(), None
+            except ImageError as reason:
+                image, error = b"", str(reason)  # nothing, which fails at once and in its turn
             waiting.append((entry, error))
             yield image
 
@@ -122,13 +127,6 @@ def score_entries(entries: Iterable[Entry], classifier: Classifier) -> Iterator[
         entry, error = waiting.popleft()
         names = (entry.id, entry.path)
         yield ImageScores(*names, error=error) if error else ImageScores.of(*names, prediction)
-
-
-def _load(entry: Entry) -> tuple[Any, str | None]:
-    try:
-        return entry.load(), None
-    except ImageError as error:
-        return b"", str(error)  # nothing, which fails at once and in its turn
 
 
 @dataclass(slots=True)
@@ -186,7 +184,7 @@ def run_job(
     Raises:
         LabelingError: If the job cannot start or go on. What is finished is kept.
     """
-    decisions, note = decisions or Decisions(), on_note or _ignore
+    decisions, note = decisions or Decisions(), on_note or (lambda _: None)
     table = Path(out)
     check_output(table, source)
     decisions.check(classifier)
@@ -205,7 +203,7 @@ def run_job(
             note(f"{before:,} of {count_images(total)} done before")
         work, labelled = replace(work, repeated=listing.repeated > 0), 0
         if before < total:
-            show = on_progress or _ignore
+            show = on_progress or (lambda *_: None)
             shown = lambda done: show(before + done, total, before)  # noqa: E731
             labelled = _label(engine(work), work, stop, shown)
         outcome = Outcome(total, labelled, job.count(FAILED), stop.is_set(), job.count(TODO))
@@ -248,13 +246,13 @@ def _label(
             on_progress(done)
             late = time.monotonic() - since >= _SECONDS_PER_CHANGE
             if late or len(unwritten) >= _MOST_PER_CHANGE:
-                work.keep(unwritten)
+                work.save(unwritten)
                 unwritten, since = [], time.monotonic()
             if stop.is_set():
                 break
     finally:
         # Whatever ended the work, what was finished is kept.
-        work.keep(unwritten)
+        work.save(unwritten)
         if isinstance(results, Generator):
             results.close()
     return done
@@ -272,7 +270,7 @@ def _list(
             yield entry.id, entry.path, entry.stamp
 
     try:
-        listing = job.list(entries())
+        listing = job.scan(entries())
     except _StoppedListing:
         return None
     if not listing.images and not job.any_moved():
@@ -294,10 +292,6 @@ def _no_images(source: Source) -> LabelingError:
         f"there are no images in {source.name}: expected files that are named like photos "
         "(.jpg, .png, .webp, ...) in a folder or an archive, or lines in a list or a table."
     )
-
-
-def _ignore(*_: object) -> None:
-    pass
 
 
 class _StoppedListing(Exception):  # noqa: N818 - it is no error
@@ -349,7 +343,7 @@ def _give_up_on_vanished(work: Work) -> int:
     """Make rows of images that the source no longer gave when their turn came."""
     given_up = 0
     while missing := list(itertools.islice(work.job.todo(), _MOST_PER_CHANGE)):
-        work.keep([ImageScores(name, path, error=f"{path}: {VANISHED}") for name, path in missing])
+        work.save([ImageScores(name, path, error=f"{path}: {VANISHED}") for name, path in missing])
         given_up += len(missing)
     return given_up
 

@@ -152,7 +152,7 @@ class JobFile:
                 rows.execute(f"DELETE FROM {table}")  # noqa: S608
             rows.executemany("INSERT INTO settings VALUES (?, ?)", settings.items())
 
-    def list(self, entries: Iterable[tuple[str, str, str]]) -> Listing:
+    def scan(self, entries: Iterable[tuple[str, str, str]]) -> Listing:
         """Take stock of the source; finished rows of images that did not change stay as they are.
 
         Args:
@@ -245,7 +245,7 @@ class JobFile:
         with self._change() as rows:
             return _turn(rows, FAILED, TODO)
 
-    def keep(
+    def save(
         self, results: Sequence[ImageScores], decide: Callable[[ImageScores], Decision]
     ) -> None:
         """Write finished images down, all of them or none.

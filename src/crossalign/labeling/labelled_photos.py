@@ -8,7 +8,7 @@ from pathlib import Path
 
 from crossalign.errors import CalibrationError
 from crossalign.labeling.sources import open_source
-from crossalign.labeling.tables import PATH_COLUMNS, open_csv
+from crossalign.labeling.tables import PATH_COLUMNS, known_column, open_csv
 from crossalign.texts.descriptions import wordify
 
 LABEL_COLUMNS = ("label", "class", "class_name", "target")
@@ -65,9 +65,8 @@ def _from_folders(path: Path, numbers: Mapping[str, int]) -> Iterator[tuple[str,
     names: dict[str, str] = {}
     if (path / "classes.csv").is_file():
         with open_csv(path / "classes.csv") as rows:
-            for row in rows:
-                if row.get("folder") and row.get("class_name"):
-                    names[row["folder"]] = row["class_name"]
+            named = [(row.get("folder"), row.get("class_name")) for row in rows]
+        names = {folder: name for folder, name in named if folder and name}
     for folder in sorted(item for item in path.iterdir() if item.is_dir()):
         if folder.name.startswith("."):
             continue
@@ -83,8 +82,8 @@ def _from_table(path: Path, numbers: Mapping[str, int]) -> Iterator[tuple[str, i
         )
     with open_csv(path) as rows:
         columns = rows.fieldnames or ()
-        image = next((name for name in PATH_COLUMNS if name in columns), None)
-        label = next((name for name in LABEL_COLUMNS if name in columns), None)
+        image = known_column(columns, None, PATH_COLUMNS)
+        label = known_column(columns, None, LABEL_COLUMNS)
         if image is None or label is None:
             raise CalibrationError(
                 f"expected columns path and label in {path}; it has {', '.join(columns)}."

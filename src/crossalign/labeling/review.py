@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.labeling.decisions import OUTCOMES
+from crossalign.labeling.decisions import ABSTENTIONS
 from crossalign.labeling.job_file import DONE, FAILED, JobFile
 from crossalign.labeling.near_duplicates import BITS, bits_apart, groups, near_pairs
 from crossalign.utils.text import counted
@@ -20,14 +20,14 @@ NEAR_COSINE = 0.96
 """Whole-image embeddings at least about this close count as near-duplicates."""
 
 _LIST = 5
-# Classes that images were given, without the outcomes, of which no two images need be alike.
+# Classes that images were given, without the abstentions, of which no two images need be alike.
 _LABELS = "FROM given JOIN items USING (number) WHERE name NOT IN (?, ?, ?)"
 # Below this many images of a label there is no telling what is usual.
 _FEW = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ListedImage:
     """An image in a list.
 
     Args:
@@ -46,7 +46,7 @@ class Review:
     """What to look at first.
 
     Args:
-        counts: Images of each class, the most frequent first, then of each outcome in place of a
+        counts: Images of each class, the most frequent first, then of each abstention in place of a
             class. With several labels an image counts once for each.
         several: Whether an image may have several labels.
         sure: What ``least_sure`` goes by: ``"confidence"``, ``"margin"``, ``"score"``, or
@@ -63,8 +63,8 @@ class Review:
     counts: tuple[tuple[str, int], ...]
     several: bool
     sure: str
-    least_sure: tuple[Named, ...]
-    unusual: tuple[Named, ...]
+    least_sure: tuple[ListedImage, ...]
+    unusual: tuple[ListedImage, ...]
     duplicates: tuple[tuple[str, ...], ...]
     duplicate_groups: int
     errors: tuple[tuple[str, int, str], ...]
@@ -99,10 +99,10 @@ def review(job: JobFile, count: int = _LIST, near: float = NEAR_COSINE) -> Revie
         several=several,
         sure=sure,
         least_sure=tuple(
-            Named(os.fsdecode(path), label, value)
+            ListedImage(os.fsdecode(path), label, value)
             for path, label, value in job.query(
                 f"SELECT path, name, sure {_LABELS} ORDER BY sure, number LIMIT ?",
-                *OUTCOMES,
+                *ABSTENTIONS,
                 count,
             )
         ),
@@ -115,16 +115,16 @@ def review(job: JobFile, count: int = _LIST, near: float = NEAR_COSINE) -> Revie
 
 
 def counts(job: JobFile) -> list[tuple[str, int]]:
-    """Count the images of each class, and of each outcome in place of a class.
+    """Count the images of each class, and of each abstention in place of a class.
 
     Args:
         job: The job.
 
     Returns:
-        Name and number, the most frequent class first, outcomes after the classes.
+        Name and number, the most frequent class first, abstentions after the classes.
     """
     found = job.query("SELECT name, COUNT(*) FROM given GROUP BY name")
-    return sorted(found, key=lambda item: (item[0] in OUTCOMES, -item[1], item[0]))
+    return sorted(found, key=lambda item: (item[0] in ABSTENTIONS, -item[1], item[0]))
 
 
 def _measure(job: JobFile) -> tuple[bool, str]:
@@ -137,17 +137,17 @@ def _measure(job: JobFile) -> tuple[bool, str]:
     return False, "score"
 
 
-def _unusual(job: JobFile, count: int) -> Iterator[Named]:
+def _unusual(job: JobFile, count: int) -> Iterator[ListedImage]:
     """Images whose hash agrees least with the mean hash of their label."""
     sums: dict[str, npt.NDArray[np.int64]] = {}
     sizes: dict[str, int] = {}
     query = f"SELECT name, sketch, path {_LABELS} AND sketch IS NOT NULL"
-    for label, data, _ in job.query(query, *OUTCOMES):
+    for label, data, _ in job.query(query, *ABSTENTIONS):
         bits = np.unpackbits(np.frombuffer(data, np.uint8))
         sums[label] = sums.get(label, np.zeros(BITS, np.int64)) + bits
         sizes[label] = sizes.get(label, 0) + 1
     least: dict[bytes, tuple[float, bytes, str]] = {}  # of several labels the one it fits least
-    for label, data, path in job.query(query, *OUTCOMES):
+    for label, data, path in job.query(query, *ABSTENTIONS):
         if sizes[label] < _FEW:
             continue
         bits = np.unpackbits(np.frombuffer(data, np.uint8)).astype(np.int64)
@@ -158,7 +158,7 @@ def _unusual(job: JobFile, count: int) -> Iterator[Named]:
         if len(least) > 50 * count:
             least = {one[1]: one for one in sorted(least.values())[:count]}
     for agree, path, label in sorted(least.values())[:count]:
-        yield Named(os.fsdecode(path), label, round(agree, 4))
+        yield ListedImage(os.fsdecode(path), label, round(agree, 4))
 
 
 def _duplicates(job: JobFile, near: float) -> list[tuple[str, ...]]:

@@ -370,7 +370,8 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes], str]]:
     with tarfile.open(path) as archive:
         for member in archive:
             if member.isfile():
-                read = lambda: _content(archive.extractfile(member))  # noqa: E731, B023
+                # A regular file always has content.
+                read = lambda: archive.extractfile(member).read()  # type: ignore[union-attr]  # noqa: E731, B023
                 yield member.name, read, f"{member.size} {member.mtime}"
             # Else it remembers every member that it has passed.
             archive.members = []  # type: ignore[attr-defined]
@@ -382,13 +383,6 @@ def _zip_members(path: Path) -> Iterator[tuple[str, Callable[[], bytes], str]]:
             if not member.is_dir():
                 read = lambda: archive.read(member)  # noqa: E731, B023
                 yield member.filename, read, f"{member.file_size} {member.CRC}"
-
-
-def _content(stream: Any) -> bytes:
-    if stream is None:
-        raise ValueError("the member has no content")
-    data: bytes = stream.read()
-    return data
 
 
 _TABLES = (_csv, _parquet)

@@ -66,7 +66,7 @@ def csv_column(path: Path, column: str | None) -> tuple[str, str]:
         with open_csv(path, delimiter) as rows:
             heads[delimiter] = list(rows.fieldnames or ())
     for delimiter, names in heads.items():
-        if (found := _known(names, column, PATH_COLUMNS)) is not None:
+        if (found := known_column(names, column, PATH_COLUMNS)) is not None:
             return delimiter, found
     delimiter = max(heads, key=lambda one: len(heads[one]))
     name = column_of(path, heads[delimiter], column, PATH_COLUMNS)
@@ -78,8 +78,17 @@ def csv_column(path: Path, column: str | None) -> tuple[str, str]:
     return delimiter, name
 
 
-def _known(names: Sequence[str], wanted: str | None, usual: tuple[str, ...]) -> str | None:
-    """The column that was asked for, or the first of the usual ones."""
+def known_column(names: Sequence[str], wanted: str | None, usual: Sequence[str]) -> str | None:
+    """Find a column.
+
+    Args:
+        names: The table's columns.
+        wanted: The name that was asked for.
+        usual: Names to look for otherwise.
+
+    Returns:
+        The column that was asked for, or the first of the usual ones; None if it is not there.
+    """
     return next((name for name in ((wanted,) if wanted else usual) if name in names), None)
 
 
@@ -98,7 +107,7 @@ def column_of(path: Path, names: Sequence[str], wanted: str | None, usual: tuple
     Raises:
         LabelingError: If there is no such column.
     """
-    known = _known(names, wanted, usual)
+    known = known_column(names, wanted, usual)
     if known is not None:
         return known
     if wanted is None and len(names) == 1:

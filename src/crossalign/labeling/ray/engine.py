@@ -24,7 +24,8 @@ from crossalign.labeling.job import Work, restored_signals
 from crossalign.labeling.ownership import OwnFolder
 from crossalign.labeling.ray.shards import Shard, read_results, score_shard, write_shards
 from crossalign.utils.digests import value_digest
-from crossalign.utils.files import whole_file
+from crossalign.utils.files import write_text
+from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
     from crossalign.labeling.classifier_config import ClassifierConfig
@@ -114,11 +115,10 @@ class RayEngine:
                     for result in read_results(Shard(self.folder, name.removesuffix(".done")))
                     if result.error is None and work.job.is_todo(result.id)
                 ]
-                work.keep(found)  # at once, so that new shards are without them
+                work.save(found)  # at once, so that new shards are without them
                 yield from found
         own.clear()
-        with whole_file(own.claim(_MARK)) as unfinished:
-            unfinished.write_text(json.dumps(mark), encoding="utf-8")
+        write_text(own.claim(_MARK), json.dumps(mark))
 
     def _label(self, shards: list[str], workers: int, cpus: float) -> Iterator[ImageScores]:
         reasons: dict[str, str] = {}
@@ -134,8 +134,8 @@ class RayEngine:
                 return
         name, reason = next(iter(reasons.items()))
         raise LabelingError(
-            f"{len(reasons)} shards failed {_ROUNDS} times, such as {name}: {reason}. What was "
-            "finished is kept: run the same command again when the cause is mended."
+            f"{counted(len(reasons), 'shard')} failed {_ROUNDS} times, such as {name}: {reason}. "
+            "What was finished is kept: run the same command again when the cause is mended."
         )
 
     def _round(self, shards: list[str], workers: int, cpus: float) -> Iterator[tuple[str, str]]:
@@ -147,15 +147,13 @@ class RayEngine:
         context.enable_progress_bars = False
         context.execution_options.preserve_order = False
         items = [{"shard": name} for name in shards]
-        options: dict[str, Any] = {"num_cpus": cpus}
-        if self.gpus:
-            options["num_gpus"] = self.gpus
         pipeline = ray_data.from_items(items, override_num_blocks=len(items)).map_batches(
             _Worker,
             fn_constructor_args=(self.config, str(self.folder.absolute())),
             batch_size=1,
             compute=ray_data.ActorPoolStrategy(size=min(workers, len(items))),
-            **options,
+            num_cpus=cpus,
+            num_gpus=self.gpus or None,
         )
         for row in pipeline.iter_rows():
             yield str(row["shard"]), str(row["reason"])

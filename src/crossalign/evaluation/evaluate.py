@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -182,7 +183,7 @@ def _replaced(request: Request, out: Path) -> list[str]:
         old = receipts.load(out / receipts.FILE)
     except EvaluationError:
         return [f"{out} holds a receipt that cannot be read; it is written anew"]
-    if old["request"] == json.loads(json.dumps(request.to_json())):
+    if old["request"] == request.to_json():
         return []
     what = f"{', '.join(old['methods'])} on {old['dataset']['name']}, {old['finished']}"
     return [
@@ -314,22 +315,21 @@ def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
         start = numbers.get((step.model, step.method.name), 0)
         numbers[step.model, step.method.name] = start + step.runs
         for outcome in one.journal:
+            taken = fixed if outcome.crops is None else outcome.crops
             for run in range(step.runs):
-                head = (step.model, step.method.name, start + run, step.seed, outcome.key,
-                        names[outcome.label])  # fmt: skip
-                if outcome.error is not None:
-                    yield (*head, *[None] * 6, outcome.content, outcome.error)
-                    continue
                 yield (
-                    *head,
-                    names[outcome.predicted[run]],
-                    outcome.rank[run],
-                    outcome.score[run],
-                    outcome.confidence[run],
-                    outcome.margin[run],
-                    fixed if outcome.crops is None else outcome.crops,
-                    outcome.content,
-                    None,
+                    *(step.model, step.method.name, start + run, step.seed, outcome.key),
+                    names[outcome.label],
+                    *(
+                        (None,) * 6
+                        if outcome.error is not None
+                        else (
+                            names[outcome.predicted[run]],
+                            *(outcome.rank[run], outcome.score[run], outcome.confidence[run]),
+                            *(outcome.margin[run], taken),
+                        )
+                    ),
+                    *(outcome.content, outcome.error),
                 )
 
 
@@ -347,14 +347,9 @@ def _write_parquet(setup: Setup, walks: list[Walk], path: Path) -> None:
     kinds.update(dict.fromkeys(("run", "seed", "rank", "crops"), arrow.int64()))
     kinds.update(dict.fromkeys(("score", "confidence", "margin"), arrow.float64()))
     schema = arrow.schema(kinds.items())
+    rows = (dict(zip(COLUMNS, row, strict=True)) for row in _rows(setup, walks))
     with parquet.ParquetWriter(path, schema) as writer:
-        part: list[dict[str, Any]] = []
-        for row in _rows(setup, walks):
-            part.append(dict(zip(COLUMNS, row, strict=True)))
-            if len(part) == _ROWS_PER_GROUP:
-                writer.write_table(arrow.Table.from_pylist(part, schema))
-                part = []
-        if part:
+        while part := list(itertools.islice(rows, _ROWS_PER_GROUP)):
             writer.write_table(arrow.Table.from_pylist(part, schema))
 
 

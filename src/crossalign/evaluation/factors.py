@@ -13,6 +13,7 @@ from crossalign.alignment.weights import WEIGHTINGS
 from crossalign.errors import EvaluationError
 from crossalign.images.crops import CropSpec
 from crossalign.methods import Method
+from crossalign.utils.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +89,8 @@ def _parts(method: Method, _values: tuple[Any, ...]) -> Variants:
     for crops, weights, texts in itertools.product((False, True), repeat=3):
         if weights and not crops:
             continue
-        name = " + ".join(
-            part
-            for part, there in (("crops" if crops else "whole image", True), ("w", weights),
-                                ("v", texts))
-            if there
-        )  # fmt: skip
+        name = "crops" if crops else "whole image"
+        name += (" + w" if weights else "") + (" + v" if texts else "")
         found.append(
             _named(
                 method,
@@ -106,22 +103,22 @@ def _parts(method: Method, _values: tuple[Any, ...]) -> Variants:
     return tuple(found)
 
 
-def _counts(method: Method, values: tuple[int, ...]) -> Variants:
-    return tuple(
-        _named(method, f"N = {count}", count, crops=with_crops(method, count=count))
-        for count in values
-    )
+def _varied(field: str, name: str) -> Callable[[Method, tuple[Any, ...]], Variants]:
+    """Vary a field of a method, or ``crops.`` and one of its crops; names are formats of values."""
+    part, _, of_crops = field.partition(".")
 
+    def make(method: Method, values: tuple[Any, ...]) -> Variants:
+        return tuple(
+            _named(
+                method,
+                name.format(value),
+                value if isinstance(value, int | float) else None,
+                **{part: with_crops(method, **{of_crops: value}) if of_crops else value},
+            )
+            for value in values
+        )
 
-def _sides(method: Method, values: tuple[tuple[float, float], ...]) -> Variants:
-    return tuple(
-        _named(method, f"side {low:g} to {high:g}", crops=with_crops(method, side=(low, high)))
-        for low, high in values
-    )
-
-
-def _kinds(method: Method, values: tuple[str, ...]) -> Variants:
-    return tuple(_named(method, kind, crops=with_crops(method, kind=kind)) for kind in values)
+    return make
 
 
 def with_crops(method: Method, **changes: Any) -> CropSpec:
@@ -142,16 +139,6 @@ def with_crops(method: Method, **changes: Any) -> CropSpec:
     return dataclasses.replace(method.crops, **changes)
 
 
-def _crop_scales(method: Method, values: tuple[float, ...]) -> Variants:
-    return tuple(_named(method, f"S_c = {scale:g}", scale, crop_scale=scale) for scale in values)
-
-
-def _description_scales(method: Method, values: tuple[float, ...]) -> Variants:
-    return tuple(
-        _named(method, f"S_d = {scale:g}", scale, description_scale=scale) for scale in values
-    )
-
-
 _TEXTS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "label": ("label prompt", {"texts": "label"}),
     "all": ("all texts", {"most_texts": None}),
@@ -159,23 +146,11 @@ _TEXTS: Mapping[str, tuple[str, dict[str, Any]]] = {
 
 
 def _texts(method: Method, values: tuple[int | str, ...]) -> Variants:
-    found = []
-    for value in values:
-        if isinstance(value, str):
-            name, changes = _TEXTS[value]
-            found.append(_named(method, name, **changes))
-        else:
-            name = "1 text" if value == 1 else f"{value} texts"
-            found.append(_named(method, name, most_texts=value))
-    return tuple(found)
-
-
-def _crop_weightings(method: Method, values: tuple[Any, ...]) -> Variants:
-    return tuple(_named(method, f"crops {way}", crop_weighting=way) for way in values)
-
-
-def _description_weightings(method: Method, values: tuple[Any, ...]) -> Variants:
-    return tuple(_named(method, f"descriptions {way}", description_weighting=way) for way in values)
+    found = (
+        _TEXTS[value] if isinstance(value, str) else (counted(value, "text"), {"most_texts": value})
+        for value in values
+    )
+    return tuple(_named(method, name, **changes) for name, changes in found)
 
 
 def _range(text: str) -> tuple[float, float]:
@@ -198,38 +173,43 @@ FACTORS: Mapping[str, Factor] = MappingProxyType(
         for factor in (
             Factor("parts", "Crops, crop weights (w) and description weights (v)", _parts),
             Factor(
-                "count", "Number of crops", _counts, (1, 2, 4, 8, 16, 32, 60, 100), int,
-                "whole numbers, as in 4,16,60", "crops N", ratios=True, sets="crops",
+                "count", "Number of crops", _varied("crops.count", "N = {}"),
+                (1, 2, 4, 8, 16, 32, 60, 100), int, "whole numbers, as in 4,16,60", "crops N",
+                ratios=True, sets="crops",
             ),
             Factor(
-                "side", "Range of the crop side", _sides,
+                "side", "Range of the crop side",
+                _varied("crops.side", "side {0[0]:g} to {0[1]:g}"),
                 ((0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.5, 0.9), (0.1, 0.9)), _range,
                 "ranges, as in 0.1-0.3,0.5-0.9", sets="side",
             ),
             Factor(
-                "kind", "How crops are laid out", _kinds,
+                "kind", "How crops are laid out", _varied("crops.kind", "{}"),
                 ("random", "even", "refined", "nested", "grid"), str, "names, as in random,even",
                 sets="kind",
             ),
             Factor(
-                "crop-scale", "Sharpness of the crop weights", _crop_scales,
-                (0.0, 7.4, 20.0, 54.6, 100.0, 200.0), float, _SCALES, "S_c", sets="crop_scale",
+                "crop-scale", "Sharpness of the crop weights",
+                _varied("crop_scale", "S_c = {:g}"), (0.0, 7.4, 20.0, 54.6, 100.0, 200.0), float,
+                _SCALES, "S_c", sets="crop_scale",
             ),
             Factor(
-                "description-scale", "Sharpness of the description weights", _description_scales,
-                (0.0, 2.0, 7.4, 20.0, 54.6), float, _SCALES, "S_d", sets="description_scale",
+                "description-scale", "Sharpness of the description weights",
+                _varied("description_scale", "S_d = {:g}"), (0.0, 2.0, 7.4, 20.0, 54.6), float,
+                _SCALES, "S_d", sets="description_scale",
             ),
             Factor(
                 "texts", "Number of texts a class", _texts, ("label", 1, 3, "all"), _texts_value,
                 "label, whole numbers or all, as in label,1,3,all",
             ),
             Factor(
-                "crop-weighting", "Ways to weigh crops", _crop_weightings, WEIGHTINGS, str, _NAMES,
-                sets="crop_weighting",
+                "crop-weighting", "Ways to weigh crops", _varied("crop_weighting", "crops {}"),
+                WEIGHTINGS, str, _NAMES, sets="crop_weighting",
             ),
             Factor(
-                "description-weighting", "Ways to weigh descriptions", _description_weightings,
-                WEIGHTINGS, str, _NAMES, sets="description_weighting",
+                "description-weighting", "Ways to weigh descriptions",
+                _varied("description_weighting", "descriptions {}"), WEIGHTINGS, str, _NAMES,
+                sets="description_weighting",
             ),
         )
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -216,9 +217,7 @@ class Request:
         values["methods"] = [
             method if isinstance(method, str) else method_json(method) for method in self.methods
         ]
-        values["models"] = list(self.models)
-        values["side"] = None if self.side is None else list(self.side)
-        return values
+        return _plain(values)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Request:
@@ -263,15 +262,13 @@ def method_json(method: Method) -> dict[str, Any]:
     Returns:
         What JSON gives back unchanged: lists in place of tuples.
     """
-    return _plain(dataclasses.asdict(method))  # type: ignore[no-any-return]
+    return _plain(dataclasses.asdict(method))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
-    return value
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """What JSON gives back unchanged: lists in place of tuples."""
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
 
 
 def _method_from_json(values: Mapping[str, Any]) -> Method:

@@ -211,7 +211,7 @@ def walk(
     )
     title = f"{step.model} {step.method.name} seed {step.seed}"
     with journal:
-        rest = _rest(setup, journal)
+        rest = _pending(setup, journal)
         for place, outcome in _outcomes(classifier, rest, step, request, setup.roster):
             journal.append(place, outcome)
             if on_progress is not None:
@@ -247,7 +247,7 @@ class _Pending:
     stamp: str
 
 
-def _rest(setup: Setup, journal: Journal) -> Iterator[_Pending]:
+def _pending(setup: Setup, journal: Journal) -> Iterator[_Pending]:
     """Skip the images that the journal knows."""
     for place, example in enumerate(examples(setup.dataset, setup.request.per_class)):
         stamp = _stamp(example.image)
@@ -277,24 +277,24 @@ def _outcomes(
     first = next(rest, None)
     if first is None:  # everything is in the journal; the classes need not even be encoded
         return
-    waiting: deque[tuple[int, str, int, str]] = deque()
+    waiting: deque[_Pending] = deque()
 
     def images() -> Iterator[ImageSource]:
         for one in itertools.chain([first], rest):
-            waiting.append((one.place, one.example.key, one.example.label, one.stamp))
+            waiting.append(one)
             yield one.example.image
 
     indices = None
     if resamples(request, step.method):
-        count = crops_in_run(step.method, request)
         pool = step.method.crops.count if step.method.crops is not None else 0
-        indices = resampling(pool, count, step.runs, step.seed)
+        indices = resampling(pool, crops_in_run(step.method, request), step.runs, step.seed)
     vectors = classifier.prepare().vectors
     for prediction in classifier.predict(images(), keep_evidence=indices is not None):
-        place, key, label, stamp = waiting.popleft()
+        one = waiting.popleft()
+        key, label = one.example.key, one.example.label
         evidence = prediction.evidence
         if evidence is None or prediction.scores is None:
-            yield place, Outcome(key, label, error=prediction.error, stamp=stamp)
+            yield one.place, Outcome(key, label, error=prediction.error, stamp=one.stamp)
             continue
         scores = prediction.scores[None]
         if indices is not None:
@@ -302,7 +302,7 @@ def _outcomes(
         content = evidence.digest.hex()
         outcome = judge(key, label, content, scores, request.temperature, roster.column)
         taken = prediction.crops if request.crops == "auto" else None
-        yield place, dataclasses.replace(outcome, stamp=stamp, crops=taken)
+        yield one.place, dataclasses.replace(outcome, stamp=one.stamp, crops=taken)
 
 
 def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Method) -> Any:
@@ -376,27 +376,23 @@ def scoreboard(walks: list[Walk]) -> Scoreboard:
     Returns:
         Their outcomes; some twenty bytes an image and run.
     """
-    parts = [_arrays(walk.journal, walk.step.runs) for walk in walks]
-    labels, usable = parts[0][:2]
-    for other in parts[1:]:
-        usable = usable & other[1]
-    runs = (np.concatenate([part[place] for part in parts]) for place in range(2, 7))
-    return Scoreboard(labels, usable, *runs)
+    count, runs = walks[0].journal.done, sum(walk.step.runs for walk in walks)
+    labels, usable = np.zeros(count, np.int64), np.ones(count, np.bool_)
+    arrays = {name: np.full((runs, count), -1, kind) for name, kind in _KINDS.items()}
+    start = 0
+    for walk in walks:
+        rows = slice(start, start + walk.step.runs)
+        start = rows.stop
+        for place, outcome in enumerate(walk.journal):
+            labels[place] = outcome.label
+            usable[place] &= outcome.error is None
+            for name, array in arrays.items():
+                if value := getattr(outcome, name):  # what failed has none
+                    array[rows, place] = value
+    return Scoreboard(labels, usable, **arrays)
 
 
-def _arrays(journal: Journal, runs: int) -> tuple[Any, ...]:
-    count = journal.done
-    labels, usable = np.zeros(count, np.int64), np.zeros(count, np.bool_)
-    predicted, rank = np.zeros((runs, count), np.int32), np.full((runs, count), -1, np.int32)
-    confidence, margin = np.zeros((2, runs, count), np.float32)
-    crops = np.full((runs, count), -1, np.int32)
-    for place, outcome in enumerate(journal):
-        labels[place] = outcome.label
-        if outcome.error is None:
-            usable[place] = True
-            predicted[:, place] = outcome.predicted
-            rank[:, place] = outcome.rank
-            confidence[:, place] = outcome.confidence
-            margin[:, place] = outcome.margin
-            crops[:, place] = -1 if outcome.crops is None else outcome.crops
-    return labels, usable, predicted, rank, confidence, margin, crops
+_KINDS = {
+    **dict.fromkeys(("predicted", "rank", "crops"), np.int32),
+    **dict.fromkeys(("confidence", "margin"), np.float32),
+}

@@ -19,10 +19,10 @@ from crossalign.alignment.calibration import (
     wilson,
 )
 from crossalign.evaluation import metrics as own
-from crossalign.evaluation.classes import Roster
+from crossalign.evaluation.classes import ClassList
 from crossalign.evaluation.results import summarise
-from crossalign.evaluation.run import Scoreboard
-from crossalign.evaluation.run_scores import judge
+from crossalign.evaluation.run import Outcomes
+from crossalign.evaluation.run_scores import outcome_of
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -90,13 +90,13 @@ def test_evaluating_and_calibrating_find_the_same_calibration_error():
     rng = np.random.default_rng(6)
     scores, labels = rng.normal(0.2, 0.01, (300, 5)), rng.integers(0, 5, 300)
     found = [
-        judge("", int(label), "", row[None], PLAIN_TEMPERATURE)
+        outcome_of("", int(label), "", row[None], PLAIN_TEMPERATURE)
         for row, label in zip(scores, labels, strict=True)
     ]
     columns = ("predicted", "rank", "confidence", "margin")
     arrays = [np.array([getattr(one, name) for one in found]).T for name in columns]
-    board = Scoreboard(labels, np.ones(300, bool), *arrays, crops=None)
-    row = summarise(board, Roster.of("abcde"))
+    board = Outcomes(labels, np.ones(300, bool), *arrays, crops=None)
+    row = summarise(board, ClassList.of("abcde"))
     learnt = calibrate(scores, labels)
     assert row["calibration_error"]["mean"] == pytest.approx(learnt.before.ece, abs=1e-6)
     assert len(learnt.bins) == 15

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from crossalign import METHODS, EvaluationError, alignment
-from crossalign.evaluation.run_scores import judge, resampled_scores, resampling
+from crossalign.evaluation.run_scores import outcome_of, resampled_scores, resampling
 
 GOLDEN = {
     # file: tolerance of the scores
@@ -42,7 +42,7 @@ def test_the_published_protocol_gives_the_published_numbers(shared, name):
     )
     np.testing.assert_allclose(scores, golden["logits_wca"], rtol=0, atol=GOLDEN[name])
     kept = [
-        judge("", int(label), "", scores[:, place], 0.01)
+        outcome_of("", int(label), "", scores[:, place], 0.01)
         for place, label in enumerate(golden["labels"])
     ]
     predicted = np.array([outcome.predicted for outcome in kept]).T
@@ -85,7 +85,7 @@ def test_what_is_kept_of_scores(seed):
     rng = np.random.default_rng(seed)
     scores = rng.integers(0, 4, (3, 9)) / 8  # with ties
     label = int(rng.integers(0, 9))
-    outcome = judge("a", label, "", scores, temperature=0.5)
+    outcome = outcome_of("a", label, "", scores, temperature=0.5)
     for run in range(3):
         order = np.argsort(-scores[run], kind="stable")
         assert outcome.predicted[run] == order[0] == np.argmax(scores[run])
@@ -100,7 +100,7 @@ def test_top_five_as_in_scikit_learn(seed):
     rng = np.random.default_rng(seed)
     scores, labels = rng.random((40, 12)), rng.integers(0, 12, 40)
     ranks = [
-        judge("", int(label), "", row[None], 1.0).rank[0]
+        outcome_of("", int(label), "", row[None], 1.0).rank[0]
         for label, row in zip(labels, scores, strict=True)
     ]
     theirs = metrics.top_k_accuracy_score(labels, scores, k=5, labels=range(12))
@@ -108,18 +108,18 @@ def test_top_five_as_in_scikit_learn(seed):
 
 
 def test_confidence_is_finite_for_any_scores():
-    outcome = judge("", 0, "", np.array([[1e4, -1e4, 0.0]]), temperature=1e-3)
+    outcome = outcome_of("", 0, "", np.array([[1e4, -1e4, 0.0]]), temperature=1e-3)
     assert outcome.confidence == (1.0,)
-    assert judge("", 0, "", np.array([[0.3]]), 0.01).margin == (0.0,)
+    assert outcome_of("", 0, "", np.array([[0.3]]), 0.01).margin == (0.0,)
 
 
 def test_classes_of_one_name_change_neither_confidence_nor_margin():
     scores = np.array([[0.3, 0.2, 0.1]])
-    alone = judge("a", 2, "", scores, 0.05)
+    alone = outcome_of("a", 2, "", scores, 0.05)
     column = np.array([0, 1, 0, 2])  # the third class has the name of the first
-    shared = judge("a", 3, "", scores, 0.05, column)
+    shared = outcome_of("a", 3, "", scores, 0.05, column)
     assert shared.confidence == alone.confidence
     assert shared.margin == alone.margin == (0.1,)
     assert shared.predicted == (0,)
     assert shared.rank == (3,)  # behind both of the shared name
-    assert judge("a", 2, "", scores, 0.05, column).rank == (1,)  # the second of two that tie
+    assert outcome_of("a", 2, "", scores, 0.05, column).rank == (1,)  # the second of two that tie

@@ -16,7 +16,7 @@ from crossalign.texts.descriptors import descriptor_sentences
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Roster:
+class ClassList:
     """The classes of a data set, of which several may share a name.
 
     A classifier refuses classes that no encoder can tell apart, but published lists of names hold
@@ -34,18 +34,18 @@ class Roster:
     column: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, names: Sequence[str]) -> Roster:
-        """Make a roster.
+    def of(cls, names: Sequence[str]) -> ClassList:
+        """Make a class_list.
 
         Args:
             names: Name of each class.
 
         Returns:
-            The roster.
+            The class_list.
 
         Example:
-            >>> roster = Roster.of(["crane", "hen", "Crane"])
-            >>> roster.unique, roster.column.tolist()
+            >>> class_list = ClassList.of(["crane", "hen", "Crane"])
+            >>> class_list.unique, class_list.column.tolist()
             (('crane', 'hen'), [0, 1, 0])
         """
         places: dict[str, int] = {}
@@ -105,7 +105,7 @@ def _described(path: str | None) -> DescriptionSet | None:
     return found
 
 
-def classes_for(method: Method, roster: Roster, sources: Sources) -> DescriptionSet:
+def classes_for(method: Method, class_list: ClassList, sources: Sources) -> DescriptionSet:
     """Choose the texts that a method gets.
 
     ``descriptors`` gets the descriptors. ``descriptions`` gets the sentences; where there are none,
@@ -114,7 +114,7 @@ def classes_for(method: Method, roster: Roster, sources: Sources) -> Description
 
     Args:
         method: The method.
-        roster: The classes.
+        class_list: The classes.
         sources: Texts about them.
 
     Returns:
@@ -123,20 +123,20 @@ def classes_for(method: Method, roster: Roster, sources: Sources) -> Description
     Raises:
         EvaluationError: If the method needs texts that are not there.
     """
-    names = DescriptionSet.from_classes(roster.unique)
+    names = DescriptionSet.from_classes(class_list.unique)
     if method.texts == "descriptors":
         if sources.descriptors is None:
             raise EvaluationError(
                 f"method '{method.name}' needs short descriptors of every class. Give them with "
                 "--descriptors FILE (.json, {class: [descriptor, ...]}), or leave the method out."
             )
-        return _matched(roster, sources.descriptors)
+        return _matched(class_list.unique, sources.descriptors)
     if method.texts != "descriptions":
         return names
     if sources.descriptions is not None:
-        return _matched(roster, sources.descriptions)
+        return _matched(class_list.unique, sources.descriptions)
     if sources.descriptors is not None:
-        matched = _matched(roster, sources.descriptors)
+        matched = _matched(class_list.unique, sources.descriptors)
         return DescriptionSet(matched.classes, descriptor_sentences(matched, method.style))
     return names
 
@@ -163,16 +163,16 @@ def texts_of(
     return written
 
 
-def _matched(roster: Roster, given: DescriptionSet) -> DescriptionSet:
+def _matched(names: Sequence[str], given: DescriptionSet) -> DescriptionSet:
     by_name = {_folded(name): texts for name, texts in zip(given, given.texts, strict=True)}
-    missing = [name for name in roster.unique if _folded(name) not in by_name]
+    missing = [name for name in names if _folded(name) not in by_name]
     if missing:
         raise EvaluationError(
-            f"expected texts for each of the {len(roster.unique)} class names; there are none for "
+            f"expected texts for each of the {len(names)} class names; there are none for "
             f"{', '.join(map(repr, missing[:3]))} ({len(missing)} in all). The file's names: "
             f"{', '.join(map(repr, given.classes[:3]))}, ... Give matching names with --names FILE."
         )
-    return DescriptionSet(roster.unique, tuple(by_name[_folded(name)] for name in roster.unique))
+    return DescriptionSet(tuple(names), tuple(by_name[_folded(name)] for name in names))
 
 
 def _folded(name: str) -> str:

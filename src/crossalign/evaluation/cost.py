@@ -17,7 +17,7 @@ from crossalign.classifier import Classifier
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.errors import EvaluationError, ImageError
 from crossalign.evaluation.classes import classes_for
-from crossalign.evaluation.memory import footprint
+from crossalign.evaluation.memory import peak_memory
 from crossalign.evaluation.run import Setup, examples
 from crossalign.images import crops
 from crossalign.images.load import content_digest, load_image
@@ -32,7 +32,7 @@ CLASS_STAGES = ("writing", "text encoder", "pooling")
 """What a class goes through once: its texts are written, encoded, and weighed and pooled."""
 
 _REPEATS, _REPEAT_SECONDS = 5, 2.0
-_FOOTPRINT_IMAGES = 4
+_MEMORY_IMAGES = 4
 
 
 @dataclass(slots=True)
@@ -114,19 +114,19 @@ def measure(setup: Setup, *, images: int = 20) -> Costs:
     sources, skipped = _readable(setup, images)
     encoder = next(iter(setup.encoders.values()))
     encoder.encode_texts([f"a text that wakes the encoder, {number}" for number in range(32)])
-    watched = [_prepared(setup, method, encoder) for method in methods]
-    for one in watched:
+    measured = [_prepared(setup, method, encoder) for method in methods]
+    for one in measured:
         _image(one.classifier, sources[0], {name: Stage() for name in STAGES}, _timed)
     # Methods take turns, each after every other, so that whatever else the machine does and what
     # a call leaves in the caches fall on all of them.
     for turn, source in enumerate(sources):
-        first = turn % len(watched)
-        for one in (*watched[first:], *watched[:first]):
+        first = turn % len(measured)
+        for one in (*measured[first:], *measured[:first]):
             _image(one.classifier, source, one.stages, _timed)
-    for one in watched:
-        _image(one.classifier, sources[0], one.stages, _weighed)
-    few = min(_FOOTPRINT_IMAGES, len(sources)) + len(skipped)
-    costs = tuple(_cost(one, footprint(setup, one.classifier.method, few)) for one in watched)
+    for one in measured:
+        _image(one.classifier, sources[0], one.stages, _traced)
+    few = min(_MEMORY_IMAGES, len(sources)) + len(skipped)
+    costs = tuple(_cost(one, peak_memory(setup, one.classifier.method, few)) for one in measured)
     return Costs(costs, len(sources), skipped)
 
 
@@ -151,7 +151,7 @@ def _readable(setup: Setup, count: int) -> tuple[list[Any], tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Watched:
+class _Measured:
     """A method under measurement."""
 
     classifier: Classifier
@@ -159,7 +159,7 @@ class _Watched:
     stages: dict[str, Stage]
 
 
-class _Clocked:
+class _TimedEncoder:
     """An encoder whose text side is timed."""
 
     def __init__(self, encoder: Encoder, stage: Stage) -> None:
@@ -174,15 +174,15 @@ class _Clocked:
         return rows
 
 
-def _prepared(setup: Setup, method: Method, encoder: Encoder) -> _Watched:
+def _prepared(setup: Setup, method: Method, encoder: Encoder) -> _Measured:
     stages = {name: Stage() for name in CLASS_STAGES}
     texts, pooling = stages["text encoder"], stages["pooling"]
     begun = time.perf_counter()
     while True:
         with _timed(stages["writing"]):
             classifier = Classifier(
-                classes_for(method, setup.roster, setup.sources),
-                encoder=_Clocked(encoder, texts),
+                classes_for(method, setup.class_list, setup.sources),
+                encoder=_TimedEncoder(encoder, texts),
                 method=method,
                 seed=setup.request.seed,
                 bank=setup.request.bank,
@@ -193,10 +193,10 @@ def _prepared(setup: Setup, method: Method, encoder: Encoder) -> _Watched:
         pooling.seconds[-1] -= texts.seconds[-1]
         often = len(pooling.seconds) == _REPEATS
         if often or time.perf_counter() - begun > _REPEAT_SECONDS:
-            return _Watched(classifier, stages, {name: Stage() for name in STAGES})
+            return _Measured(classifier, stages, {name: Stage() for name in STAGES})
 
 
-def _cost(one: _Watched, process_bytes: int | None) -> Cost:
+def _cost(one: _Measured, process_bytes: int | None) -> Cost:
     medians = {name: statistics.median(stage.seconds) for name, stage in one.stages.items()}
     classifier = one.classifier
     spec, side, count = classifier.method.crops, classifier.prepare(), len(classifier.classes)
@@ -227,7 +227,7 @@ def _timed(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def _weighed(stage: Stage) -> Iterator[None]:
+def _traced(stage: Stage) -> Iterator[None]:
     tracemalloc.start()  # slows Python down, so times are taken without it
     try:
         yield
@@ -269,8 +269,7 @@ def tables(costs: Costs) -> tuple[Table, Table]:
     plain = costs.methods[0].image_seconds
     of_images = tuple(
         (
-            cost.method,
-            str(cost.views),
+            *(cost.method, str(cost.views)),
             *(f"{1000 * cost.stages[name]:.2f}" for name in STAGES),
             f"{1000 * cost.image_seconds:.1f}",
             f"{cost.image_seconds / plain:.1f}",

@@ -18,19 +18,24 @@ from crossalign.evaluation import receipt as receipts
 from crossalign.evaluation import report
 from crossalign.evaluation.datasets import DATASETS
 from crossalign.evaluation.differences import Difference, compare
-from crossalign.evaluation.provenance import departures, how_made, notes, published_departures
+from crossalign.evaluation.provenance import (
+    departures,
+    describe_provenance,
+    notes,
+    published_departures,
+)
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
 from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
 from crossalign.evaluation.run import (
     OnProgress,
-    Scoreboard,
+    Outcomes,
+    Pass,
     Setup,
-    Walk,
-    passes,
+    plan_passes,
     prepare,
-    scoreboard,
-    walk,
+    read_outcomes,
+    run_pass,
 )
 from crossalign.methods import METHODS, Method
 from crossalign.reports.page import write
@@ -102,30 +107,29 @@ def evaluate(
         ) from error
     kept = _opened(store, out)
     try:
-        walks = [
-            walk(setup, step, out / JOURNALS, kept, on_progress, command)
-            for step in passes(request, setup.methods)
-        ]
+        passes = plan_passes(setup, out / JOURNALS, command)
+        for one in passes:
+            run_pass(setup, one, kept, on_progress)
     finally:
         if kept is not None and kept is not store:
             kept.close()
     predictions = out / receipts.PREDICTIONS
     with whole_file(predictions) as unfinished:
-        _write_csv(setup, walks, unfinished)
+        _write_csv(setup, passes, unfinished)
     table = predictions.with_suffix(".parquet")
     if parquet:
         with whole_file(table) as unfinished:
-            _write_parquet(setup, walks, unfinished)
+            _write_parquet(setup, passes, unfinished)
     else:
         table.unlink(missing_ok=True)  # of an earlier evaluation
-    content = _results(setup, walks, known, command)
+    content = _results(setup, passes, known, command)
     write_json(out / "results.json", content)
     write(report.evaluation_page(content), out)
     write_json(
         out / receipts.FILE,
-        receipts.make(
+        receipts.make_receipt(
             setup,
-            walks,
+            passes,
             content["results"],
             command=command,
             finished=_now(),
@@ -198,36 +202,36 @@ def _opened(store: Store | Path | Literal[False] | None, out: Path) -> Store | N
 
 
 def _results(
-    setup: Setup, walks: list[Walk], known: Sequence[Cell], command: Sequence[str]
+    setup: Setup, passes: list[Pass], known: Sequence[Cell], command: Sequence[str]
 ) -> dict[str, Any]:
     """Put together what results.json holds."""
     request, dataset = setup.request, setup.dataset
-    groups: dict[tuple[str, str], list[Walk]] = {}
-    for one in walks:
-        groups.setdefault((one.step.model, one.step.method.name), []).append(one)
-    boards: dict[tuple[str, str], Scoreboard] = {}
+    groups: dict[tuple[str, str], list[Pass]] = {}
+    for one in passes:
+        groups.setdefault((one.model, one.method.name), []).append(one)
+    outcomes: dict[tuple[str, str], Outcomes] = {}
     rows: list[dict[str, Any]] = []
     for (model, method), members in groups.items():
-        board = boards[model, method] = scoreboard(members)
-        if not board.usable.any():
+        found = outcomes[model, method] = read_outcomes(members)
+        if not found.usable.any():
             raise _all_failed(members[0])
         rows.append(
             {
                 "encoder": model,
                 "method": method,
                 "texts": members[0].texts.origin,
-                "crops": crops_in_run(members[0].step.method, request),
-                "crops_taken": _taken(board, members[0].step.method, request),
-                **summarise(board, setup.roster),
+                "crops": crops_in_run(members[0].method, request),
+                "crops_taken": _taken(found, members[0].method, request),
+                **summarise(found, setup.class_list),
             }
         )
     return {
         "dataset": {
             "name": dataset.name if dataset.name != "folders" else dataset.root.name,
             "split": dataset.split,
-            "images": walks[0].journal.done,
+            "images": passes[0].journal.done,
             "classes": len(dataset.class_names),
-            "shared_names": setup.roster.shared,
+            "shared_names": setup.class_list.shared,
             "notes": list(dataset.notes),
         },
         "protocol": request.protocol,
@@ -235,25 +239,25 @@ def _results(
         "temperature": request.temperature,
         "results": rows,
         "baseline": request.baseline,
-        "comparisons": comparisons(boards, request.baseline),
+        "comparisons": comparisons(outcomes, request.baseline),
         "reported": _reported(setup, rows, known),
-        "made": how_made(setup, command),
+        "made": describe_provenance(setup, command),
     }
 
 
-def _all_failed(walk: Walk) -> EvaluationError:
-    first = next(outcome for outcome in walk.journal if outcome.error is not None)
+def _all_failed(one: Pass) -> EvaluationError:
+    first = next(outcome for outcome in one.journal if outcome.error is not None)
     return EvaluationError(
-        f"expected at least one image that can be read; all {walk.journal.done} failed. The "
+        f"expected at least one image that can be read; all {one.journal.done} failed. The "
         f"first: {first.error}. {receipts.PREDICTIONS} has the reasons of all."
     )
 
 
-def _taken(board: Scoreboard, method: Method, request: Request) -> float:
+def _taken(found: Outcomes, method: Method, request: Request) -> float:
     """Give the mean number of crops of an image."""
     if request.adaptive(method) is None:
         return float(crops_in_run(method, request))
-    return float(board.crops[:, board.usable].mean())
+    return float(found.crops[:, found.usable].mean())
 
 
 def _about_runs(request: Request) -> str:
@@ -266,13 +270,13 @@ def _about_runs(request: Request) -> str:
             "pool itself."
         )
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
-    auto = (
-        ""
-        if request.crops != "auto"
-        else " As many crops as an image's decision needs, at most the method's own number, at a "
-        f"risk of {request.risk or Adaptive().risk:g} that all of them would say otherwise."
-    )
-    return f"{seeds}, fresh crops of every image for each.{auto}"
+    text = f"{seeds}, fresh crops of every image for each."
+    if request.crops == "auto":
+        text += (
+            " As many crops as an image's decision needs, at most the method's own number, at a "
+            f"risk of {request.risk or Adaptive().risk:g} that all of them would say otherwise."
+        )
+    return text
 
 
 def _reported(
@@ -305,49 +309,38 @@ def _departures(setup: Setup, row: dict[str, Any], cell: Cell) -> list[str]:
     return departures(method, METHODS.get(method.name, method), setup.request)
 
 
-def _rows(setup: Setup, walks: list[Walk]) -> Iterator[tuple[Any, ...]]:
+def _rows(setup: Setup, passes: list[Pass]) -> Iterator[tuple[Any, ...]]:
     """Give the per-image predictions of all passes, a row an image and run."""
-    names = setup.roster.names
-    numbers: dict[tuple[str, str], int] = {}
-    for one in walks:
-        step = one.step
-        fixed = crops_in_run(step.method, setup.request)
-        start = numbers.get((step.model, step.method.name), 0)
-        numbers[step.model, step.method.name] = start + step.runs
+    names = setup.class_list.names
+    for one in passes:
+        fixed, first = crops_in_run(one.method, setup.request), one.seed - setup.request.seed
         for outcome in one.journal:
             taken = fixed if outcome.crops is None else outcome.crops
-            for run in range(step.runs):
-                yield (
-                    *(step.model, step.method.name, start + run, step.seed, outcome.key),
-                    names[outcome.label],
-                    *(
-                        (None,) * 6
-                        if outcome.error is not None
-                        else (
-                            names[outcome.predicted[run]],
-                            *(outcome.rank[run], outcome.score[run], outcome.confidence[run]),
-                            *(outcome.margin[run], taken),
-                        )
-                    ),
-                    *(outcome.content, outcome.error),
-                )
+            for run in range(one.runs):
+                found: tuple[Any, ...] = (None,) * 6
+                if outcome.error is None:
+                    numbers = (outcome.rank, outcome.score, outcome.confidence, outcome.margin)
+                    predicted = names[outcome.predicted[run]]
+                    found = (predicted, *(each[run] for each in numbers), taken)
+                head = (one.model, one.method.name, first + run, one.seed, outcome.key)
+                yield (*head, names[outcome.label], *found, outcome.content, outcome.error)
 
 
-def _write_csv(setup: Setup, walks: list[Walk], path: Path) -> None:
+def _write_csv(setup: Setup, passes: list[Pass], path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="", errors="backslashreplace") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(_rows(setup, walks))
+        writer.writerows(_rows(setup, passes))
 
 
-def _write_parquet(setup: Setup, walks: list[Walk], path: Path) -> None:
+def _write_parquet(setup: Setup, passes: list[Pass], path: Path) -> None:
     arrow = import_extra("pyarrow", _TO_PARQUET, "parquet")
     parquet = import_extra("pyarrow.parquet", _TO_PARQUET, "parquet")
     kinds = dict.fromkeys(COLUMNS, arrow.string())
     kinds.update(dict.fromkeys(("run", "seed", "rank", "crops"), arrow.int64()))
     kinds.update(dict.fromkeys(("score", "confidence", "margin"), arrow.float64()))
     schema = arrow.schema(kinds.items())
-    rows = (dict(zip(COLUMNS, row, strict=True)) for row in _rows(setup, walks))
+    rows = (dict(zip(COLUMNS, row, strict=True)) for row in _rows(setup, passes))
     with parquet.ParquetWriter(path, schema) as writer:
         while part := list(itertools.islice(rows, _ROWS_PER_GROUP)):
             writer.write_table(arrow.Table.from_pylist(part, schema))

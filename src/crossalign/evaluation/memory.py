@@ -19,7 +19,7 @@ from crossalign.evaluation.run import Setup, examples, prepare
 from crossalign.methods import Method
 
 
-def footprint(setup: Setup, method: Method, images: int) -> int | None:
+def peak_memory(setup: Setup, method: Method, images: int) -> int | None:
     """Measure the memory of a process that loads the encoder and classifies a few images.
 
     Args:
@@ -57,7 +57,7 @@ def main() -> int:
     request = Request.from_json(json.load(sys.stdin))
     setup = prepare(request)
     classifier = Classifier(
-        classes_for(setup.methods[0], setup.roster, setup.sources),
+        classes_for(setup.methods[0], setup.class_list, setup.sources),
         encoder=setup.encoders[request.models[0]],
         method=setup.methods[0],
         seed=request.seed,

@@ -32,7 +32,7 @@ _FIELDS = {
 _PUBLISHED_POOLS = {"imagenet": 60}  # and for its relatives; 100 for all others
 
 
-def how_made(setup: Setup, command: Sequence[str]) -> list[list[str]]:
+def describe_provenance(setup: Setup, command: Sequence[str]) -> list[list[str]]:
     """Say how an evaluation was made, for those who read no receipt.
 
     Args:

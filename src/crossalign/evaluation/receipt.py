@@ -14,7 +14,7 @@ from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets import DATASETS, NAME_LISTS
 from crossalign.evaluation.machine import machine, versions
 from crossalign.evaluation.request import PROTOCOLS, Protocol, Request, method_json
-from crossalign.evaluation.run import Setup, Walk
+from crossalign.evaluation.run import Pass, Setup
 from crossalign.utils.digests import value_digest
 from crossalign.utils.files import file_digest
 
@@ -25,9 +25,9 @@ PREDICTIONS = "predictions.csv"
 _PLACES = ("dataset", "root", "names", "descriptions", "descriptors")  # may name file or folder
 
 
-def make(
+def make_receipt(
     setup: Setup,
-    walks: list[Walk],
+    passes: list[Pass],
     results: list[dict[str, Any]],
     *,
     command: list[str],
@@ -38,7 +38,7 @@ def make(
 
     Args:
         setup: What was evaluated.
-        walks: Its passes.
+        passes: Its passes.
         results: Its results, one for each encoder and method.
         command: The command line, or what stands for it.
         finished: When the results were put together, in ISO 8601.
@@ -48,13 +48,13 @@ def make(
         Plain values.
     """
     request, dataset = setup.request, setup.dataset
-    texts = {walk.step.method.name: walk.texts for walk in reversed(walks)}
-    sessions = {walk.journal.path: walk.journal.sessions() for walk in walks}
+    texts = {one.method.name: one.texts for one in reversed(passes)}
+    sessions = [one.journal.sessions() for one in passes]
     return {
         "format": FORMAT,
         "command": command,
         "started": min(
-            (one.started for found in sessions.values() for one in found), default=finished
+            (session.started for found in sessions for session in found), default=finished
         ),
         "finished": finished,
         "versions": versions(),
@@ -64,8 +64,8 @@ def make(
         "dataset": {
             "name": dataset.name,
             "split": dataset.split,
-            "images": walks[0].journal.done,
-            "content": _content(walks[0]),
+            "images": passes[0].journal.done,
+            "content": _content(passes[0]),
             "classes": [
                 list(pair) for pair in zip(dataset.class_ids, dataset.class_names, strict=True)
             ],
@@ -98,17 +98,17 @@ def make(
         "methods": {method.name: method_json(method) for method in setup.methods},
         "protocol": {
             **dataclasses.asdict(_protocol(request)),
-            "seeds": sorted({walk.step.seed for walk in walks}),
+            "seeds": sorted({one.seed for one in passes}),
             "runs": request.runs,
         },
         "passes": [
             {
-                "encoder": walk.step.model,
-                "method": walk.step.method.name,
-                "seed": walk.step.seed,
-                "sessions": [dataclasses.asdict(one) for one in sessions[walk.journal.path]],
+                "encoder": one.model,
+                "method": one.method.name,
+                "seed": one.seed,
+                "sessions": [dataclasses.asdict(session) for session in found],
             }
-            for walk in walks
+            for one, found in zip(passes, sessions, strict=True)
         ],
         "results": [
             {
@@ -248,10 +248,10 @@ def load(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _content(walk: Walk) -> str:
+def _content(one: Pass) -> str:
     """Name the images of a pass by their keys, classes and pixels."""
     total = hashlib.blake2b(digest_size=16)
-    for outcome in walk.journal:
+    for outcome in one.journal:
         line = f"{outcome.key}\0{outcome.label}\0{outcome.content}\n"
         total.update(line.encode("utf-8", "surrogateescape"))
     return total.hexdigest()

@@ -138,11 +138,9 @@ def matching(
     Returns:
         The numbers, none or one of each table.
     """
-    encoder = architecture(model)
-    if encoder is None or split != usual:
-        return []
+    wanted = (dataset, architecture(model), method)
     return [
         cell
         for cell in (cells() if known is None else known)
-        if (cell.dataset, cell.encoder, cell.method) == (dataset, encoder, method)
+        if (cell.dataset, cell.encoder, cell.method) == wanted and split == usual
     ]

@@ -10,10 +10,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from crossalign.alignment.calibration import calibration_error, reliability, wilson
-from crossalign.errors import EvaluationError
 from crossalign.evaluation import metrics, significance
-from crossalign.evaluation.classes import Roster
-from crossalign.evaluation.run import Scoreboard
+from crossalign.evaluation.classes import ClassList
+from crossalign.evaluation.run import Outcomes
 
 TOP = 5
 CONFUSIONS = 20
@@ -21,29 +20,24 @@ _CURVE_POINTS = 50
 SIGNIFICANT = 0.05
 
 
-def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
+def summarise(outcomes: Outcomes, class_list: ClassList) -> dict[str, Any]:
     """Give the numbers of one encoder and method.
 
     Args:
-        board: Its outcomes.
-        roster: The classes.
+        outcomes: Its outcomes, of at least one image that could be read.
+        class_list: The classes.
 
     Returns:
         Plain values: shares between 0 and 1 for each run and over the runs, and what the plots
         need.
-
-    Raises:
-        EvaluationError: If no image could be used.
     """
-    usable = board.usable
+    usable = outcomes.usable
     count = int(usable.sum())
-    if count == 0:
-        raise EvaluationError("expected at least one image that can be read; every one failed.")
-    labels, right = board.labels[usable], board.right[:, usable]
-    confidence = board.confidence[:, usable].astype(np.float64)
+    labels, right = outcomes.labels[usable], outcomes.right[:, usable]
+    confidence = outcomes.confidence[:, usable].astype(np.float64)
     # Confidences of a sharp softmax tie near 1; the lead over the runner-up goes on telling apart.
-    margin = board.margin[:, usable].astype(np.float64)
-    top = board.rank[:, usable] < TOP
+    margin = outcomes.margin[:, usable].astype(np.float64)
+    top = outcomes.rank[:, usable] < TOP
     runs = [
         {
             "top1": float(hits.mean()),
@@ -54,7 +48,9 @@ def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
         }
         for hits, near, sure, lead in zip(right, top, confidence, margin, strict=True)
     ]
-    over = {name: _spread([run[name] for run in runs]) for name in runs[0]}
+    over = {
+        name: dataclasses.asdict(metrics.spread([run[name] for run in runs])) for name in runs[0]
+    }
     low, high = wilson(float(right.sum(axis=1).mean()), count)
     over["top1"].update(low=low, high=high)
     bins = [one for one in reliability(confidence[0], right[0]) if one.photos]
@@ -74,44 +70,42 @@ def summarise(board: Scoreboard, roster: Roster) -> dict[str, Any]:
             "coverage": coverage[chosen].tolist(),
             "risk": risk[chosen].tolist(),
         },
-        "confusions": _confusions(board, roster),
-        "classes": _class_shares(labels, right, roster),
+        "confusions": _confusions(outcomes, class_list),
+        "classes": _class_shares(labels, right, class_list),
     }
 
 
-def _spread(values: list[float]) -> dict[str, Any]:
-    return dataclasses.asdict(metrics.spread(values))
-
-
-def _confusions(board: Scoreboard, roster: Roster) -> list[list[Any]]:
+def _confusions(outcomes: Outcomes, class_list: ClassList) -> list[list[Any]]:
     """Most frequent mistakes of the first run: [true class, predicted class, images]."""
-    usable = board.usable
-    counts = metrics.confusion(board.labels[usable], board.predicted[0, usable].astype(np.int64))
+    usable = outcomes.usable
+    counts = metrics.confusion(
+        outcomes.labels[usable], outcomes.predicted[0, usable].astype(np.int64)
+    )
     mistakes = ((pair, count) for pair, count in counts.items() if pair[0] != pair[1])
     return [
-        [roster.names[true], roster.names[predicted], count]
+        [class_list.names[true], class_list.names[predicted], count]
         for (true, predicted), count in itertools.islice(mistakes, CONFUSIONS)
     ]
 
 
-def _class_shares(labels: Any, right: Any, roster: Roster) -> list[list[Any]]:
+def _class_shares(labels: Any, right: Any, class_list: ClassList) -> list[list[Any]]:
     """Accuracy of each class that has images: [class, images, share right, mean over runs]."""
-    classes = len(roster.names)
+    classes = len(class_list.names)
     counts = np.bincount(labels, minlength=classes)
     sums = np.bincount(labels, weights=right.mean(axis=0), minlength=classes)
     return [
-        [roster.names[place], int(counts[place]), float(sums[place] / counts[place])]
+        [class_list.names[place], int(counts[place]), float(sums[place] / counts[place])]
         for place in np.flatnonzero(counts).tolist()
     ]
 
 
 def comparisons(
-    boards: Mapping[tuple[str, str], Scoreboard], baseline: str | None = None
+    outcomes: Mapping[tuple[str, str], Outcomes], baseline: str | None = None
 ) -> list[dict[str, Any]]:
     """Compare methods that share an encoder, and encoders that share a method, image by image.
 
     Args:
-        boards: Outcomes by (encoder, method).
+        outcomes: Outcomes by (encoder, method).
         baseline: Compare every method with this one alone, for each encoder; by default every two.
 
     Returns:
@@ -120,8 +114,8 @@ def comparisons(
         difference is significant. The intervals are not adjusted.
     """
     rows = []
-    for one, two in _pairs(list(boards), baseline):
-        first, second = boards[one], boards[two]
+    for one, two in _pairs(list(outcomes), baseline):
+        first, second = outcomes[one], outcomes[two]
         if len(first.labels) != len(second.labels) or not (first.usable & second.usable).any():
             continue
         both = first.usable & second.usable

@@ -8,7 +8,7 @@ import itertools
 import re
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -19,7 +19,7 @@ from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.encoders.registry import load_encoder
 from crossalign.engine.cache.store import Store
 from crossalign.errors import EvaluationError
-from crossalign.evaluation.classes import Roster, Sources, classes_for, texts_of
+from crossalign.evaluation.classes import ClassList, Sources, classes_for, texts_of
 from crossalign.evaluation.datasets import Dataset, Example, load_dataset
 from crossalign.evaluation.journal import Journal
 from crossalign.evaluation.machine import versions
@@ -31,7 +31,7 @@ from crossalign.evaluation.request import (
     method_json,
     methods_of,
 )
-from crossalign.evaluation.run_scores import Outcome, judge, resampled_scores, resampling
+from crossalign.evaluation.run_scores import Outcome, outcome_of, resampled_scores, resampling
 from crossalign.images.load import ImageSource
 from crossalign.methods import ClassTexts, Method
 from crossalign.predictions import Prediction
@@ -41,36 +41,25 @@ OnProgress: TypeAlias = Callable[[str, int, int], None]
 """Called with what is running, the number of its images that are done, and their total."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Pass:
-    """One walk over the data set.
+    """One encoder and method with one seed, taken over the data set.
 
     Args:
         model: Name of the encoder.
         method: The method, settled.
         seed: Its seed.
         runs: Runs that it gives at once: more than one where a pool is resampled.
+        texts: What is encoded for the classes.
+        journal: Where its outcomes are.
     """
 
     model: str
     method: Method
     seed: int
     runs: int
-
-
-@dataclass(slots=True)
-class Walk:
-    """A pass that was made.
-
-    Args:
-        step: What was done.
-        journal: Where its outcomes are.
-        texts: What was encoded for the classes.
-    """
-
-    step: Pass
-    journal: Journal
     texts: ClassTexts
+    journal: Journal = field(init=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +69,7 @@ class Setup:
     Args:
         request: What was asked.
         dataset: The data set.
-        roster: Its classes.
+        class_list: Its classes.
         sources: Texts about them.
         methods: The methods, settled.
         encoders: The encoders by name.
@@ -88,7 +77,7 @@ class Setup:
 
     request: Request
     dataset: Dataset
-    roster: Roster
+    class_list: ClassList
     sources: Sources
     methods: tuple[Method, ...]
     encoders: dict[str, Encoder]
@@ -98,7 +87,7 @@ class Setup:
         """Most images of a pass."""
         limit = self.request.per_class
         everything = len(self.dataset)
-        return everything if limit is None else min(everything, limit * len(self.roster.names))
+        return everything if limit is None else min(everything, limit * len(self.class_list.names))
 
 
 def prepare(request: Request) -> Setup:
@@ -122,36 +111,40 @@ def prepare(request: Request) -> Setup:
         names=request.names,
         partial=request.partial,
     )
-    roster = Roster.of(dataset.class_names)
+    class_list = ClassList.of(dataset.class_names)
     sources = Sources.load(request.descriptions, request.descriptors)
     methods = methods_of(request, dataset.templates)
     for method in methods:
-        classes = classes_for(method, roster, sources)
+        classes = classes_for(method, class_list, sources)
         texts_of(method, classes, sources, request.seed, bank=request.bank)
     encoders = {model: load_encoder(model, **request.encoder_options) for model in request.models}
-    return Setup(request, dataset, roster, sources, methods, encoders)
+    return Setup(request, dataset, class_list, sources, methods, encoders)
 
 
-def passes(request: Request, methods: tuple[Method, ...]) -> list[Pass]:
-    """List the walks that a request takes.
+def plan_passes(setup: Setup, folder: Path, command: Sequence[str] = ()) -> list[Pass]:
+    """List the passes that a request takes.
 
     Args:
-        request: The request.
-        methods: Its methods, settled.
+        setup: What they have in common.
+        folder: Where their journals are.
+        command: The command line, for the journals.
 
     Returns:
-        One pass for each encoder, method and seed; a single one where there is no chance, or where
-        the runs resample a pool.
+        One for each encoder, method and seed; a single one where there is no chance, or where the
+        runs resample a pool.
     """
-    found = []
-    for model, method in itertools.product(request.models, methods):
-        if resamples(request, method):
-            found.append(Pass(model, method, request.seed, request.runs))
-        elif not has_chance(method):
-            found.append(Pass(model, method, request.seed, 1))
-        else:
-            seeds = range(request.seed, request.seed + request.runs)
-            found += [Pass(model, method, seed, 1) for seed in seeds]
+    request, found = setup.request, []
+    for model, method in itertools.product(request.models, setup.methods):
+        pooled = resamples(request, method)
+        seeds = 1 if pooled or not has_chance(method) else request.runs
+        for seed in range(request.seed, request.seed + seeds):
+            classes = classes_for(method, setup.class_list, setup.sources)
+            texts = texts_of(method, classes, setup.sources, seed, bank=request.bank)
+            one = Pass(model, method, seed, request.runs if pooled else 1, texts)
+            identity = _identity(setup, one)
+            name = f"{_slug(one)}-{value_digest(identity)[:8]}.sqlite"
+            one.journal = Journal(folder / name, identity, command)
+            found.append(one)
     return found
 
 
@@ -168,57 +161,38 @@ def resamples(request: Request, method: Method) -> bool:
     return PROTOCOLS[request.protocol].resamples and method.crops is not None
 
 
-def walk(
-    setup: Setup,
-    step: Pass,
-    folder: Path,
-    store: Store | None,
-    on_progress: OnProgress | None = None,
-    command: Sequence[str] = (),
-) -> Walk:
-    """Make a pass, or what is left of it.
+def run_pass(
+    setup: Setup, one: Pass, store: Store | None, on_progress: OnProgress | None = None
+) -> None:
+    """Compute what is missing in the journal of a pass.
 
     Args:
         setup: What the passes have in common.
-        step: The pass.
-        folder: Where its journal is.
+        one: The pass; its journal is whole and closed afterwards.
         store: Where embeddings are kept.
         on_progress: Called as images are done.
-        command: The command line, for the journal.
-
-    Returns:
-        The pass with its journal, which is whole and closed.
 
     Raises:
         EvaluationError: If the journal cannot be written, or there are no images.
     """
-    request = setup.request
-    classes = classes_for(step.method, setup.roster, setup.sources)
-    texts = texts_of(step.method, classes, setup.sources, step.seed, bank=request.bank)
-    encoder = setup.encoders[step.model]
-    identity = _identity(setup, step, texts)
-    journal = Journal(
-        folder / f"{_slug(step)}-{value_digest(identity)[:8]}.sqlite", identity, command
-    )
+    request, journal = setup.request, one.journal
     classifier = Classifier(
-        classes,
-        encoder=encoder,
-        method=step.method,
-        crops=request.adaptive(step.method),
-        seed=step.seed,
+        classes_for(one.method, setup.class_list, setup.sources),
+        encoder=setup.encoders[one.model],
+        method=one.method,
+        crops=request.adaptive(one.method),
+        seed=one.seed,
         bank=request.bank,
         store=store,
     )
-    title = f"{step.model} {step.method.name} seed {step.seed}"
+    title = f"{one.model} {one.method.name} seed {one.seed}"
     with journal:
-        rest = _pending(setup, journal)
-        for place, outcome in _outcomes(classifier, rest, step, request, setup.roster):
+        for place, outcome in _outcomes(classifier, _pending(setup, journal), one, setup):
             journal.append(place, outcome)
             if on_progress is not None:
                 on_progress(title, journal.done, setup.total)
     if journal.done == 0:
         raise EvaluationError(f"{setup.dataset.root}: expected at least one image; got none.")
-    return Walk(step, journal, texts)
 
 
 def examples(dataset: Dataset, per_class: int | None) -> Iterator[Example]:
@@ -268,41 +242,38 @@ def _stamp(image: ImageSource) -> str:
 
 
 def _outcomes(
-    classifier: Classifier,
-    rest: Iterator[_Pending],
-    step: Pass,
-    request: Request,
-    roster: Roster,
+    classifier: Classifier, rest: Iterator[_Pending], one: Pass, setup: Setup
 ) -> Iterator[tuple[int, Outcome]]:
+    request, method = setup.request, one.method
     first = next(rest, None)
     if first is None:  # everything is in the journal; the classes need not even be encoded
         return
     waiting: deque[_Pending] = deque()
 
     def images() -> Iterator[ImageSource]:
-        for one in itertools.chain([first], rest):
-            waiting.append(one)
-            yield one.example.image
+        for pending in itertools.chain([first], rest):
+            waiting.append(pending)
+            yield pending.example.image
 
     indices = None
-    if resamples(request, step.method):
-        pool = step.method.crops.count if step.method.crops is not None else 0
-        indices = resampling(pool, crops_in_run(step.method, request), step.runs, step.seed)
+    if resamples(request, method):
+        pool = method.crops.count if method.crops is not None else 0
+        indices = resampling(pool, crops_in_run(method, request), one.runs, one.seed)
     vectors = classifier.prepare().vectors
     for prediction in classifier.predict(images(), keep_evidence=indices is not None):
-        one = waiting.popleft()
-        key, label = one.example.key, one.example.label
+        image = waiting.popleft()
+        key, label = image.example.key, image.example.label
         evidence = prediction.evidence
         if evidence is None or prediction.scores is None:
-            yield one.place, Outcome(key, label, error=prediction.error, stamp=one.stamp)
+            yield image.place, Outcome(key, label, error=prediction.error, stamp=image.stamp)
             continue
         scores = prediction.scores[None]
         if indices is not None:
-            scores = _resampled(prediction, indices, vectors, step.method)
-        content = evidence.digest.hex()
-        outcome = judge(key, label, content, scores, request.temperature, roster.column)
+            scores = _resampled(prediction, indices, vectors, method)
+        content, column = evidence.digest.hex(), setup.class_list.column
+        outcome = outcome_of(key, label, content, scores, request.temperature, column)
         taken = prediction.crops if request.crops == "auto" else None
-        yield one.place, dataclasses.replace(outcome, stamp=one.stamp, crops=taken)
+        yield image.place, dataclasses.replace(outcome, stamp=image.stamp, crops=taken)
 
 
 def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Method) -> Any:
@@ -313,34 +284,34 @@ def _resampled(prediction: Prediction, indices: Any, vectors: Any, method: Metho
     return resampled_scores(image, crops, indices, vectors, method)
 
 
-def _identity(setup: Setup, step: Pass, texts: ClassTexts) -> dict[str, Any]:
+def _identity(setup: Setup, one: Pass) -> dict[str, Any]:
     """Say what the outcomes of a pass depend on beside the images."""
     request, dataset = setup.request, setup.dataset
-    rule = request.adaptive(step.method)
+    rule = request.adaptive(one.method)
     return {
         "format": 2,
         "versions": versions(),
         "dataset": [dataset.name, dataset.split, request.per_class, str(dataset.root.resolve())],
         "classes": value_digest([dataset.class_ids, dataset.class_names]),
-        "texts": value_digest([texts.labels, texts.texts]),
-        "encoder": fingerprint(setup.encoders[step.model]),
-        "method": method_json(step.method),
+        "texts": value_digest([one.texts.labels, one.texts.texts]),
+        "encoder": fingerprint(setup.encoders[one.model]),
+        "method": method_json(one.method),
         "protocol": request.protocol,
-        "crops": crops_in_run(step.method, request),
-        "seed": step.seed,
-        "runs": step.runs,
+        "crops": crops_in_run(one.method, request),
+        "seed": one.seed,
+        "runs": one.runs,
         "temperature": request.temperature,
         **({} if rule is None else {"adaptive": dataclasses.asdict(rule)}),
     }
 
 
-def _slug(step: Pass) -> str:
-    name = f"{step.model.rpartition('/')[2]}-{step.method.name}-seed{step.seed}"
+def _slug(one: Pass) -> str:
+    name = f"{one.model.rpartition('/')[2]}-{one.method.name}-seed{one.seed}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).lower()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scoreboard:
+class Outcomes:
     """The outcomes of an encoder and a method as arrays.
 
     Args:
@@ -367,29 +338,28 @@ class Scoreboard:
         return self.rank == 0
 
 
-def scoreboard(walks: list[Walk]) -> Scoreboard:
+def read_outcomes(passes: list[Pass]) -> Outcomes:
     """Read the journals of one encoder and method.
 
     Args:
-        walks: Its passes.
+        passes: Its passes.
 
     Returns:
         Their outcomes; some twenty bytes an image and run.
     """
-    count, runs = walks[0].journal.done, sum(walk.step.runs for walk in walks)
+    count, runs = passes[0].journal.done, sum(one.runs for one in passes)
     labels, usable = np.zeros(count, np.int64), np.ones(count, np.bool_)
     arrays = {name: np.full((runs, count), -1, kind) for name, kind in _KINDS.items()}
-    start = 0
-    for walk in walks:
-        rows = slice(start, start + walk.step.runs)
-        start = rows.stop
-        for place, outcome in enumerate(walk.journal):
+    for one in passes:
+        first = one.seed - passes[0].seed
+        rows = slice(first, first + one.runs)
+        for place, outcome in enumerate(one.journal):
             labels[place] = outcome.label
             usable[place] &= outcome.error is None
             for name, array in arrays.items():
                 if value := getattr(outcome, name):  # what failed has none
                     array[rows, place] = value
-    return Scoreboard(labels, usable, **arrays)
+    return Outcomes(labels, usable, **arrays)
 
 
 _KINDS = {

@@ -111,7 +111,7 @@ class Outcome:
     crops: int | None = None
 
 
-def judge(
+def outcome_of(
     key: str,
     label: int,
     content: str,

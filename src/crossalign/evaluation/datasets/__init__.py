@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.archives import PARQUET, TARS
-from crossalign.evaluation.datasets.base import Ask, Dataset, Example, Reader, subfolders
+from crossalign.evaluation.datasets.base import Dataset, Example, Reader, ReadOptions, subfolders
 from crossalign.evaluation.datasets.folders import FOLDERS, SPLITS, class_folders
 from crossalign.evaluation.datasets.imagenet import (
     IMAGENETS,
@@ -87,7 +87,7 @@ def load_dataset(
         reader, place = _reader(str(name)), Path(root)
     else:
         reader, place = _of_path(name)
-    found = reader.read(reader, Ask(place, split, given, partial))
+    found = reader.read(reader, ReadOptions(place, split, given, partial))
     if given is None and all(WORDNET_ID.fullmatch(name) for name in found.class_names):
         raise EvaluationError(
             f"{place}: its class names are WordNet ids ({found.class_names[0]!r}, ...), which mean "

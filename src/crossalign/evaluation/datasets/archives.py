@@ -10,43 +10,41 @@ from pathlib import Path
 from typing import Any
 
 from crossalign.errors import EvaluationError, import_extra
-from crossalign.evaluation.datasets.base import Ask, Dataset, Example, Reader
+from crossalign.evaluation.datasets.base import Dataset, Example, Reader, ReadOptions
 from crossalign.evaluation.datasets.folders import SPLITS
-from crossalign.evaluation.datasets.lists import Names, named, read_names, read_text
+from crossalign.evaluation.datasets.lists import named, read_names, read_text
 from crossalign.images import has_image_ending
 from crossalign.texts.descriptions import wordify
 
 _ROWS = 32  # of a parquet file that are in memory at a time
 
 
-def read_parquet(reader: Reader, ask: Ask) -> Dataset:
+def read_parquet(reader: Reader, options: ReadOptions) -> Dataset:
     """Read parquet files as Hugging Face writes them: a column of images, one of labels.
 
     Args:
         reader: The reader.
-        ask: What is asked of it.
+        options: What is asked of it.
 
     Returns:
         The data set.
     """
     parquet = import_extra("pyarrow.parquet", "reading parquet files", "parquet")
-    files, split = _files_of_split(reader, ask, ".parquet")
+    files, split = _files_of_split(reader, options, ".parquet")
     first = parquet.read_schema(files[0])
-    image, label = (
-        _column(files[0], first, ("image", "img", "jpg")),
-        _column(files[0], first, ("label", "labels", "cls", "fine_label")),
-    )
+    image = _column(files[0], first, ("image", "img", "jpg"))
+    label = _column(files[0], first, ("label", "labels", "cls", "fine_label"))
     own = _label_names(first, label)
     values = [parquet.read_table(file, columns=[label])[label].to_pylist() for file in files]
     if own is None:
         ids = sorted({str(value) for value in itertools.chain(*values)}, key=_by_number)
-        if ask.names is None and all(name.isdigit() for name in ids):
+        if options.names is None and all(name.isdigit() for name in ids):
             raise EvaluationError(
                 f"{files[0]}: its labels are numbers without names. Give a name for each class "
                 "with --names FILE, one a line."
             )
-        if ask.names is not None and all(name.isdigit() for name in ids):
-            ids = [str(number) for number in range(len(ask.names.ordered))]
+        if options.names is not None and all(name.isdigit() for name in ids):
+            ids = [str(number) for number in range(len(options.names.ordered))]
     else:
         ids = [str(number) for number in range(len(own))]
     index = {name: place for place, name in enumerate(ids)}
@@ -58,13 +56,13 @@ def read_parquet(reader: Reader, ask: Ask) -> Dataset:
             batches = parquet.ParquetFile(file).iter_batches(_ROWS, columns=[image])
             pictures = itertools.chain.from_iterable(batch[image].to_pylist() for batch in batches)
             for row, (picture, number) in enumerate(zip(pictures, numbers, strict=True)):
-                yield Example(f"{file.name}/{row}", _bytes_of(picture, ask.root), number)
+                yield Example(f"{file.name}/{row}", _bytes_of(picture, options.root), number)
 
     names = own if own is not None else [wordify(name) for name in ids]
-    return _dataset(reader, ask, split, ids, names, sum(map(len, labels)), examples)
+    return _dataset(reader, options, split, ids, names, sum(map(len, labels)), examples)
 
 
-def read_tars(reader: Reader, ask: Ask) -> Dataset:
+def read_tars(reader: Reader, options: ReadOptions) -> Dataset:
     """Read WebDataset shards: files of one name belong together, ``.cls`` is the class index.
 
     Class names come from ``classnames.txt`` (or ``classes.txt``) at the root, one a line, as
@@ -72,20 +70,20 @@ def read_tars(reader: Reader, ask: Ask) -> Dataset:
 
     Args:
         reader: The reader.
-        ask: What is asked of it.
+        options: What is asked of it.
 
     Returns:
         The data set.
     """
-    files, split = _files_of_split(reader, ask, ".tar")
+    files, split = _files_of_split(reader, options, ".tar")
     # Names that are to be matched with the data set's own say nothing about their order.
-    names = None if ask.names is not None and ask.names.by_name else ask.names
+    names = None if options.names is not None and options.names.by_name else options.names
     for name in ("classnames.txt", "classes.txt"):
-        for folder in (files[0].parent, ask.root):
+        for folder in (files[0].parent, options.root):
             if names is None and (folder / name).is_file():
                 names = read_names(folder / name)
     if names is None:
-        raise reader.missing(f"no classnames.txt in {ask.root}, and no --names FILE")
+        raise reader.missing(f"no classnames.txt in {options.root}, and no --names FILE")
     count = len(names.ordered)
     labels = [[label for _, _, label in _samples(file, pixels=False)] for file in files]
     _check_labels(files, labels, count)
@@ -97,12 +95,12 @@ def read_tars(reader: Reader, ask: Ask) -> Dataset:
 
     ids = [str(number) for number in range(count)]
     own = list(names.ordered)
-    return _dataset(reader, ask, split, ids, own, sum(map(len, labels)), examples)
+    return _dataset(reader, options, split, ids, own, sum(map(len, labels)), examples)
 
 
 def _dataset(
     reader: Reader,
-    ask: Ask,
+    options: ReadOptions,
     split: str,
     ids: list[str],
     names: list[str],
@@ -110,28 +108,27 @@ def _dataset(
     examples: Any,
 ) -> Dataset:
     if total == 0:
-        raise reader.missing(f"no images in {ask.root}")
-    given: Names | None = ask.names
+        raise reader.missing(f"no images in {options.root}")
     return Dataset(
         name=reader.name,
         split=split,
-        root=ask.root,
+        root=options.root,
         class_ids=tuple(ids),
-        class_names=named(given, ids, names),
+        class_names=named(options.names, ids, names),
         total=total,
         _examples=examples,
-        templates=_templates(ask.root),
+        templates=_templates(options.root),
     )
 
 
-def _files_of_split(reader: Reader, ask: Ask, ending: str) -> tuple[list[Path], str]:
+def _files_of_split(reader: Reader, options: ReadOptions, ending: str) -> tuple[list[Path], str]:
     """Find the files of a split: in its folder, or beginning with its name."""
-    if ask.root.is_file() and ask.root.suffix == ending:
-        return [ask.root], "all"
-    found = sorted(ask.root.rglob(f"*{ending}")) if ask.root.is_dir() else []
+    if options.root.is_file() and options.root.suffix == ending:
+        return [options.root], "all"
+    found = sorted(options.root.rglob(f"*{ending}")) if options.root.is_dir() else []
     if not found:
-        raise reader.missing(f"no {ending} files in {ask.root}")
-    for split in SPLITS if ask.split is None else (ask.split,):
+        raise reader.missing(f"no {ending} files in {options.root}")
+    for split in SPLITS if options.split is None else (options.split,):
         chosen = [
             path
             for path in found
@@ -139,15 +136,14 @@ def _files_of_split(reader: Reader, ask: Ask, ending: str) -> tuple[list[Path], 
         ]
         if chosen:
             return chosen, split
-    if ask.split is not None:
-        raise reader.missing(f"no {ending} files of the split '{ask.split}' in {ask.root}")
+    if options.split is not None:
+        raise reader.missing(f"no {ending} files of the split '{options.split}' in {options.root}")
     return found, "all"
 
 
 def _column(file: Path, schema: Any, wanted: Sequence[str]) -> str:
-    for name in wanted:
-        if name in schema.names:
-            return name
+    if found := [name for name in wanted if name in schema.names]:
+        return found[0]
     raise EvaluationError(
         f"{file}: expected a column {' or '.join(map(repr, wanted))}; got "
         f"{', '.join(map(repr, schema.names))}."
@@ -170,12 +166,12 @@ def _by_number(name: str) -> tuple[int, str]:
 
 def _check_labels(files: Sequence[Path], labels: Sequence[Sequence[int]], classes: int) -> None:
     for file, numbers in zip(files, labels, strict=True):
-        for row, number in enumerate(numbers):
-            if not 0 <= number < classes:
-                raise EvaluationError(
-                    f"{file}: expected labels from 0 to {classes - 1}, one for each class name; "
-                    f"image {row} has another. Check that the class names belong to this data set."
-                )
+        wrong = (row for row, number in enumerate(numbers) if not 0 <= number < classes)
+        if (row := next(wrong, None)) is not None:
+            raise EvaluationError(
+                f"{file}: expected labels from 0 to {classes - 1}, one for each class name; image "
+                f"{row} has another. Check that the class names belong to this data set."
+            )
 
 
 def _bytes_of(picture: Any, root: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ReadOptions:
     """What is asked of a reader.
 
     Args:
@@ -100,12 +101,12 @@ class Reader:
     title: str
     layout: str
     source: str
-    read: Callable[[Reader, Ask], Dataset]
+    read: Callable[[Reader, ReadOptions], Dataset]
     expected: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     templates: tuple[str, ...] = ()
 
     @classmethod
-    def known(cls, name: str, read: Callable[[Reader, Ask], Dataset]) -> Reader:
+    def known(cls, name: str, read: Callable[[Reader, ReadOptions], Dataset]) -> Reader:
         """Make the reader of a data set, or a layout, that ``data/datasets.json`` describes.
 
         Args:
@@ -162,7 +163,7 @@ Listed: TypeAlias = Callable[[], Iterable[tuple[str, int]]]
 
 def listed(
     reader: Reader,
-    ask: Ask,
+    options: ReadOptions,
     split: str,
     class_ids: Sequence[str],
     class_names: Sequence[str],
@@ -172,10 +173,10 @@ def listed(
 
     Args:
         reader: The reader.
-        ask: What was asked of it.
+        options: What was asked of it.
         split: The split.
         class_ids: Ids of the classes.
-        class_names: Their own names; those of ``ask`` go before them.
+        class_names: Their own names; those of ``options`` go before them.
         pairs: Paths below the root and class indices.
 
     Returns:
@@ -187,27 +188,27 @@ def listed(
 
     def examples() -> Iterator[Example]:
         for path, label in pairs():
-            if not ask.partial or (ask.root / path).is_file():
-                yield Example(path, ask.root / path, label)
+            if not options.partial or (options.root / path).is_file():
+                yield Example(path, options.root / path, label)
 
     counts: Counter[int] = Counter()
     absent: list[str] = []
     for example in examples():
         counts[example.label] += 1
-        if not (ask.root / example.key).is_file():
+        if not (options.root / example.key).is_file():
             absent.append(example.key)
     if absent:
         raise reader.missing(
-            f"{len(absent)} of {counts.total()} images are missing in {ask.root}, the first is "
+            f"{len(absent)} of {counts.total()} images are missing in {options.root}, the first is "
             f"{absent[0]}"
         )
-    check_counts(reader, ask, split, counts, class_ids)
+    check_counts(reader, options, split, counts, class_ids)
     return Dataset(
         name=reader.name,
         split=split,
-        root=ask.root,
+        root=options.root,
         class_ids=tuple(class_ids),
-        class_names=named(ask.names, class_ids, class_names),
+        class_names=named(options.names, class_ids, class_names),
         total=counts.total(),
         _examples=examples,
         templates=reader.templates,
@@ -215,13 +216,17 @@ def listed(
 
 
 def check_counts(
-    reader: Reader, ask: Ask, split: str, counts: Mapping[int, int], class_ids: Sequence[str]
+    reader: Reader,
+    options: ReadOptions,
+    split: str,
+    counts: Mapping[int, int],
+    class_ids: Sequence[str],
 ) -> None:
     """Compare what was found with what was published.
 
     Args:
         reader: The reader.
-        ask: What was asked of it.
+        options: What was asked of it.
         split: The split.
         counts: Images of each class index.
         class_ids: Ids of the classes.
@@ -231,8 +236,8 @@ def check_counts(
     """
     total = sum(counts.values())
     if total == 0:
-        raise reader.missing(f"no images in {ask.root}")
-    if ask.partial or split not in reader.expected:
+        raise reader.missing(f"no images in {options.root}")
+    if options.partial or split not in reader.expected:
         return
     classes, images = reader.expected[split]
     if (len(class_ids), total) == (classes, images):
@@ -240,7 +245,7 @@ def check_counts(
     empty = [name for index, name in enumerate(class_ids) if not counts.get(index)]
     hint = f"; classes without an image: {', '.join(empty[:3])}" if empty else ""
     raise reader.missing(
-        f"{ask.root} holds {total} images of {len(class_ids)} classes, the split '{split}' as "
+        f"{options.root} holds {total} images of {len(class_ids)} classes, the split '{split}' as "
         f"published has {images} of {classes}{hint}. Use --partial to evaluate on it all the same"
     )
 
@@ -308,11 +313,24 @@ def folder_pairs(root: Path, folders: Sequence[str], below: str = "") -> Listed:
     Returns:
         Paths below the root and class indices.
     """
-    prefix = f"{below}/" if below else ""
 
     def pairs() -> Iterator[tuple[str, int]]:
         for label, folder in enumerate(folders):
             for name in sorted(image_names(root / below / folder)):
-                yield f"{prefix}{folder}/{name}", label
+                yield posixpath.join(below, folder, name), label
 
     return pairs
+
+
+def first_folder(root: Path, names: Iterable[str], default: str = "") -> str:
+    """Choose among the names that a folder goes by.
+
+    Args:
+        root: Where to look.
+        names: The names, the usual ones first.
+        default: What to give where there is none.
+
+    Returns:
+        The first that is a folder below the root.
+    """
+    return next((name for name in names if (root / name).is_dir()), default)

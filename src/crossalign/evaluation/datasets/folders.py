@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-from collections.abc import Iterator
+import posixpath
 from pathlib import Path
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.base import (
-    Ask,
     Dataset,
     Reader,
+    ReadOptions,
     folder_pairs,
     image_names,
     listed,
@@ -26,11 +26,12 @@ from crossalign.utils.text import counted, quoted
 SPLITS = ("test", "val", "validation", "valid", "dev", "train")
 """Names of folders that are taken for splits, the usual choice first."""
 
+_TABLE = "classes.csv"
 _METADATA = ("metadata.csv", "metadata.jsonl")
-_SHOWN = 5  # folders in a message
+_MOST_NAMES = 5  # folders in a message
 
 
-def read_folders(reader: Reader, ask: Ask) -> Dataset:
+def read_folders(reader: Reader, options: ReadOptions) -> Dataset:
     """Read class folders, or images listed in a ``metadata`` file.
 
     The classes are those of ``classes.csv`` (``folder,class_name``) if there is one, in its order;
@@ -39,21 +40,21 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
 
     Args:
         reader: The reader.
-        ask: What is asked of it.
+        options: What is asked of it.
 
     Returns:
         The data set.
     """
-    if not ask.root.is_dir():
-        raise reader.missing(f"{ask.root} is not a folder")
-    below = _split_folder(reader, ask)
-    split = below or "all"
-    metadata = _metadata(ask.root / below)
+    root = options.root
+    if not root.is_dir():
+        raise reader.missing(f"{root} is not a folder")
+    below = _split_folder(reader, options)
+    split, home = below or "all", root / below
+    metadata = _metadata(home)
     if metadata is not None:
-        return _from_metadata(reader, ask, split, below, metadata)
-    folders = subfolders(ask.root / below)
-    tables = (ask.root / below / "classes.csv", ask.root / "classes.csv")
-    table = next((path for path in tables if path.is_file()), None)
+        return _from_metadata(reader, options, split, below, metadata)
+    folders, notes = subfolders(home), _beside(root, below)
+    table = next((file for file in (home / _TABLE, root / _TABLE) if file.is_file()), None)
     own: Names | None = None
     if table is not None:
         own = read_names(table)
@@ -65,51 +66,46 @@ def read_folders(reader: Reader, ask: Ask) -> Dataset:
                 "these folders away."
             )
         folders = list(own.by_id)
-    notes = _beside(ask, below)
-    if own is None and not _named_all(ask.names, folders):
-        empty = [name for name in folders if not any(image_names(ask.root / below / name))]
+    elif not _named_all(options.names, folders):
+        empty = [folder for folder in folders if not any(image_names(home / folder))]
         folders = [folder for folder in folders if folder not in set(empty)]
         if empty:
             notes.append(
-                f"{ask.root / below}: no image in {quoted(empty, _SHOWN)}, so not taken for a "
-                "class; a classes.csv (folder,class_name) says which folders are"
+                f"{home}: no image in {quoted(empty, _MOST_NAMES)}, so not taken for a class; a "
+                f"{_TABLE} (folder,class_name) says which folders are"
             )
-    loose = sum(
-        has_image_ending(path) and not path.name.startswith(".")
-        for path in (ask.root / below).iterdir()
-        if path.is_file()
-    )
-    if loose:
-        left = f"{counted(loose, 'image')} beside the class folders left out"
-        notes.append(f"{ask.root / below}: {left}")
+    files = (path for path in home.iterdir() if path.is_file() and path.name[0] != ".")
+    if loose := sum(map(has_image_ending, files)):
+        notes.append(f"{home}: {counted(loose, 'image')} beside the class folders left out")
     if not folders:
-        raise reader.missing(f"no class folders with images in {ask.root / below}")
+        raise reader.missing(f"no class folders with images in {home}")
     names = own.ordered if own is not None else [wordify(folder) for folder in folders]
-    found = listed(reader, ask, split, folders, names, folder_pairs(ask.root, folders, below))
+    found = listed(reader, options, split, folders, names, folder_pairs(root, folders, below))
     return dataclasses.replace(found, notes=tuple(notes))
 
 
-def _split_folder(reader: Reader, ask: Ask) -> str:
+def _split_folder(reader: Reader, options: ReadOptions) -> str:
     """Find the folder of the split below the root; empty where there are no splits."""
-    found = [name for name in SPLITS if (ask.root / name).is_dir()]
-    if ask.split is not None:
-        if not (ask.root / ask.split).is_dir():
+    root, split = options.root, options.split
+    found = [name for name in SPLITS if (root / name).is_dir()]
+    if split is not None:
+        if not (root / split).is_dir():
             raise reader.missing(
-                f"no folder for the split '{ask.split}' in {ask.root}, which has "
+                f"no folder for the split '{split}' in {root}, which has "
                 f"{', '.join(found) or 'none'}"
             )
-        return ask.split
-    if not found or ((ask.root / "classes.csv").is_file() and _are_classes(ask.root, found)):
+        return split
+    if not found or ((root / _TABLE).is_file() and _are_classes(root, found)):
         return ""
     # A class may be called "test": then the images lie in it, and in a split they lie deeper.
-    splits = [name for name in found if _is_split(ask.root / name)]
-    others = [name for name in class_folders(ask.root) if name not in splits]
+    splits = [name for name in found if _is_split(root / name)]
+    others = [name for name in class_folders(root) if name not in splits]
     if splits and others:
         raise EvaluationError(
-            f"{ask.root} can be read in two ways: '{splits[0]}' is laid out as a split, and beside "
+            f"{root} can be read in two ways: '{splits[0]}' is laid out as a split, and beside "
             f"it '{others[0]}' holds images. Give the folder of the split itself, "
-            f"{ask.root / splits[0]}, or add a classes.csv (folder,class_name) that says which "
-            "folders are classes."
+            f"{root / splits[0]}, or add a {_TABLE} (folder,class_name) that says which folders "
+            "are classes."
         )
     return splits[0] if splits else ""
 
@@ -121,7 +117,7 @@ def _is_split(folder: Path) -> bool:
 
 
 def _are_classes(root: Path, folders: list[str]) -> bool:
-    return any(name in read_names(root / "classes.csv").by_id for name in folders)
+    return any(name in read_names(root / _TABLE).by_id for name in folders)
 
 
 def class_folders(folder: Path) -> list[str]:
@@ -147,12 +143,11 @@ def _named_all(names: Names | None, folders: list[str]) -> bool:
     return len(names.ordered) == len(folders)
 
 
-def _beside(ask: Ask, below: str) -> list[str]:
+def _beside(root: Path, below: str) -> list[str]:
     """Say which folders beside the splits are left out."""
-    if not below:
-        return []
-    others = [name for name in subfolders(ask.root) if name not in (*SPLITS, below)]
-    return [f"{ask.root}: {quoted(others, _SHOWN)} left out, beside the splits"] if others else []
+    others = [name for name in subfolders(root) if name not in (*SPLITS, below)] if below else []
+    text = f"{root}: {quoted(others, _MOST_NAMES)} left out, beside the splits"
+    return [text] if others else []
 
 
 def _metadata(folder: Path) -> list[dict[str, str]] | None:
@@ -174,17 +169,13 @@ def _metadata(folder: Path) -> list[dict[str, str]] | None:
 
 
 def _from_metadata(
-    reader: Reader, ask: Ask, split: str, below: str, rows: list[dict[str, str]]
+    reader: Reader, options: ReadOptions, split: str, below: str, rows: list[dict[str, str]]
 ) -> Dataset:
     ids = sorted({str(row["label"]) for row in rows})
     index = {name: place for place, name in enumerate(ids)}
-    prefix = f"{below}/" if below else ""
-
-    def pairs() -> Iterator[tuple[str, int]]:
-        for row in rows:
-            yield prefix + row["file_name"], index[str(row["label"])]
-
-    return listed(reader, ask, split, ids, [wordify(name) for name in ids], pairs)
+    pairs = [(posixpath.join(below, row["file_name"]), index[str(row["label"])]) for row in rows]
+    names = [wordify(name) for name in ids]
+    return listed(reader, options, split, ids, names, lambda: pairs)
 
 
 FOLDERS = Reader.known("folders", read_folders)

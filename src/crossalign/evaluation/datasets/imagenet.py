@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
+import posixpath
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
 from crossalign.errors import EvaluationError, import_extra
 from crossalign.evaluation.datasets.base import (
-    Ask,
     Dataset,
     Listed,
     Reader,
+    ReadOptions,
+    first_folder,
     folder_pairs,
     image_names,
     listed,
@@ -62,54 +65,50 @@ def imagenet_names(which: str = "crossalign") -> Mapping[str, str]:
     return MappingProxyType({row["folder"]: row[column] for row in rows})
 
 
-def _imagenet(reader: Reader, ask: Ask, split: str, ids: list[str], pairs: Listed) -> Dataset:
+def _imagenet(
+    reader: Reader, options: ReadOptions, split: str, ids: list[str], pairs: Listed
+) -> Dataset:
     """Make a data set of classes with WordNet ids; names given for all 1000 fit a subset too."""
     known = imagenet_names()
     strange = [name for name in ids if name not in known]
     if strange:
-        raise reader.missing(f"{strange[0]} in {ask.root} is not a class of ILSVRC 2012")
-    if ask.names is not None and len(ask.names.ordered) == len(known):
-        every = dict(zip(known, named(ask.names, tuple(known), tuple(known.values())), strict=True))
-        ask = Ask(ask.root, ask.split, None, ask.partial)
-        return listed(reader, ask, split, ids, [every[name] for name in ids], pairs)
-    return listed(reader, ask, split, ids, [known[name] for name in ids], pairs)
+        raise reader.missing(f"{strange[0]} in {options.root} is not a class of ILSVRC 2012")
+    if options.names is not None and len(options.names.ordered) == len(known):
+        every = named(options.names, tuple(known), tuple(known.values()))
+        known = dict(zip(known, every, strict=True))
+        options = dataclasses.replace(options, names=None)
+    return listed(reader, options, split, ids, [known[name] for name in ids], pairs)
 
 
-def read_validation(reader: Reader, ask: Ask) -> Dataset:
+def read_validation(reader: Reader, options: ReadOptions) -> Dataset:
     """Read the validation images of ILSVRC 2012: in class folders, or flat with their labels.
 
     Args:
         reader: The reader.
-        ask: What is asked of it.
+        options: What is asked of it.
 
     Returns:
         The data set.
     """
-    split = reader.choose_split(ask.split)
-    below = next((name for name in _VALIDATION_FOLDERS if (ask.root / name).is_dir()), "")
-    folders = [name for name in subfolders(ask.root / below) if WORDNET_ID.fullmatch(name)]
+    split = reader.choose_split(options.split)
+    below = first_folder(options.root, _VALIDATION_FOLDERS)
+    folders = [name for name in subfolders(options.root / below) if WORDNET_ID.fullmatch(name)]
     if folders:
-        ids = sorted({*folders, *(() if ask.partial else imagenet_names())})
-        return _imagenet(reader, ask, split, ids, folder_pairs(ask.root, ids, below))
-    for find in _LABELS:
-        found = find(reader, ask.root)
+        ids = sorted({*folders, *(() if options.partial else imagenet_names())})
+        return _imagenet(reader, options, split, ids, folder_pairs(options.root, ids, below))
+    for find in (_from_devkit, _from_solution):
+        found = find(reader, options.root)
         if found is not None:
             ids = list(imagenet_names())
-            return _imagenet(reader, ask, split, ids, _flat(found, ids, below))
+            index = {name: place for place, name in enumerate(ids)}
+            flat = [
+                (posixpath.join(below, f"{name}.JPEG"), index[wnid])
+                for name, wnid in sorted(found.items())
+            ]
+            return _imagenet(reader, options, split, ids, functools.partial(iter, flat))
     raise reader.missing(
-        f"no class folders (n01440764, ...) in {ask.root / below}, and no labels of flat images"
+        f"no class folders (n01440764, ...) in {options.root / below}, and no labels of flat images"
     )
-
-
-def _flat(labels: dict[str, str], ids: list[str], below: str) -> Listed:
-    index = {name: place for place, name in enumerate(ids)}
-    prefix = f"{below}/" if below else ""
-
-    def pairs() -> Iterator[tuple[str, int]]:
-        for name, wnid in sorted(labels.items()):
-            yield f"{prefix}{name}.JPEG", index[wnid]
-
-    return pairs
 
 
 _VALIDATION_FOLDERS = ("val", "ILSVRC2012_img_val", "Data/CLS-LOC/val", "ILSVRC/Data/CLS-LOC/val")
@@ -145,48 +144,41 @@ def _from_solution(_reader: Reader, root: Path) -> dict[str, str] | None:
     return {row["ImageId"]: row["PredictionString"].split()[0] for row in rows}
 
 
-_LABELS: tuple[Callable[[Reader, Path], dict[str, str] | None], ...] = (
-    _from_devkit,
-    _from_solution,
-)
-
-
-def read_numbered(reader: Reader, ask: Ask) -> Dataset:
+def read_numbered(reader: Reader, options: ReadOptions) -> Dataset:
     """Read ImageNet-V2, whose folders are class numbers from 0 to 999.
 
     Args:
         reader: The reader.
-        ask: What is asked of it.
+        options: What is asked of it.
 
     Returns:
         The data set.
     """
-    split = reader.choose_split(ask.split)
-    own = f"imagenetv2-{split}-format-val"
-    below = own if (ask.root / own).is_dir() else ""
+    split = reader.choose_split(options.split)
+    below = first_folder(options.root, [f"imagenetv2-{split}-format-val"])
     folders = [str(number) for number in range(len(imagenet_names()))]
-    if not any((ask.root / below / folder).is_dir() for folder in folders):
-        raise reader.missing(f"no folders 0 to 999 in {ask.root / below}")
-    pairs = folder_pairs(ask.root, folders, below)
-    return _imagenet(reader, ask, split, list(imagenet_names()), pairs)
+    if not any((options.root / below / folder).is_dir() for folder in folders):
+        raise reader.missing(f"no folders 0 to 999 in {options.root / below}")
+    pairs = folder_pairs(options.root, folders, below)
+    return _imagenet(reader, options, split, list(imagenet_names()), pairs)
 
 
-def read_subset(reader: Reader, ask: Ask) -> Dataset:
+def read_subset(reader: Reader, options: ReadOptions) -> Dataset:
     """Read a set in class folders named by WordNet id; its folders are its classes.
 
     Args:
         reader: The reader.
-        ask: What is asked of it.
+        options: What is asked of it.
 
     Returns:
         The data set.
     """
-    split = reader.choose_split(ask.split)
-    below = next((name for name in (reader.name, "sketch") if (ask.root / name).is_dir()), "")
-    folders = [name for name in subfolders(ask.root / below) if WORDNET_ID.fullmatch(name)]
-    if not folders or not any(image_names(ask.root / below / folders[0])):
-        raise reader.missing(f"no class folders (n01440764, ...) in {ask.root / below}")
-    return _imagenet(reader, ask, split, folders, folder_pairs(ask.root, folders, below))
+    split = reader.choose_split(options.split)
+    below = first_folder(options.root, (reader.name, "sketch"))
+    folders = [name for name in subfolders(options.root / below) if WORDNET_ID.fullmatch(name)]
+    if not folders or not any(image_names(options.root / below / folders[0])):
+        raise reader.missing(f"no class folders (n01440764, ...) in {options.root / below}")
+    return _imagenet(reader, options, split, folders, folder_pairs(options.root, folders, below))
 
 
 IMAGENETS = (

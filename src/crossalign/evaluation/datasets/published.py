@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from crossalign.evaluation.datasets.base import (
-    Ask,
     Dataset,
     Reader,
+    ReadOptions,
+    first_folder,
     folder_pairs,
     lines,
     listed,
@@ -67,8 +68,7 @@ def _food(words: Words, _root: Path, split: str) -> _Listing:
 def _places(words: Words, root: Path, _split: str) -> _Listing:
     """The validation images, large or small; ``/a/barn/indoor`` is "barn indoor"."""
     rows = sorted((int(number), name) for name, number in words("categories_places365.txt"))
-    folders = (name for name in ("val_256", "val_large", "val") if (root / name).is_dir())
-    below = next(folders, "val_256")
+    below = first_folder(root, ("val_256", "val_large", "val"), "val_256")
     pairs = [(f"{below}/{name}", int(number)) for name, number in words("places365_val.txt")]
     classes = [name for _, name in rows]
     return classes, [wordify(" ".join(name.strip("/").split("/")[1:])) for name in classes], pairs
@@ -76,7 +76,7 @@ def _places(words: Words, root: Path, _split: str) -> _Listing:
 
 def _eurosat(_words: Words, root: Path, _split: str) -> _Listing:
     """In RGB; it has no published split."""
-    below = next((name for name in ("EuroSAT_RGB", "2750") if (root / name).is_dir()), "")
+    below = first_folder(root, ("EuroSAT_RGB", "2750"))
     folders = subfolders(root / below)
     spaced = [re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in folders]
     names = [_EUROSAT_NAMES.get(name, name) for name in spaced]
@@ -97,13 +97,15 @@ _EUROSAT_NAMES = {
 
 
 def _reader(name: str, listing: Callable[[Words, Path, str], _Listing]) -> Reader:
-    def read(reader: Reader, ask: Ask) -> Dataset:
-        split = reader.choose_split(ask.split)
-        classes, names, pairs = listing(lambda file: lines(reader, ask.root, file), ask.root, split)
+    def read(reader: Reader, options: ReadOptions) -> Dataset:
+        split = reader.choose_split(options.split)
+        classes, names, pairs = listing(
+            lambda file: lines(reader, options.root, file), options.root, split
+        )
         if not classes:
-            raise reader.missing(f"no class folders in {ask.root}")
+            raise reader.missing(f"no class folders in {options.root}")
         every = list(pairs)
-        return listed(reader, ask, split, classes, names, lambda: every)
+        return listed(reader, options, split, classes, names, lambda: every)
 
     return Reader.known(name, read)
 

@@ -69,15 +69,12 @@ def check_class_name(name: object) -> None:
 
 def clean_texts(name: str, group: object) -> tuple[str, ...]:
     """Check the texts of a class."""
-    if isinstance(group, str):
+    if group is None or isinstance(group, str | Mapping):
+        remedy = "Write the texts as one flat list of strings."
+        if isinstance(group, str):
+            remedy = f"Put it into a list, even if it is the only one: [{group!r}]."
         raise DescriptionError(
-            f"Expected a list of texts for class {name!r}, got {kind(group)}. "
-            f"Put it into a list, even if it is the only one: [{group!r}]."
-        )
-    if group is None or isinstance(group, Mapping):
-        raise DescriptionError(
-            f"Expected a list of texts for class {name!r}, got {kind(group)}. "
-            "Write the texts as one flat list of strings."
+            f"Expected a list of texts for class {name!r}, got {kind(group)}. {remedy}"
         )
     items = as_items(group, f"texts for class {name!r}")
     return tuple(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import string
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -138,16 +138,12 @@ def _english(
     )
 
 
-class _Shape(NamedTuple):
-    """How long published texts are, from the class names."""
+def _published_shape(classes: tuple[str, ...]) -> tuple[int, int, int, int]:
+    """Tell from the class names how long published texts are.
 
-    words: int  # words in a text of words
-    length: int  # letters that are kept of each
-    groups: int  # strings in a text of letters
-    group_length: int  # letters in each of them
-
-
-def _published_shape(classes: tuple[str, ...]) -> _Shape:
+    Words in a text of words, letters that are kept of each; strings in a text of letters, letters
+    in each of them.
+    """
     split = [wordify(name).split(" ") for name in classes]
     mean_word = np.mean([np.mean([len(word) for word in words]) for words in split])
     # From here on the published code forgets to turn "_" into spaces, so a name with underscores
@@ -155,12 +151,8 @@ def _published_shape(classes: tuple[str, ...]) -> _Shape:
     raw = [name.split(" ") for name in classes]
     groups = round(float(np.mean([len(words) - 1 for words in raw]))) + 1
     longest = math.ceil(np.mean([max(len(word) for word in words) for words in raw]))
-    return _Shape(
-        words=max(1, round(float(np.mean([len(words) for words in split])))),
-        length=round(float(mean_word)),
-        groups=groups,
-        group_length=longest // groups + 1,
-    )
+    words = max(1, round(float(np.mean([len(words) for words in split]))))
+    return words, round(float(mean_word)), groups, longest // groups + 1
 
 
 def _published(
@@ -177,7 +169,7 @@ def _published(
             f"Expected descriptors to take letters from in style 'published', got {descriptions!r}."
             " Give each class its descriptors, or use style='english'."
         )
-    shape = _published_shape(classes)
+    words, length, strings, letters = _published_shape(classes)
 
     def draw(choices: Sequence[str]) -> str:
         # One item "without replacement": the legacy generator shuffles all of them for it.
@@ -187,12 +179,8 @@ def _published(
     for _ in classes:
         endings: list[str] = []
         for _ in range(pairs):
-            picked = [draw(vocabulary)[: shape.length] for _ in range(shape.words)]
-            endings.append(" ".join(picked))
-            groups = [
-                "".join(draw(alphabet) for _ in range(shape.group_length))
-                for _ in range(shape.groups)
-            ]
+            endings.append(" ".join(draw(vocabulary)[:length] for _ in range(words)))
+            groups = ("".join(draw(alphabet) for _ in range(letters)) for _ in range(strings))
             endings.append(", ".join(groups))
         drawn.append(endings)
     chosen = int(rng.randint(0, len(classes)))

@@ -255,8 +255,9 @@ class _Run:
                 if wait > self._patience.limit:
                     self.stop.set()
                     raise EndpointBusy(f"it asks to wait {wait:.0f} seconds") from None
-                if busy.limited:
-                    self._hold(wait)
+                if busy.limited:  # on all threads together, so none asks for a while
+                    with self._lock:
+                        self._not_before = max(self._not_before, self._patience.clock() + wait)
                 else:
                     self._sleep(wait)
                 continue
@@ -265,11 +266,6 @@ class _Run:
                 self.tokens_in += reply.tokens_in
                 self.tokens_out += reply.tokens_out
             return reply
-
-    def _hold(self, seconds: float) -> None:
-        """Let no thread ask for a while: the limit is on all of them together."""
-        with self._lock:
-            self._not_before = max(self._not_before, self._patience.clock() + seconds)
 
     def _pause(self) -> None:
         while not self.stop.is_set():
@@ -282,18 +278,10 @@ class _Run:
     def _record(self, key: str, question: Question, reply: Reply) -> Record:
         # One character more than is looked at, so that it reads as too long the next time too.
         answer = reply.text[: MAX_CHARACTERS + 1]
-        return Record(
-            question=key,
-            class_name=question.class_name,
-            model=self._endpoint.model,
-            prompt=question.prompt,
-            time=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            answer=answer,
-            hash=digest(answer),
-            tokens_in=reply.tokens_in,
-            tokens_out=reply.tokens_out,
-            cut=reply.cut,
-        )
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        asked = (key, question.class_name, self._endpoint.model, question.prompt, now)
+        tokens = (reply.tokens_in, reply.tokens_out)
+        return Record(*asked, answer, digest(answer), *tokens, reply.cut)
 
 
 def _best(question: Question, records: Iterable[Record]) -> tuple[Answer, Record] | None:

@@ -91,7 +91,8 @@ def describe_classes(
         if texts:
             ids = [text_id(text) for text in texts]
             answers.append({"class": name, "synset": synset, "texts": ids})
-    settings = {"lexicon": ", ".join(_lexicons(words)), "domain": domain}
+    lexicons = ", ".join(each.specifier() for each in words.lexicons())
+    settings = {"lexicon": lexicons, "domain": domain}
     described, missing = described_set(groups, "wordnet", settings, answers)
     return described, senses, missing
 
@@ -150,10 +151,6 @@ def _open(lexicon: str | None) -> Any:
             "wn.add('english-wordnet-2025.xml.gz')\"."
         )
     return words
-
-
-def _lexicons(words: Any) -> Iterable[str]:
-    return (lexicon.specifier() for lexicon in words.lexicons())
 
 
 def _candidates(words: Any, name: str) -> list[_Candidate]:

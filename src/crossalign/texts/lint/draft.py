@@ -25,8 +25,12 @@ from crossalign.texts.quality import visible
 from crossalign.texts.validation import kind
 
 
-class Pairs(list[tuple[str, Any]]):
-    """A JSON object as its pairs, repeated keys included."""
+class Pairs(dict[str, Any]):
+    """A JSON object that remembers its pairs, repeated keys included."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.pairs = pairs
 
 
 class DraftText(NamedTuple):
@@ -166,9 +170,9 @@ def _take_apart(text: str, draft: Draft) -> None:
         draft.fault(str(error))
         return
     if isinstance(content, Pairs):
-        for name, value in content:
+        for name, value in content.pairs:
             if name == PROVENANCE and isinstance(value, Pairs):
-                draft.provenance = as_dict(value)
+                draft.provenance = value
             else:
                 draft.add(name, _texts(name, value, draft))
         return
@@ -184,7 +188,7 @@ def _texts(name: str, value: Any, draft: Draft) -> Iterator[tuple[int, str]]:
     if isinstance(value, str):
         draft.fault("a lone text; put it into a list.", name, 0, value)
         value = [value]
-    elif isinstance(value, Pairs) or not isinstance(value, list):
+    elif not isinstance(value, list):
         draft.fault(f"{_kind(value)} in place of a list of texts.", name)
         value = []
     for position, text in enumerate(value):
@@ -192,22 +196,6 @@ def _texts(name: str, value: Any, draft: Draft) -> Iterator[tuple[int, str]]:
             yield position, text
         else:
             draft.fault(f"{_kind(text)} in place of a text.", name, position)
-
-
-def as_dict(value: Any) -> Any:
-    """Turn pairs back into dictionaries, at any depth.
-
-    Args:
-        value: What the JSON held.
-
-    Returns:
-        The same of plain dictionaries and lists; of repeated keys the last counts.
-    """
-    if isinstance(value, Pairs):
-        return {key: as_dict(item) for key, item in value}
-    if isinstance(value, list):
-        return [as_dict(item) for item in value]
-    return value
 
 
 def _kind(value: Any) -> str:

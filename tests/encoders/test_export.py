@@ -279,7 +279,9 @@ def test_what_is_no_checkpoint(name, tmp_path):
 
 
 def test_unknown_dtype(clip, tmp_path):
-    with pytest.raises(EncoderError, match="expected dtype as fp32, fp16, int8; got 'bf16'"):
+    with pytest.raises(
+        EncoderError, match="unknown dtype 'bf16'; choose one of fp32, fp16, int8, auto"
+    ):
         export.export(clip, tmp_path / "x", dtype="bf16")
 
 

@@ -13,45 +13,20 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import crossalign
 from crossalign.encoders import Encoder, load_encoder
+from crossalign.encoders.devices import read_dtype
 from crossalign.encoders.onnx.folder import check_same, check_target, join
 from crossalign.encoders.onnx.precision import PRECISIONS, save
 from crossalign.encoders.parity import GATE, Described, Parity, compare
 from crossalign.encoders.torch.base import TorchEncoder
-from crossalign.errors import EncoderError, MissingExtraError
+from crossalign.errors import EncoderError, import_extra
 
 OPSET = 17  # the first with LayerNormalization as one operator
-
-README = """---
-license: {licence}
-pipeline_tag: zero-shot-image-classification
-tags:
-- onnx
----
-# {source} in ONNX files
-
-{paragraph}
-```python
-from crossalign import load_encoder
-
-encoder = load_encoder("onnx:<this folder>")
-```
-"""
-
-PARAGRAPH = """Made by crossalign {version} from {source},
-revision {revision}, in {dtype}. Compared with it:
-
-| | compared | least cosine | median cosine |
-|---|--:|--:|--:|
-| images | {images.count} | {images.min_cosine:.6f} | {images.median_cosine:.6f} |
-| texts | {texts.count} | {texts.min_cosine:.6f} | {texts.median_cosine:.6f} |
-
-{changed} of {decisions} decisions changed.
-"""
 
 
 def export(
@@ -90,13 +65,10 @@ def export(
         MissingExtraError: If PyTorch, its library or onnx is not installed.
     """
     target = Path(folder)
-    if dtype not in PRECISIONS:
-        raise EncoderError(f"expected dtype as {', '.join(PRECISIONS)}; got {dtype!r}.")
+    read = read_dtype(dtype, PRECISIONS)
+    dtype = PRECISIONS[0] if read in (None, "auto") else str(read)
     joins = check_target(target, dtype)
-    try:
-        import onnx  # noqa: F401
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("crossalign export", "onnx", "export") from error
+    import_extra("onnx", "crossalign export", "export")
     encoder = load_encoder(name)
     if not isinstance(encoder, TorchEncoder):
         raise EncoderError(
@@ -216,15 +188,20 @@ def _plain_attention() -> Iterator[None]:
 
 def _readme(encoder: Encoder, name: str, paragraph: str) -> str:
     licence = encoder.card.licence
-    return README.format(licence=licence, source=_source(name), paragraph=paragraph)
+    return _template("README").format(licence=licence, source=_source(name), paragraph=paragraph)
 
 
 def _paragraph(encoder: Encoder, name: str, dtype: str, found: Parity) -> str:
-    return PARAGRAPH.format(
+    return _template("paragraph").format(
         source=_source(name), version=crossalign.__version__, revision=encoder.card.revision,
         dtype=dtype, images=found.images, texts=found.texts, changed=found.changed,
         decisions=found.decisions,
     )  # fmt: skip
+
+
+def _template(name: str) -> str:
+    file = resources.files("crossalign.encoders") / "data" / "export" / f"{name}.md.txt"
+    return file.read_text(encoding="utf-8")
 
 
 def _source(name: str) -> str:

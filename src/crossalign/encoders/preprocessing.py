@@ -7,10 +7,10 @@ than these files can; whatever it cannot say is refused, with the key that asks 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,6 @@ BOTH_SIDES = frozenset({"Siglip", "Siglip2", "EfficientNet", "ViT", "DeiT", "Bli
 NEVER_CROPS_UNASKED = frozenset({"Siglip", "Siglip2", "ViT", "Blip"})
 
 RESAMPLE: dict[int, Resample] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
-OPEN_CLIP_RESAMPLE: dict[str, Resample] = {"bicubic": "bicubic", "bilinear": "bilinear"}
 OPEN_CLIP_FIT: dict[str, Fit] = {"shortest": "crop", "squash": "squash"}
 
 # Keys that change pixels in a way that Preprocess cannot say, unless they are null or false.
@@ -114,23 +113,29 @@ def read_preprocess(config: Mapping[str, Any], origin: str) -> Preprocess:
         >>> made.size, made.resample, made.fit
         (224, 'bilinear', 'squash')
     """
-    if isinstance(config.get("image_processor"), Mapping):
-        origin, config = f"{origin} under 'image_processor'", config["image_processor"]
-    family = _family(config, origin)
+    stated = _Stated(config, origin).part("image_processor")
+    family = _family(stated)
     for key in UNSUPPORTED:
-        if config.get(key) not in (None, False):
-            raise _refusal(config, origin, key, "its absence, null or false")
-    if not _flag(config, origin, "do_resize"):
-        raise _refusal(config, origin, "do_resize", "true: the model's input has one size")
-    size, fit, resize = _size_and_fit(config, origin, family)
-    code = config.get("resample")
+        if stated.get(key) not in (None, False):
+            raise stated.refusal(key, "its absence, null or false")
+    if not stated.flag("do_resize"):
+        raise stated.refusal("do_resize", "true: the model's input has one size")
+    size, fit, resize = _size_and_fit(stated, family)
+    code = stated.get("resample")
     if type(code) is not int or code not in RESAMPLE:
         named = ", ".join(f"{number} ({name})" for number, name in RESAMPLE.items())
-        raise _refusal(config, origin, "resample", f"one of {named}")
-    mean, std = _mean_and_std(config, origin, family)
-    made = Preprocess(size, RESAMPLE[code], mean, std, fit, resize if resize > size else None)
-    cuts = made.fit == "crop" or made.resize is not None
-    return dataclasses.replace(made, centre="floor") if cuts else made
+        raise stated.refusal("resample", f"one of {named}")
+    mean, std = _mean_and_std(stated, family)
+    cuts = fit == "crop" or resize > size
+    return Preprocess(
+        size=size,
+        resample=RESAMPLE[code],
+        mean=mean,
+        std=std,
+        fit=fit,
+        resize=resize if resize > size else None,
+        centre="floor" if cuts else "round",
+    )
 
 
 def read_open_clip_preprocess(config: Mapping[str, Any], origin: str) -> Preprocess:
@@ -154,122 +159,149 @@ def read_open_clip_preprocess(config: Mapping[str, Any], origin: str) -> Preproc
         >>> read_open_clip_preprocess(config, "preprocess_cfg.json").fit
         'crop'
     """
-    if isinstance(config.get("preprocess_cfg"), Mapping):
-        origin, config = f"{origin} under 'preprocess_cfg'", config["preprocess_cfg"]
-    size = config.get("size")
+    stated = _Stated(config, origin).part("preprocess_cfg")
+    size = stated.get("size")
     sides: list[Any] = list(size) if isinstance(size, list | tuple) else [size, size]
-    if len(sides) != 2 or not _is_side(sides[0]) or not _is_side(sides[1]) or sides[0] != sides[1]:
-        raise _refusal(config, origin, "size", "a number of pixels from 1 up, or two equal ones")
-    if config.get("mode", "RGB") != "RGB":
-        raise _refusal(config, origin, "mode", "'RGB'")
-    interpolation = config.get("interpolation", "bicubic")
-    if not isinstance(interpolation, str) or interpolation not in OPEN_CLIP_RESAMPLE:
-        raise _refusal(config, origin, "interpolation", "'bicubic' or 'bilinear'")
-    resize_mode = config.get("resize_mode", "shortest")
+    if len(sides) != 2 or not all(map(_is_side, sides)) or sides[0] != sides[1]:
+        raise stated.refusal("size", "a number of pixels from 1 up, or two equal ones")
+    if stated.get("mode", "RGB") != "RGB":
+        raise stated.refusal("mode", "'RGB'")
+    interpolation = stated.get("interpolation", "bicubic")
+    if interpolation not in ("bicubic", "bilinear"):
+        raise stated.refusal("interpolation", "'bicubic' or 'bilinear'")
+    resize_mode = stated.get("resize_mode", "shortest")
     if not isinstance(resize_mode, str) or resize_mode not in OPEN_CLIP_FIT:
-        raise _refusal(
-            config, origin, "resize_mode", "'shortest' or 'squash'; padding is not supported"
-        )
+        raise stated.refusal("resize_mode", "'shortest' or 'squash'; padding is not supported")
     return Preprocess(
         size=sides[0],
-        resample=OPEN_CLIP_RESAMPLE[interpolation],
-        mean=_three(config, origin, "mean"),
-        std=_three(config, origin, "std", positive=True),
+        resample=interpolation,
+        mean=stated.three("mean"),
+        std=stated.three("std", positive=True),
         fit=OPEN_CLIP_FIT[resize_mode],
     )
 
 
-def _family(config: Mapping[str, Any], origin: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """What a file states, and where it came from, for error messages."""
+
+    config: Mapping[str, Any]
+    origin: str
+
+    def part(self, key: str) -> _Stated:
+        """What stands under a key, if it is an object; else all of it."""
+        inner = self.config.get(key)
+        if isinstance(inner, Mapping):
+            return _Stated(inner, f"{self.origin} under {key!r}")
+        return self
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.config.get(key, default)
+
+    def flag(self, key: str) -> bool:
+        value = self.get(key)
+        if not isinstance(value, bool):
+            raise self.refusal(key, "true or false")
+        return value
+
+    def square(self, key: str, more: str = "") -> int:
+        value = self.get(key)
+        sides: list[Any] = [value, value]
+        if isinstance(value, Mapping):
+            square = set(value) == {"height", "width"}
+            sides = [value["height"], value["width"]] if square else [None]
+        if not all(map(_is_side, sides)) or len(set(sides)) != 1:
+            raise self.refusal(key, f"n or {{'height': n, 'width': n}}{more}, square, n from 1 up")
+        side: int = sides[0]
+        return side
+
+    def three(self, key: str, *, positive: bool = False) -> tuple[float, float, float]:
+        values = self.get(key)
+        fits = (
+            isinstance(values, list | tuple) and len(values) == 3 and all(map(_is_number, values))
+        )
+        if not fits or (positive and min(values) <= 0):
+            raise self.refusal(key, f"3 {'positive ' if positive else ''}numbers: R, G, B")
+        red, green, blue = map(float, values)
+        return red, green, blue
+
+    def refusal(self, key: str, supported: str) -> EncoderError:
+        found = f"it is {self.config[key]!r}" if key in self.config else "it is missing"
+        return EncoderError(
+            f"{self.origin}: {key!r} cannot be used: {found}. Supported: {supported}."
+        )
+
+
+def _family(stated: _Stated) -> str:
     """Name the kind of image processor: ``CLIPImageProcessorFast`` is of the ``CLIP`` family."""
-    for key in ("image_processor_type", "feature_extractor_type"):
-        name = config.get(key)
-        if name is None:
-            continue
-        family = str(name).removesuffix("Fast").removesuffix("Pil")
-        family = family.removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
-        if family in SHORT_SIDE | BOTH_SIDES:
-            return family
+    keys = ("image_processor_type", "feature_extractor_type")
+    key = next((key for key in keys if stated.get(key) is not None), None)
+    if key is None:
+        raise stated.refusal(keys[0], "the name of an image processor's class")
+    family = str(stated.get(key)).removesuffix("Fast").removesuffix("Pil")
+    family = family.removesuffix("ImageProcessor").removesuffix("FeatureExtractor")
+    if family not in SHORT_SIDE | BOTH_SIDES:
         known = ", ".join(sorted(f"{family}ImageProcessor" for family in SHORT_SIDE | BOTH_SIDES))
-        raise _refusal(config, origin, key, f"one of {known}")
-    raise _refusal(config, origin, "image_processor_type", "the name of an image processor's class")
+        raise stated.refusal(key, f"one of {known}")
+    return family
 
 
-def _size_and_fit(config: Mapping[str, Any], origin: str, family: str) -> tuple[int, Fit, int]:
+def _size_and_fit(stated: _Stated, family: str) -> tuple[int, Fit, int]:
     """Find the size of the input, how a picture comes to a square, and its side before the crop."""
-    size, short_side = _resize(config, origin, family)
-    if config.get("do_center_crop") is None and family in NEVER_CROPS_UNASKED:
-        cropped = False
-    else:
-        cropped = _flag(config, origin, "do_center_crop")
-    if not cropped:
+    size, short_side = _resize(stated, family)
+    unasked = stated.get("do_center_crop") is None and family in NEVER_CROPS_UNASKED
+    if unasked or not stated.flag("do_center_crop"):
         if short_side:
-            raise _refusal(
-                config, origin, "do_center_crop",
-                f"true, since size {config['size']!r} is that of the short side, and the input "
+            raise stated.refusal(
+                "do_center_crop",
+                f"true, since size {stated.get('size')!r} is that of the short side, and the input "
                 "has to become square",
-            )  # fmt: skip
+            )
         return size, "squash", size
-    crop = _square(config, origin, "crop_size")
+    crop = stated.square("crop_size")
     if crop > size:
-        raise _refusal(
-            config, origin, "crop_size",
-            f"at most the side of size, {config['size']!r}: pictures are not padded",
-        )  # fmt: skip
+        raise stated.refusal(
+            "crop_size",
+            f"at most the side of size, {stated.get('size')!r}: pictures are not padded",
+        )
     return crop, "crop" if short_side else "squash", size
 
 
-def _resize(config: Mapping[str, Any], origin: str, family: str) -> tuple[int, bool]:
+def _resize(stated: _Stated, family: str) -> tuple[int, bool]:
     """Side in pixels, and whether it is that of the short side."""
-    size = config.get("size")
+    size = stated.get("size")
     if isinstance(size, Mapping) and set(size) == {"shortest_edge"}:
         if not _is_side(size["shortest_edge"]):
-            raise _refusal(config, origin, "size", "a shortest_edge of whole pixels from 1 up")
+            raise stated.refusal("size", "a shortest_edge of whole pixels from 1 up")
         return size["shortest_edge"], True
-    side = _square(config, origin, "size", " or {'shortest_edge': n}")
+    side = stated.square("size", " or {'shortest_edge': n}")
     if isinstance(size, Mapping):
         return side, False
-    both = config.get("default_to_square")
+    both = stated.get("default_to_square")
     return side, not both if isinstance(both, bool) else family in SHORT_SIDE
 
 
-def _square(config: Mapping[str, Any], origin: str, key: str, more: str = "") -> int:
-    value = config.get(key)
-    sides: list[Any] = [value, value]
-    if isinstance(value, Mapping):
-        sides = [value["height"], value["width"]] if set(value) == {"height", "width"} else [None]
-    if not all(_is_side(side) for side in sides) or len(set(sides)) != 1:
-        raise _refusal(
-            config, origin, key, f"n or {{'height': n, 'width': n}}{more}, square, n from 1 up"
-        )
-    side: int = sides[0]
-    return side
-
-
 def _mean_and_std(
-    config: Mapping[str, Any], origin: str, family: str
+    stated: _Stated, family: str
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
     """Mean and deviation on a scale where white is 1."""
     # Before do_rescale existed, feature extractors always divided by 255.
-    if config.get("do_rescale") is not None and not _flag(config, origin, "do_rescale"):
-        raise _refusal(config, origin, "do_rescale", "true: levels are divided by 255")
-    factor = config.get("rescale_factor")
+    if stated.get("do_rescale") is not None and not stated.flag("do_rescale"):
+        raise stated.refusal("do_rescale", "true: levels are divided by 255")
+    factor = stated.get("rescale_factor")
     factor = 1 / 255 if factor is None else factor
     if not _is_number(factor):
-        raise _refusal(config, origin, "rescale_factor", "1/255")
-    offset = config.get("rescale_offset") is not None and _flag(config, origin, "rescale_offset")
-    expected = 2 / 255 if offset else 1 / 255
-    if not math.isclose(factor, expected, rel_tol=1e-6):
-        raise _refusal(
-            config, origin, "rescale_factor",
-            "1/127.5, as rescale_offset is true" if offset else "1/255, about 0.00392157",
-        )  # fmt: skip
-    if family == "EfficientNet" and config.get("include_top") is not False:
-        raise _refusal(config, origin, "include_top", "false: normalising twice is not supported")
-    if not _flag(config, origin, "do_normalize"):
+        raise stated.refusal("rescale_factor", "1/255")
+    offset = stated.get("rescale_offset") is not None and stated.flag("rescale_offset")
+    if not math.isclose(factor, 2 / 255 if offset else 1 / 255, rel_tol=1e-6):
+        supported = "1/127.5, as rescale_offset is true" if offset else "1/255, about 0.00392157"
+        raise stated.refusal("rescale_factor", supported)
+    if family == "EfficientNet" and stated.get("include_top") is not False:
+        raise stated.refusal("include_top", "false: normalising twice is not supported")
+    if not stated.flag("do_normalize"):
         share = 0.5 if offset else 0.0
         return (share,) * 3, (0.5 if offset else 1.0,) * 3
-    mean = _three(config, origin, "image_mean")
-    std = _three(config, origin, "image_std", positive=True)
+    mean, std = stated.three("image_mean"), stated.three("image_std", positive=True)
     if offset:  # levels went to -1 .. 1 before
         return _scaled(mean, 0.5, 0.5), _scaled(std, 0.5, 0.0)
     return mean, std
@@ -282,32 +314,9 @@ def _scaled(
     return red, green, blue
 
 
-def _three(
-    config: Mapping[str, Any], origin: str, key: str, *, positive: bool = False
-) -> tuple[float, float, float]:
-    values = config.get(key)
-    fits = isinstance(values, list | tuple) and len(values) == 3 and all(map(_is_number, values))
-    if not fits or (positive and min(values or [0]) <= 0):
-        raise _refusal(config, origin, key, f"3 {'positive ' if positive else ''}numbers: R, G, B")
-    red, green, blue = (float(value) for value in values or ())
-    return red, green, blue
-
-
-def _flag(config: Mapping[str, Any], origin: str, key: str) -> bool:
-    value = config.get(key)
-    if not isinstance(value, bool):
-        raise _refusal(config, origin, key, "true or false")
-    return value
-
-
 def _is_side(value: Any) -> bool:
     return type(value) is int and value >= 1
 
 
 def _is_number(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value)
-
-
-def _refusal(config: Mapping[str, Any], origin: str, key: str, supported: str) -> EncoderError:
-    found = f"it is {config[key]!r}" if key in config else "it is missing"
-    return EncoderError(f"{origin}: {key!r} cannot be used: {found}. Supported: {supported}.")

@@ -7,7 +7,6 @@ image can be broken into an :class:`~crossalign.errors.ImageError` that names it
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import os
@@ -165,17 +164,12 @@ def read_file(source: Any) -> bytes | None:
     Raises:
         ImageError: If they cannot be read.
     """
-    with _named(source):
-        if isinstance(source, str | os.PathLike):
-            with _open_path(os.fsdecode(source)) as stream, _decoding():
-                if os.fstat(stream.fileno()).st_size > _MOST_READ:
-                    return None
-                return stream.read()
-        if isinstance(source, bytes | bytearray | memoryview):
-            return bytes(source)
-        if not isinstance(source, Image.Image) and callable(getattr(source, "read", None)):
-            return _rest_of(source).getvalue()
-    return None
+    with _named(source), _opened(source) as stream, _decoding():
+        if stream is None:
+            return None
+        if not isinstance(stream, io.BytesIO) and os.fstat(stream.fileno()).st_size > _MOST_READ:
+            return None
+        return stream.read()
 
 
 def stored_pixels(source: Any) -> int:
@@ -198,13 +192,10 @@ def stored_pixels(source: Any) -> int:
             return int(source.width * source.height)
         if hasattr(source, "__array__"):
             return int(source.shape[0] * source.shape[1])
-        with contextlib.ExitStack() as opened:
-            stream: IO[bytes]
-            if isinstance(source, str | os.PathLike):
-                stream = opened.enter_context(_open_path(os.fsdecode(source)))
-            else:
-                stream = io.BytesIO(source)
-            image = opened.enter_context(Image.open(stream, formats=_formats()))
+        if callable(getattr(source, "read", None)):
+            return 0  # looking would move it on
+        with _opened(source) as stream:
+            image = Image.open(stream or io.BytesIO(), formats=_formats())
             return int(image.width * image.height)
     except Exception:  # decoders raise nearly anything; here it means that they do not know
         return 0
@@ -230,19 +221,29 @@ def _load(source: Any, max_pixels: int) -> Image.Image:
         _check_size(source.size, max_pixels)
         with _decoding(remedy="hand it in before its file is closed, or pass the path"):
             return _upright_rgb(source, max_pixels)
-    if isinstance(source, bytes | bytearray | memoryview):
-        return _from_stream(io.BytesIO(source), max_pixels)[0]
-    if isinstance(source, str | os.PathLike):
-        with _open_path(os.fsdecode(source)) as stream:
+    with _opened(source) as stream:
+        if stream is not None:
             return _from_stream(stream, max_pixels)[0]
-    if callable(getattr(source, "read", None)):
-        return _from_stream(_rest_of(source), max_pixels)[0]
     if hasattr(source, "__array__"):
         return _from_array(source, max_pixels)
     raise ImageError(
         "expected a path, bytes, an open file, a PIL image or an array, got "
         f"{type(source).__name__}; for nested lists pass np.asarray(...)"
     )
+
+
+@contextmanager
+def _opened(source: Any) -> Iterator[IO[bytes] | None]:
+    """What a source holds as the bytes of a file; None for pictures that are in memory."""
+    if isinstance(source, str | os.PathLike):
+        with _open_path(os.fsdecode(source)) as stream:
+            yield stream
+    elif isinstance(source, bytes | bytearray | memoryview):
+        yield io.BytesIO(source)
+    elif not isinstance(source, Image.Image) and callable(getattr(source, "read", None)):
+        yield _rest_of(source)
+    else:
+        yield None
 
 
 def _open_path(text: str) -> IO[bytes]:

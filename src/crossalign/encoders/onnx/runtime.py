@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy.typing as npt
 
 from crossalign.encoders.devices import choose_device
-from crossalign.errors import EncoderError, MissingExtraError
+from crossalign.errors import EncoderError, import_extra
 from crossalign.utils.processors import usable_processors
 from crossalign.utils.validation import one_of, whole_number
 
@@ -170,10 +170,7 @@ def _open_vino(threads: int, precision: str | None, device: str | None) -> Sessi
         raise EncoderError(
             f"runtime 'openvino' runs on the processor alone; got device {device!r}."
         )
-    try:
-        import openvino
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("runtime 'openvino'", "openvino", "openvino") from error
+    openvino = import_extra("openvino", "runtime 'openvino'", "openvino")
     core = openvino.Core()
     # What it would take itself: the widest that the processor does natively.
     native = core.get_property("CPU", "INFERENCE_PRECISION_HINT").to_string() == "bf16"

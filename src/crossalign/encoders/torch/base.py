@@ -187,3 +187,39 @@ def place_and_dtype(torch: Any, device: object, dtype: object) -> tuple[Any, str
         fast = can.get("amx_bf16") or can.get("avx512_bf16")
         wanted = "fp16" if place.type != "cpu" else "bf16" if fast else "fp32"
     return place, wanted
+
+
+def revision_in(revision: str, precision: str) -> str:
+    """Name the revision of a model in a precision, in which it embeds a little differently.
+
+    Args:
+        revision: Of the weights.
+        precision: A key of :data:`PRECISIONS`.
+
+    Returns:
+        The revision, with the precision behind it unless that is fp32.
+    """
+    return revision if precision == "fp32" else f"{revision}-{precision}"
+
+
+def as_module(torch: Any, network: Any, function: Callable[..., Any]) -> Any:
+    """Make a module of a function of a network, which an exporter can trace.
+
+    Args:
+        torch: PyTorch.
+        network: The network.
+        function: From the network and inputs to features.
+
+    Returns:
+        The module, in evaluation mode.
+    """
+
+    class Tower(torch.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *inputs: Any) -> Any:
+            return function(self.network, *inputs)
+
+    return Tower().eval()

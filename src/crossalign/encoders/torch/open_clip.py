@@ -19,8 +19,10 @@ from crossalign.encoders.torch.base import (
     EXAMPLE_TEXTS,
     TorchEncoder,
     Towers,
+    as_module,
     import_torch,
     place_and_dtype,
+    revision_in,
 )
 from crossalign.encoders.torch.open_clip_files import WEIGHTS, plain_specials, save_settings
 from crossalign.errors import EncoderError
@@ -63,26 +65,20 @@ class OpenClipEncoder(TorchEncoder):
         Returns:
             The towers.
         """
-        torch, causal = self._torch, _is_trimmed(self._model)
+        causal = _is_trimmed(self._model)
 
-        class ImageTower(torch.nn.Module):  # type: ignore[misc, name-defined]
-            def __init__(self, network: Any) -> None:
-                super().__init__()
-                self.network = network
+        def embed_image(network: Any, pixels: Any) -> Any:
+            return network.encode_image(pixels, normalize=False)
 
-            def forward(self, pixels: Any) -> Any:
-                return self.network.encode_image(pixels, normalize=False)
-
-        class TextTower(ImageTower):
-            def forward(self, ids: Any) -> Any:
-                network = _shortened(self.network, ids.shape[1]) if causal else self.network
-                return network.encode_text(ids, normalize=False)
+        def embed_text(network: Any, ids: Any) -> Any:
+            network = _shortened(network, ids.shape[1]) if causal else network
+            return network.encode_text(ids, normalize=False)
 
         rows, lengths, _ = self._read(EXAMPLE_TEXTS)
         width = max(lengths)
         return Towers(
-            image=ImageTower(self._model).eval(),
-            text=TextTower(self._model).eval(),
+            image=as_module(self._torch, self._model, embed_image),
+            text=as_module(self._torch, self._model, embed_text),
             image_example={"image": self._example()},
             text_example={"text": self._torch.stack(rows)[:, :width].to(self._device)},
             free_length=causal,
@@ -233,7 +229,7 @@ def load(
     config = open_clip.get_model_config(architecture)
     card = ModelCard(
         name=name,
-        revision=revision + ("" if precision == "fp32" else f"-{precision}"),
+        revision=revision_in(revision, precision),
         dim=int(config["embed_dim"]),
         image_size=preprocess.size,
         context_length=int(tokenizer.context_length),

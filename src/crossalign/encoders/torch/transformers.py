@@ -26,8 +26,10 @@ from crossalign.encoders.torch.base import (
     PRECISIONS,
     TorchEncoder,
     Towers,
+    as_module,
     import_torch,
     place_and_dtype,
+    revision_in,
 )
 from crossalign.encoders.torch.checkpoint import NEEDED, find_weights, locate, read_revision
 from crossalign.errors import EncoderError
@@ -187,18 +189,13 @@ def _features(torch: Any, output: Any) -> Any:
 
 
 def _tower(torch: Any, network: Any, method: str, names: Sequence[str]) -> Any:
-    """Make a module of one of a network's functions, which an exporter can trace."""
+    """Make a module of one of a network's functions, with inputs in the order of these names."""
 
-    class Tower(torch.nn.Module):  # type: ignore[misc]
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
+    def embed(network: Any, *inputs: Any) -> Any:
+        function = getattr(network, method)
+        return _features(torch, function(**dict(zip(names, inputs, strict=True))))
 
-        def forward(self, *inputs: Any) -> Any:
-            function = getattr(self.network, method)
-            return _features(torch, function(**dict(zip(names, inputs, strict=True))))
-
-    return Tower().eval()
+    return as_module(torch, network, embed)
 
 
 def load(
@@ -254,7 +251,7 @@ def load(
         )
     card = ModelCard(
         name=name,
-        revision=read_revision(folder) + ("" if precision == "fp32" else f"-{precision}"),
+        revision=revision_in(read_revision(folder), precision),
         dim=0,
         image_size=preprocess.size,
         context_length=_context_length(name, config, tokenizer),

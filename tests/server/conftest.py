@@ -99,10 +99,19 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield driver
 
 
-@pytest.fixture(scope="module")
-def page_service(live: Any) -> Any:
+@pytest.fixture(scope="session")
+def builtin() -> Any:
+    """The built-in model, loaded once."""
+    return load_encoder("builtin")
+
+
+@pytest.fixture(scope="session")
+def page_service(builtin: Any) -> Iterator[Live]:
     """The application with the built-in model, for the page."""
-    return live(load_encoder("builtin"), crops=12, max_crops=40, max_body_bytes=2_000_000)
+    settings = Settings(crops=12, max_crops=40, max_body_bytes=2_000_000)
+    started = Live(create_app(builtin, settings))
+    yield started
+    started.stop()
 
 
 @pytest.fixture

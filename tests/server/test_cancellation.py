@@ -90,6 +90,7 @@ def test_small_requests_pass_an_enormous_one(live: Any, slow: Any, photo: bytes)
     wait_for(idle(server))
 
 
+@pytest.mark.slow
 def test_an_encoder_that_hangs_keeps_its_worker_and_no_client(
     live: Any, slow: Any, photo: bytes
 ) -> None:
@@ -127,6 +128,7 @@ def test_a_client_that_leaves_while_it_sends_is_no_failure(
     assert all(" 499 " in record.getMessage() for record in ours())
 
 
+@pytest.mark.slow
 def test_when_it_stops_all_get_an_answer(live: Any, slow: Any, photo: bytes) -> None:
     """One at work, one that waits, one whose body has not come: all are told that it stops."""
     server = live(slow, workers=1, shutdown_seconds=0.2)
@@ -159,6 +161,7 @@ serve(Hanging(), Settings(shutdown_seconds=0.5, body_seconds=60.0), port=int(sys
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_process_even_if_the_encoder_hangs(
     number: signal.Signals, photo: bytes, tmp_path: Path

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from crossalign import DescriptionError, DescriptionSet, load_encoder
+from crossalign import DescriptionError, DescriptionSet
 from crossalign.server.class_sets import ClassMemory, ClassSets, weight
 from crossalign.server.errors import ApiError
 from crossalign.server.settings import Settings
@@ -164,8 +164,8 @@ def test_a_folder_that_cannot_be_used_is_said_at_once(tmp_path: Path, encoder: A
         ClassSets(ClassMemory(encoder, settings), settings)
 
 
-def test_the_set_that_is_always_there_knows_a_cat() -> None:
-    memory = ClassMemory(load_encoder("builtin"), Settings())
+def test_the_set_that_is_always_there_knows_a_cat(builtin: Any) -> None:
+    memory = ClassMemory(builtin, Settings())
     everyday = ClassSets(memory, Settings()).get("everyday")
     assert everyday.fixed
     assert "cat" in everyday.classes

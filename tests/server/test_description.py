@@ -1,6 +1,6 @@
 """The service against its own description: no failure, no answer that is not described.
 
-CROSSALIGN_API_EXAMPLES sets how many requests are made up for each address; 15 by default.
+CROSSALIGN_API_EXAMPLES sets how many requests are made up for each address; 10 by default.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from typing import Any
 
+import pytest
 import schemathesis
 from fastapi.testclient import TestClient
 from PIL import Image
@@ -20,7 +21,7 @@ from schemathesis.engine import events
 from crossalign.server.app import create_app
 from crossalign.server.settings import Settings
 
-EXAMPLES = int(os.environ.get("CROSSALIGN_API_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("CROSSALIGN_API_EXAMPLES", "10"))
 
 CONFIG = {
     "seed": 7,
@@ -55,6 +56,7 @@ def is_same_in_a_form(case: Any, check: Any) -> bool:
     return check.name == "negative_data_rejection" and case.media_type == "multipart/form-data"
 
 
+@pytest.mark.slow
 def test_every_answer_is_described(make_encoder: Any) -> None:
     app = create_app(make_encoder(), Settings(crops=2, max_crops=10, max_class_sets=10))
     config = schemathesis.Config.from_dict(CONFIG)

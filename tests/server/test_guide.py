@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from crossalign import load_encoder
 from crossalign.images.examples import photo_folder
 from crossalign.server.schemas import Classified, Error
 from crossalign.server.settings import Settings
@@ -35,12 +34,12 @@ def lines() -> list[str]:
     return [line for line in shown if "127.0.0.1:8000" in line or line.startswith("printf")]
 
 
-def test_every_curl_command_does_what_it_says(live: Any, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_every_curl_command_does_what_it_says(builtin: Any, live: Any, tmp_path: Path) -> None:
     if shutil.which("curl") is None:
         pytest.skip("needs curl")
     token = "a-token-of-the-guide"
-    encoder = load_encoder("builtin")
-    open_one, locked = live(encoder), live(encoder, token=token)
+    open_one, locked = live(builtin), live(builtin, token=token)
     Image.open(photo_folder() / "chelsea.png").convert("RGB").save(tmp_path / "photo.jpg")
     (tmp_path / "pets.json").write_text(json.dumps(PETS))
     (tmp_path / "token").write_text(token)

@@ -1,6 +1,6 @@
 """Many clients at once, and a service that stops and starts under them: nothing lost or mixed up.
 
-CROSSALIGN_LOAD_ROUNDS sets how often each of the 200 clients asks; 3 times by default.
+CROSSALIGN_LOAD_ROUNDS sets how often each of the 200 clients asks; twice by default.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from crossalign import Classifier
 from crossalign.images.examples import PHOTOS, photo_folder
 
 CLIENTS = 200
-ROUNDS = int(os.environ.get("CROSSALIGN_LOAD_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("CROSSALIGN_LOAD_ROUNDS", "2"))
 WORDS = {"red": ["red as a rose", "red"], "green": ["green leaves"], "blue": ["a blue sky", "sea"]}
 
 
@@ -40,6 +40,7 @@ def same(got: dict[str, Any], expected: dict[str, float], tolerance: float = 1e-
     )
 
 
+@pytest.mark.slow
 def test_two_hundred_clients_get_their_own_answers(
     live: Any, make_encoder: Any, photo_file: Callable[..., bytes]
 ) -> None:
@@ -207,6 +208,7 @@ def command(tmp_path: Path) -> Iterator[Callable[..., Command]]:
 CLASSES = ["cat", "cup of coffee", "rocket", "motorcycle"]
 
 
+@pytest.mark.slow
 def test_requests_in_flight_are_answered_before_it_stops(command: Callable[..., Command]) -> None:
     server = command("--workers", "4")
     photo = (photo_folder() / "chelsea.png").read_bytes()
@@ -226,6 +228,7 @@ def test_requests_in_flight_are_answered_before_it_stops(command: Callable[..., 
     assert "Traceback" not in log
 
 
+@pytest.mark.slow
 def test_a_restart_under_load_gives_no_wrong_answer(
     command: Callable[..., Command], tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from crossalign import cli
-from crossalign.encoders import load_encoder
+from crossalign.encoders import registry
 from crossalign.images.examples import photo_folder
 from crossalign.methods import METHODS
 from crossalign.server.app import create_app
@@ -26,9 +26,16 @@ WORDS = {
 NAMES = ["cat", "rabbit", "flibbertigibbet"]  # the last is not in the bank
 
 
+@pytest.fixture(autouse=True)
+def loaded_once(builtin: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the command line take the model that is loaded already."""
+    scheme = registry.Scheme(usage="builtin", loader=lambda rest: builtin)
+    monkeypatch.setitem(registry._SCHEMES, "builtin", scheme)
+
+
 @pytest.fixture(scope="module")
-def service() -> Iterator[TestClient]:
-    with TestClient(create_app(load_encoder("builtin"), Settings())) as client:
+def service(builtin: Any) -> Iterator[TestClient]:
+    with TestClient(create_app(builtin, Settings())) as client:
         yield client
 
 
@@ -61,6 +68,7 @@ def is_auto(method: str) -> bool:
     return METHODS[method].crops is not None and METHODS[method].crop_weighting == "softmax"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_described_classes(
     service: TestClient, offline: Callable[..., Any], tmp_path: Path, method: str
@@ -97,12 +105,14 @@ def test_a_class_set(service: TestClient, offline: Callable[..., Any], tmp_path:
         )
 
 
-def test_without_the_bank_and_with_a_store(offline: Callable[..., Any], tmp_path: Path) -> None:
+def test_without_the_bank_and_with_a_store(
+    builtin: Any, offline: Callable[..., Any], tmp_path: Path
+) -> None:
     names = [word for name in NAMES for word in ("-c", name)]
     expected = offline(*names, "--no-bank", "--store", tmp_path / "theirs", "--crops", 5)
     settings = Settings(bank=False, store=tmp_path / "ours", crops=5)
     for known in ("no", "yes"):
-        with TestClient(create_app(load_encoder("builtin"), settings)) as client:
+        with TestClient(create_app(builtin, settings)) as client:
             got = ask(client, classes=NAMES)
             counted = client.get("/metrics").text
             assert client.get("/v1/models").json()["bank"] is False

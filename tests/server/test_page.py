@@ -12,6 +12,8 @@ from selenium.webdriver.common.keys import Keys
 
 from _browser import CAT, Page, hover, look, opened, photo
 
+pytestmark = pytest.mark.slow
+
 TOKEN = "a-token-for-the-page"
 
 

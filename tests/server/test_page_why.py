@@ -18,6 +18,8 @@ from crossalign.methods import METHODS
 from crossalign.reports.summary import distinct_regions
 from crossalign.texts.everyday import everyday_classes
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_description_lights_its_region_and_a_region_its_words(page: Page) -> None:
     page.write(CAT)

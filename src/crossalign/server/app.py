@@ -98,7 +98,8 @@ def create_app(encoder: Encoder, settings: Settings | None = None) -> FastAPI:
     _add_information(app, service)
     _add_page(app)
     app.add_middleware(AccessMiddleware, settings=service.settings, metrics=service.metrics)
-    _finish_description(app, protected=service.settings.token is not None)
+    if service.settings.token is not None:
+        _describe_token(app)
     return app
 
 
@@ -226,31 +227,27 @@ def _add_page(app: FastAPI) -> None:
     app.mount("/static", files, name="static")
 
 
-def _method(method: Method, settings: Settings) -> dict[str, Any]:
-    use = {"descriptors": "required", "descriptions": "used"}
+def _offer(service: Service) -> dict[str, Any]:
+    settings = service.settings
+    methods = {name: _offered(method, settings) for name, method in METHODS.items()}
     return {
-        "name": method.name,
-        "crops": _own_crops(method, settings),
-        "auto": method.crops is not None and method.crop_weighting == "softmax",
-        "descriptions": use.get(method.texts, "unused"),
-        "source": method.source,
+        "models": [dataclasses.asdict(service.batches.card)],
+        "methods": list(methods.values()),
+        "default_method": settings.method,
+        "bank": settings.bank,
+        "default_crops": methods[settings.method]["crops"],
+        "limits": {name: getattr(settings, f"max_{name}") for name in schemas.Limits.model_fields},
     }
 
 
-def _own_crops(method: Method, settings: Settings) -> int:
-    return 0 if method.crops is None else settings.usual_crops(method.crops.count)
-
-
-def _offer(service: Service) -> dict[str, Any]:
-    settings = service.settings
-    methods = [_method(method, settings) for method in METHODS.values()]
+def _offered(method: Method, settings: Settings) -> dict[str, Any]:
+    use = {"descriptors": "required", "descriptions": "used"}
     return {
-        "models": [dataclasses.asdict(service.batches.card)],
-        "methods": methods,
-        "default_method": settings.method,
-        "bank": settings.bank,
-        "default_crops": _own_crops(METHODS[settings.method], settings),
-        "limits": {name: getattr(settings, f"max_{name}") for name in schemas.Limits.model_fields},
+        "name": method.name,
+        "crops": 0 if method.crops is None else settings.usual_crops(method.crops.count),
+        "auto": method.crops is not None and method.crop_weighting == "softmax",
+        "descriptions": use.get(method.texts, "unused"),
+        "source": method.source,
     }
 
 
@@ -277,17 +274,16 @@ def _body(json_model: type[BaseModel], form_model: type[BaseModel] | None = None
     return {"requestBody": {"required": True, "content": content}}
 
 
-def _finish_description(app: FastAPI, *, protected: bool) -> None:
+def _describe_token(app: FastAPI) -> None:
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         description = make()
-        if protected:
-            schemes = description.setdefault("components", {}).setdefault("securitySchemes", {})
-            schemes["token"] = {"type": "http", "scheme": "bearer"}
-            for path, operations in description["paths"].items():
-                for operation in operations.values():
-                    operation["security"] = [] if path == "/healthz" else [{"token": []}]
+        schemes = description.setdefault("components", {}).setdefault("securitySchemes", {})
+        schemes["token"] = {"type": "http", "scheme": "bearer"}
+        for path, operations in description["paths"].items():
+            for operation in operations.values():
+                operation["security"] = [] if path == "/healthz" else [{"token": []}]
         return description
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend it

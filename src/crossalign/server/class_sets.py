@@ -8,7 +8,6 @@ import json
 import logging
 import re
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,17 +51,14 @@ class ClassMemory:
         self,
         encoder: Encoder,
         settings: Settings,
-        on_lookup: Callable[[bool], None] | None = None,
+        on_lookup: Callable[[bool], object] = bool,
     ) -> None:
         self._encoder = encoder
         self._settings = settings
         self._on_lookup = on_lookup
-        self._store = (
-            None
-            if settings.store is None
-            else Store(settings.store, max_bytes=settings.store_bytes)
-        )
-        self._kept: OrderedDict[bytes, Classifier] = OrderedDict()
+        store, limit = settings.store, settings.store_bytes
+        self._store = None if store is None else Store(store, max_bytes=limit)
+        self._recent: dict[bytes, Classifier] = {}  # the least recently used first
         self._texts = 0
         self._lock = threading.Lock()
 
@@ -84,26 +80,21 @@ class ClassMemory:
         """
         key = _key(classes, method, seed if method == "waffle" else 0)
         with self._lock:
-            classifier = self._kept.get(key)
-            if classifier is not None:
-                self._kept.move_to_end(key)
-        if self._on_lookup is not None:
+            classifier = self._recent.pop(key, None)
             self._on_lookup(classifier is not None)
-        if classifier is not None:
-            return classifier
-        made = self.make(classes, method, seed)
-        if weight(made) > self._settings.kept_texts:
-            raise unprocessable(
-                "too_many_texts",
-                f"method {method!r} makes {weight(made)} texts of these classes; this service "
-                f"keeps at most {self._settings.kept_texts}. Give fewer classes or descriptions.",
-            )
-        with self._lock:
-            classifier = self._kept.setdefault(key, made)
-            if classifier is made:
-                self._texts += weight(made)
+            if classifier is None:
+                classifier = self.make(classes, method, seed)
+                if weight(classifier) > self._settings.kept_texts:
+                    raise unprocessable(
+                        "too_many_texts",
+                        f"method {method!r} makes {weight(classifier)} texts of these classes; "
+                        f"this service keeps at most {self._settings.kept_texts}. Give fewer "
+                        "classes or descriptions.",
+                    )
+                self._texts += weight(classifier)
+            self._recent[key] = classifier
             while self._texts > self._settings.kept_texts:
-                self._texts -= weight(self._kept.popitem(last=False)[1])
+                self._texts -= weight(self._recent.pop(next(iter(self._recent))))
         return classifier
 
     def make(self, classes: DescriptionSet, method: str, seed: int = 0) -> Classifier:
@@ -128,7 +119,7 @@ class ClassMemory:
             self._store.close()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._recent)
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,21 +101,32 @@ def error_response(scope: Scope, error: ApiError) -> Response:
     return AsciiJSON({"error": body}, error.status, headers=error.headers)
 
 
-def as_api_error(error: CrossalignError) -> ApiError:
-    """Find the answer to one of the package's own errors.
-
-    Args:
-        error: The error.
-
-    Returns:
-        It itself if it is an answer already; 422 where the client can mend it; else 500.
-    """
+def _as_api_error(request: Request, error: Exception) -> ApiError:
+    """Find the answer to an error: 422 where the client can mend it, else mostly 500."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, RequestValidationError):
+        return unprocessable("parameters", describe_invalid(error.errors()))
+    if isinstance(error, HTTPException):
+        return _http_error(request, error)
     for kind, code in _CODES.items():
         if isinstance(error, kind):
-            return ApiError(422, code, _for_clients(str(error)))
+            return unprocessable(code, _for_clients(str(error)))
     return internal(error)
+
+
+def _http_error(request: Request, error: HTTPException) -> ApiError:
+    """The framework's own refusals."""
+    code = http.HTTPStatus(error.status_code).phrase.lower().replace(" ", "_").replace("-", "_")
+    messages = {
+        404: "there is nothing at this address; /openapi.json lists what there is.",
+        405: f"{request.method} is not for this address; /openapi.json lists what is.",
+    }
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(_methods_at(request.app, request.scope))
+    message = messages.get(error.status_code, str(error.detail))
+    return ApiError(error.status_code, code, message, headers)
 
 
 def _for_clients(message: str) -> str:
@@ -130,36 +141,11 @@ def _for_clients(message: str) -> str:
 def add_handlers(app: FastAPI) -> None:
     """Give every error of an application the one shape."""
 
-    async def own(request: Request, error: Exception) -> Response:
-        if not isinstance(error, CrossalignError):
-            raise error
-        return error_response(request.scope, as_api_error(error))
+    async def handle(request: Request, error: Exception) -> Response:
+        return error_response(request.scope, _as_api_error(request, error))
 
-    async def http_error(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            raise error
-        phrase = http.HTTPStatus(error.status_code).phrase.lower()
-        messages = {
-            404: "there is nothing at this address; /openapi.json lists what there is.",
-            405: f"{request.method} is not for this address; /openapi.json lists what is.",
-        }
-        message = messages.get(error.status_code, str(error.detail))
-        code = phrase.replace(" ", "_").replace("-", "_")
-        headers = dict(error.headers or {})
-        if error.status_code == 405:
-            headers["Allow"] = ", ".join(_methods_at(app, request.scope))
-        return error_response(request.scope, ApiError(error.status_code, code, message, headers))
-
-    async def invalid(request: Request, error: Exception) -> Response:
-        if not isinstance(error, RequestValidationError):
-            raise error
-        return error_response(
-            request.scope, unprocessable("parameters", describe_invalid(error.errors()))
-        )
-
-    app.add_exception_handler(CrossalignError, own)
-    app.add_exception_handler(HTTPException, http_error)
-    app.add_exception_handler(RequestValidationError, invalid)
+    for kind in (CrossalignError, HTTPException, RequestValidationError):
+        app.add_exception_handler(kind, handle)
 
 
 def _methods_at(app: FastAPI, scope: Scope) -> list[str]:

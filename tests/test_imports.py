@@ -16,7 +16,7 @@ from PIL import Image
 from typer.main import get_command
 
 import crossalign
-from crossalign.cli.app import app
+from crossalign.cli.application import app
 from crossalign.utils.old_paths import MOVED
 
 ROOT = Path(__file__).parents[1]

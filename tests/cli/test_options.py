@@ -16,7 +16,7 @@ from typer.main import get_command
 
 import crossalign
 from crossalign import cli
-from crossalign.cli.app import app
+from crossalign.cli.application import app
 from crossalign.encoders import registry
 
 PROGRAM: Any = get_command(app)

@@ -27,6 +27,6 @@ from crossalign.cli import (  # isort: skip # noqa: F401
     refine,
 )
 # fmt: on
-from crossalign.cli.app import main
+from crossalign.cli.application import app, main
 
-__all__ = ["main"]
+__all__ = ["app", "main"]

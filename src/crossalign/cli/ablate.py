@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from crossalign.cli import evaluation_options as options
-from crossalign.cli.app import METHODS, OK, SOME_FAILED, command, say
+from crossalign.cli.application import METHODS, OK, SOME_FAILED, command, say
 from crossalign.cli.options import EncoderOptions
 from crossalign.cli.output import print_table
 from crossalign.utils.text import counted

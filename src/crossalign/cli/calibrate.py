@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crossalign.cli.app import MANY, OK, SOME_FAILED, command, say, value_of
+from crossalign.cli.application import MANY, OK, SOME_FAILED, command, option, say, value_of
 from crossalign.cli.inputs import check_apart, check_writable
 from crossalign.cli.options import BackgroundOptions, ClassifierOptions, say_left_out
 from crossalign.cli.output import predict
@@ -18,12 +18,9 @@ _NOISE = 0.005  # of the log-loss, which is no reason for a note
 
 @dataclass(frozen=True)
 class _CountedBackground(BackgroundOptions):
-    none_of_these: Annotated[
-        bool,
-        typer.Option(
-            "--none-of-these", help="Count photos that fit a background better than every class."
-        ),
-    ] = False
+    none_of_these: bool = option(
+        "Count photos that fit a background better than every class.", default=False
+    )
 
 
 @command("crossalign calibrate labelled -c 'tabby cat' -c pug --out calibration.json", under=MANY)

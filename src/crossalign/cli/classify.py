@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossalign.cli.app import OK, ONE, SOME_FAILED, command, say
-from crossalign.cli.options import ClassifierOptions
+from crossalign.cli.application import OK, ONE, SOME_FAILED, command, say
+from crossalign.cli.options import ClassifierOptions, JsonOptions
 from crossalign.cli.output import predict, print_line
 
 if TYPE_CHECKING:
@@ -18,12 +18,10 @@ if TYPE_CHECKING:
 def classify(
     images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files.")],
     options: ClassifierOptions,
+    output: JsonOptions,
     top: Annotated[
         int, typer.Option(min=1, help="Classes to show for each image; JSON has all.")
     ] = 5,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON for each image.")
-    ] = False,
 ) -> int:
     """Label images among the given classes.
 
@@ -32,7 +30,7 @@ def classify(
     """
     classifier = options.build(options.classes.load())
     options.classes.say_undescribed(classifier)
-    show = _print_json if json_ else _print_ranked
+    show = _print_json if output.json else _print_ranked
     failed = taken = 0
     for prediction in predict(classifier, images):
         failed += prediction.error is not None

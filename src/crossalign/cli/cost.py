@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from crossalign.cli import evaluation_options as options
-from crossalign.cli.app import METHODS, OK, SOME_FAILED, command, say
-from crossalign.cli.options import EncoderOptions
+from crossalign.cli.application import METHODS, OK, SOME_FAILED, command, say
+from crossalign.cli.options import EncoderOptions, JsonOptions
 from crossalign.cli.output import print_line, print_table
 
 
@@ -19,10 +19,8 @@ def cost(
     methods: options.MethodsOptions,
     texts: options.TextOptions,
     crops: options.NumberOptions,
+    output: JsonOptions,
     images: Annotated[int, typer.Option(min=1, help="Images to measure on.")] = 20,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON for each method.")
-    ] = False,
 ) -> int:
     """Measure what methods cost beyond plain CLIP, stage by stage."""
     from crossalign.evaluation.cost import measure, tables, to_json
@@ -34,7 +32,7 @@ def cost(
     for text in notes(setup):
         options.note(text)
     costs = measure(setup, images=images)
-    if json_:
+    if output.json:
         for row in to_json(costs):
             print_line(row)
     else:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossalign.cli.app import OK, ONE, SOME_FAILED, command
+from crossalign.cli.application import OK, ONE, SOME_FAILED, command
 from crossalign.cli.inputs import check_writable
 from crossalign.cli.output import predict, print_table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from crossalign.cli.app import OK, SOME_FAILED, WORDS, command, say, value_of
+from crossalign.cli.application import (
+    OK,
+    SOME_FAILED,
+    WORDS,
+    Options,
+    command,
+    option,
+    say,
+    value_of,
+)
 from crossalign.cli.inputs import check_writable
 from crossalign.utils.text import first_of
 
@@ -24,6 +34,65 @@ if TYPE_CHECKING:
 _SHOWN = 20  # classes or answers that are named before the rest is counted
 
 
+@dataclass(frozen=True)
+class _Wordnet(Options, heading="Wordnet"):
+    wordnet: bool = option("Take the glosses of an installed wordnet instead.", default=False)
+    lexicon: str | None = option("Wordnet to use, such as oewn:2025; any in English else.")
+
+
+@dataclass(frozen=True)
+class _Texts(Options, heading="Descriptions"):
+    domain: str = option('What kind of thing all classes are, such as "type of bird".', default="")
+    prompts: str = option(
+        "Prompt set: local, cupl, clip-d, or a .json file with one.", default="local"
+    )
+    number: int = option("Descriptions of a class.", default=12)
+    words: int = option("Most words of a description.", default=20)
+    language: str = option("Language of the descriptions.", default="English")
+    naming: Literal["always", "never", "any"] | None = option(
+        "Whether they name their class; as the prompt set has it by default."
+    )
+
+    def load(self) -> tuple[PromptSet, Wishes]:
+        from crossalign.texts.generate.prompts import Wishes, get_prompt_set
+
+        with value_of("--prompts"):
+            prompts = get_prompt_set(self.prompts)
+        with value_of("--number", "--words", "--language", "--domain"):
+            return prompts, Wishes(self.number, self.words, self.language, self.domain, self.naming)
+
+
+@dataclass(frozen=True)
+class _Model(Options, heading="Language model"):
+    llm: str | None = option("Base URL of an OpenAI-compatible endpoint.", metavar="URL")
+    llm_model: str | None = option("Name of the model there.")
+    parallel: int = option("Requests at a time.", default=4, min=1)
+    tries: int = option(
+        "Answers to a question that may be bad, earlier runs' too.", default=3, min=1
+    )
+    timeout: float = option("Seconds for one answer.", default=120.0)
+    temperature: float | None = option("Of the model's sampling.")
+    max_tokens: int | None = option("Most tokens of an answer.")
+    price: tuple[float, float] | None = option(
+        "Price of a million tokens of prompts and answers.", metavar="IN OUT"
+    )
+
+    def endpoint(self) -> Endpoint:
+        from crossalign.texts.generate.endpoint import Endpoint, key_for
+
+        if self.llm is None or self.llm_model is None:
+            raise typer.BadParameter("--llm URL needs --llm-model NAME beside it")
+        with value_of("--timeout", "--temperature", "--max-tokens", "--llm"):
+            return Endpoint(
+                self.llm,
+                self.llm_model,
+                key_for(self.llm),
+                self.timeout,
+                self.temperature,
+                self.max_tokens,
+            )
+
+
 @command(
     "crossalign describe birds.txt --out birds.json --llm http://localhost:11434/v1 "
     "--llm-model qwen2.5:7b",
@@ -33,43 +102,11 @@ def describe(
     classes: Annotated[
         Path, typer.Argument(metavar="CLASSES", help="Class names: .txt with one a line, or .json.")
     ],
+    model: _Model,
+    wordnet: _Wordnet,
+    wanted: _Texts,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Where to write the descriptions.")
-    ] = None,
-    llm: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Base URL of an OpenAI-compatible endpoint."),
-    ] = None,
-    llm_model: Annotated[str | None, typer.Option(help="Name of the model there.")] = None,
-    wordnet: Annotated[
-        bool, typer.Option("--wordnet", help="Take the glosses of an installed wordnet instead.")
-    ] = False,
-    lexicon: Annotated[
-        str | None, typer.Option(help="Wordnet to use, such as oewn:2025; any in English else.")
-    ] = None,
-    domain: Annotated[
-        str, typer.Option(help='What kind of thing all classes are, such as "type of bird".')
-    ] = "",
-    prompts: Annotated[
-        str, typer.Option(help="Prompt set: local, cupl, clip-d, or a .json file with one.")
-    ] = "local",
-    number: Annotated[int, typer.Option(help="Descriptions of a class.")] = 12,
-    words: Annotated[int, typer.Option(help="Most words of a description.")] = 20,
-    language: Annotated[str, typer.Option(help="Language of the descriptions.")] = "English",
-    naming: Annotated[
-        Literal["always", "never", "any"] | None,
-        typer.Option(help="Whether they name their class; as the prompt set has it by default."),
-    ] = None,
-    parallel: Annotated[int, typer.Option(min=1, help="Requests at a time.")] = 4,
-    tries: Annotated[
-        int, typer.Option(min=1, help="Answers to a question that may be bad, earlier runs' too.")
-    ] = 3,
-    timeout: Annotated[float, typer.Option(help="Seconds for one answer.")] = 120.0,
-    temperature: Annotated[float | None, typer.Option(help="Of the model's sampling.")] = None,
-    max_tokens: Annotated[int | None, typer.Option(help="Most tokens of an answer.")] = None,
-    price: Annotated[
-        tuple[float, float] | None,
-        typer.Option(metavar="IN OUT", help="Price of a million tokens of prompts and answers."),
     ] = None,
     overwrite: Annotated[
         bool,
@@ -87,7 +124,7 @@ def describe(
     """
     from crossalign.texts.descriptions import DescriptionSet
 
-    if wordnet == (llm is not None):
+    if wordnet.wordnet == (model.llm is not None):
         raise typer.BadParameter("give either --llm URL with --llm-model NAME, or --wordnet")
     if out is not None and out.suffix.lower() != ".json":
         raise typer.BadParameter(f"{out}: expected a .json file", param_hint="--out")
@@ -97,25 +134,23 @@ def describe(
     if out is not None and not dry_run:
         check_writable("--out", out)
     target = None if out is None else _Target(out, names.classes, overwrite)
-    if wordnet:
-        return _from_wordnet(names, target, lexicon, domain, dry_run)
+    if wordnet.wordnet:
+        return _from_wordnet(names, target, wordnet.lexicon, wanted.domain, dry_run)
 
-    from crossalign.texts.generate.endpoint import Endpoint, key_for
-    from crossalign.texts.generate.prompts import Wishes, get_prompt_set, make_questions
+    from crossalign.texts.generate.prompts import make_questions
 
-    if llm is None or llm_model is None:
-        raise typer.BadParameter("--llm URL needs --llm-model NAME beside it")
-    with value_of("--timeout", "--temperature", "--max-tokens", "--llm-model", "--llm"):
-        endpoint = Endpoint(llm, llm_model, key_for(llm), timeout, temperature, max_tokens)
-    with value_of("--prompts"):
-        chosen = get_prompt_set(prompts)
-    with value_of("--number", "--words", "--language", "--domain"):
-        wishes = Wishes(number, words, language, domain, naming)
+    endpoint = model.endpoint()
+    prompts, wishes = wanted.load()
     asked = names.classes if target is None else target.to_describe()
-    questions = make_questions(asked, chosen, wishes)
+    questions = make_questions(asked, prompts, wishes)
     if dry_run or target is None:
-        return _plan(questions, endpoint, out, tries, price)
-    return _ask(asked, questions, endpoint, _kept(chosen, wishes), target, parallel, tries)
+        return _plan(questions, endpoint, out, model.tries, model.price)
+    settings = {
+        "prompts": prompts.name,
+        **dataclasses.asdict(wishes),
+        "naming": wishes.naming or prompts.naming,
+    }
+    return _ask(asked, questions, endpoint, settings, target, model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +202,6 @@ def _listed(names: Sequence[str]) -> str:
     return first_of([visible(name) for name in names], _SHOWN)
 
 
-def _kept(prompts: PromptSet, wishes: Wishes) -> dict[str, str | int]:
-    """What of the settings is kept with the texts."""
-    return {
-        "prompts": prompts.name,
-        "domain": wishes.domain,
-        "language": wishes.language,
-        "number": wishes.number,
-        "words": wishes.words,
-        "naming": wishes.naming or prompts.naming,
-    }
-
-
 def _plan(
     questions: list[Question],
     endpoint: Endpoint,
@@ -213,8 +236,7 @@ def _ask(
     endpoint: Endpoint,
     settings: dict[str, str | int],
     target: _Target,
-    parallel: int,
-    tries: int,
+    model: _Model,
 ) -> int:
     from crossalign.errors import WriterError
     from crossalign.texts.generate.endpoint import Client
@@ -238,8 +260,8 @@ def _ask(
                 client,
                 endpoint,
                 journal,
-                parallel=parallel,
-                tries=tries,
+                parallel=model.parallel,
+                tries=model.tries,
                 on_progress=progress.update,
             )
         except KeyboardInterrupt:
@@ -258,7 +280,7 @@ def _ask(
         say(f"{message}. {target.path} is not written; the same command goes on from {path}")
         return SOME_FAILED
     described, missing = compose(names, outcome.written, dict(settings))
-    _report_bad(outcome, tries)
+    _report_bad(outcome, model.tries)
     return target.save(described, missing, SOME_FAILED if outcome.bad else OK)
 
 

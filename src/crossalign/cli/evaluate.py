@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from crossalign.cli import evaluation_options as options
-from crossalign.cli.app import METHODS, OK, SOME_FAILED, Options, command, say
+from crossalign.cli.application import METHODS, OK, SOME_FAILED, Options, command, option, say
 from crossalign.cli.options import CropOptions
 from crossalign.cli.output import print_table
 from crossalign.utils.text import counted
@@ -26,21 +26,12 @@ _DEFAULT_OUT = Path("crossalign-evaluation")
 class WeighingOptions(Options):
     """How crops and texts are weighed, and what is compared."""
 
-    crop_weighting: Annotated[
-        str | None, typer.Option(help="softmax, uniform, top-k, max or entropy.")
-    ] = None
-    description_weighting: Annotated[
-        str | None, typer.Option(help="softmax, uniform, top-k, max or entropy.")
-    ] = None
-    temperature: Annotated[
-        float | None, typer.Option(help="Confidences are softmax(scores / temperature).")
-    ] = None
-    baseline: Annotated[
-        str | None,
-        typer.Option(
-            metavar="METHOD", help="Compare every method with this one; by default every two."
-        ),
-    ] = None
+    crop_weighting: str | None = option("softmax, uniform, top-k, max or entropy.")
+    description_weighting: str | None = option("softmax, uniform, top-k, max or entropy.")
+    temperature: float | None = option("Confidences are softmax(scores / temperature).")
+    baseline: str | None = option(
+        "Compare every method with this one; by default every two.", metavar="METHOD"
+    )
 
 
 @command("crossalign evaluate photos --method clip --method wca --out results", under=METHODS)

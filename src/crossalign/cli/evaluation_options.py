@@ -1,5 +1,7 @@
 """Options of the commands that evaluate, and the request that they make."""
 
+# ruff: noqa: RUF009 - option() makes a field
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from crossalign.cli.app import Options, say, value_of
+from crossalign.cli.application import Options, option, say, value_of
 from crossalign.cli.options import EncoderOptions, LayoutOptions, byte_count
 
 if TYPE_CHECKING:
@@ -29,73 +31,53 @@ class DatasetOptions(Options):
             help="A folder of labelled photos, or a data set's name with --root.",
         ),
     ] = None
-    root: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of a named data set.")] = (
-        None
+    root: str | None = option("Folder of a named data set.", metavar="DIR")
+    split: str | None = option("Which part; the usual one by default.")
+    names: str | None = option(
+        "Class names in place of the data set's own: a .txt, .csv or .json file, also one "
+        "of descriptions, or a list of ImageNet's names: crossalign, clip or clip-d.",
+        metavar="FILE",
     )
-    split: Annotated[str | None, typer.Option(help="Which part; the usual one by default.")] = None
-    names: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Class names in place of the data set's own: a .txt, .csv or .json file, also one "
-            "of descriptions, or a list of ImageNet's names: crossalign, clip or clip-d.",
-        ),
-    ] = None
 
 
 @dataclass(frozen=True)
 class PartOptions(Options):
     """How much of it."""
 
-    partial: Annotated[
-        bool, typer.Option("--partial", help="Take what is there of a published data set.")
-    ] = False
-    per_class: Annotated[
-        int | None, typer.Option(min=1, help="Most images of a class, the first ones.")
-    ] = None
+    partial: bool = option("Take what is there of a published data set.", default=False)
+    per_class: int | None = option("Most images of a class, the first ones.", min=1)
 
 
 @dataclass(frozen=True)
 class EncodersOptions(EncoderOptions, heading="Encoder"):
     """Which encoders, and how they run."""
 
-    model: Annotated[list[str] | None, typer.Option(help="Encoder; repeat for several.")] = None  # type: ignore[assignment]
+    model: list[str] | None = option("Encoder; repeat for several.")  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
 class MethodsOptions(Options):
     """Which methods."""
 
-    method: Annotated[
-        list[str] | None,
-        typer.Option(help="Method; repeat for several; clip, cupl and wca by default."),
-    ] = None
+    method: list[str] | None = option("Method; repeat for several; clip, cupl and wca by default.")
 
 
 @dataclass(frozen=True)
 class TextOptions(Options):
     """What classes are described with."""
 
-    descriptions: Annotated[
-        str | None, typer.Option(metavar="FILE", help=".json {class: [sentence, ...]}.")
-    ] = None
-    descriptors: Annotated[
-        str | None, typer.Option(metavar="FILE", help=".json {class: [descriptor, ...]}.")
-    ] = None
-    no_bank: Annotated[
-        bool,
-        typer.Option("--no-bank", help="Templates, not the bank, where there are no descriptions."),
-    ] = False
+    descriptions: str | None = option(".json {class: [sentence, ...]}.", metavar="FILE")
+    descriptors: str | None = option(".json {class: [descriptor, ...]}.", metavar="FILE")
+    no_bank: bool = option(
+        "Templates, not the bank, where there are no descriptions.", default=False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class NumberOptions(Options, heading="Method"):
     """How many crops, and how they are laid out."""
 
-    crops: Annotated[
-        int | None,
-        typer.Option(min=1, help="Crops that enter a score; the method's own by default."),
-    ] = None
+    crops: int | None = option("Crops that enter a score; the method's own by default.", min=1)
     layout: LayoutOptions
 
 
@@ -103,42 +85,27 @@ class NumberOptions(Options, heading="Method"):
 class RunOptions(Options):
     """How chance enters, and how sharply crops and texts are weighed."""
 
-    crop_scale: Annotated[float | None, typer.Option(help="Crop scale S_c.")] = None
-    description_scale: Annotated[float | None, typer.Option(help="Description scale S_d.")] = None
-    protocol: Annotated[
-        str | None,
-        typer.Option(
-            help="fresh (new crops for each seed) or published (one pool, resampled; sides 0.1 to "
-            "0.9)."
-        ),
-    ] = None
-    runs: Annotated[int | None, typer.Option(min=1, help="Seeds, or resamplings of the pool.")] = (
-        None
+    crop_scale: float | None = option("Crop scale S_c.")
+    description_scale: float | None = option("Description scale S_d.")
+    protocol: str | None = option(
+        "fresh (new crops for each seed) or published (one pool, resampled; sides 0.1 to 0.9)."
     )
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the first run.")] = None
-    pool: Annotated[
-        int | None, typer.Option(min=1, help="Crops in the pool of the published protocol.")
-    ] = None
+    runs: int | None = option("Seeds, or resamplings of the pool.", min=1)
+    seed: int | None = option("Seed of the first run.", min=0)
+    pool: int | None = option("Crops in the pool of the published protocol.", min=1)
 
 
 @dataclass(frozen=True)
 class CacheOptions(Options, heading="Speed"):
     """Where embeddings are kept."""
 
-    store: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where embeddings are kept; OUT/store by default."),
-    ] = None
-    store_size: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Limit of the store, such as 500M or 20G; 0 for none."),
-    ] = None
-    no_store: Annotated[
-        bool,
-        typer.Option(
-            "--no-store", help="Keep no embeddings: slower, and no room on the disk taken."
-        ),
-    ] = False
+    store: Path | None = option("Where embeddings are kept; OUT/store by default.", metavar="DIR")
+    store_size: str | None = option(
+        "Limit of the store, such as 500M or 20G; 0 for none.", metavar="SIZE"
+    )
+    no_store: bool = option(
+        "Keep no embeddings: slower, and no room on the disk taken.", default=False
+    )
 
     @contextmanager
     def opened(self, out: Path) -> Iterator[Store | Path | Literal[False] | None]:

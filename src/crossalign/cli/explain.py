@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossalign.cli.app import OK, ONE, SOME_FAILED, command, say
+from crossalign.cli.application import OK, ONE, SOME_FAILED, command, say
 from crossalign.cli.inputs import check_apart, check_writable
 from crossalign.cli.options import ClassifierOptions
 from crossalign.cli.output import predict

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from crossalign.cli.app import ENCODERS, OK, SOME_FAILED, command
+from crossalign.cli.application import ENCODERS, OK, SOME_FAILED, command
 from crossalign.cli.inputs import image_files
 from crossalign.cli.output import print_parity
 

@@ -1,5 +1,7 @@
 """``crossalign label``."""
 
+# ruff: noqa: RUF009 - option() makes a field
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -8,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from crossalign.cli.app import INTERRUPTED, MANY, OK, SOME_FAILED, Options, command, say, value_of
+from crossalign.cli.application import (
+    INTERRUPTED,
+    MANY,
+    OK,
+    SOME_FAILED,
+    Options,
+    command,
+    option,
+    say,
+    value_of,
+)
 from crossalign.cli.label_results import JobProgress, print_summary, write_results
 from crossalign.cli.options import (
     BackgroundOptions,
@@ -27,41 +39,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _Encoder(EncoderOptions, heading="Encoder"):
-    runtime: Annotated[  # without --engine, which here was the executor's name
-        str | None,
-        typer.Option(help="What runs onnx: encoders, onnxruntime (default) or openvino."),
-    ] = None
+    runtime: str | None = option("What runs onnx: encoders, onnxruntime (default) or openvino.")
 
 
 @dataclass(frozen=True)
 class _Job(Options, heading="Job"):
-    column: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The column of images, if the source is a table."),
-    ] = None
-    restart: Annotated[bool, typer.Option("--restart", help="Begin anew.")] = False
-    retry_errors: Annotated[
-        bool, typer.Option("--retry-errors", help="Try images again that failed before.")
-    ] = False
+    column: str | None = option("The column of images, if the source is a table.", metavar="NAME")
+    restart: bool = option("Begin anew.", default=False)
+    retry_errors: bool = option("Try images again that failed before.", default=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Decisions(Options, heading="Decisions"):
-    threshold: Annotated[
-        float | None,
-        typer.Option(
-            help="Decide nothing below it: on the confidence with --calibration, else the score."
-        ),
-    ] = None
+    threshold: float | None = option(
+        "Decide nothing below it: on the confidence with --calibration, else the score."
+    )
     beside: BackgroundOptions
-    multi_label: Annotated[
-        bool, typer.Option("--multi-label", help="All classes that reach --threshold.")
-    ] = False
-    top: Annotated[int, typer.Option(min=0, help="List so many classes with scores.")] = 0
-    calibration: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="What `crossalign calibrate` learnt: adds confidences."),
-    ] = None
+    multi_label: bool = option("All classes that reach --threshold.", default=False)
+    top: int = option("List so many classes with scores.", default=0, min=0)
+    calibration: Path | None = option(
+        "What `crossalign calibrate` learnt: adds confidences.", metavar="FILE"
+    )
 
     def load(self) -> Decisions:
         from crossalign.alignment.calibration import Calibration
@@ -85,56 +83,35 @@ class _Decisions(Options, heading="Decisions"):
 
 @dataclass(frozen=True)
 class _Results(Options, heading="Review and export"):
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Write contact sheets, a page a class, into a folder of their own."
-        ),
-    ] = None
-    export: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KIND=PATH",
-            help="Also write class folders (copy, link, move), fiftyone, label-studio or coco.",
-        ),
-    ] = None
+    report: Path | None = option(
+        "Write contact sheets, a page a class, into a folder of their own.", metavar="DIR"
+    )
+    export: list[str] | None = option(
+        "Also write class folders (copy, link, move), fiftyone, label-studio or coco.",
+        metavar="KIND=PATH",
+    )
 
 
 @dataclass(frozen=True)
 class _Ray(Options, heading="Ray"):
-    executor: Annotated[
-        str,
-        typer.Option(
-            "--executor",
-            "--engine",
-            metavar="local|ray",
-            help="Who labels: this machine alone, or a Ray cluster.",
-        ),
-    ] = "local"
-    address: Annotated[
-        str | None, typer.Option(help="Of the Ray cluster; starts one here by default.")
-    ] = None
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Workers on the cluster; one a processor.")
-    ] = None
-    worker_cpus: Annotated[
-        float | None, typer.Option(help="Processors that a worker counts for.")
-    ] = None
-    worker_gpus: Annotated[
-        float | None,
-        typer.Option(min=0, help="Graphics cards that a worker counts for.  [default: 0]"),
-    ] = None
-    shard_size: Annotated[
-        int | None, typer.Option(min=1, help="Images in a shard.  [default: 256]")
-    ] = None
-    shards: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder of its own for the shards, that all workers see.  "
-            "[default: beside the table]",
-        ),
-    ] = None
+    executor: str = option(
+        "Who labels: this machine alone, or a Ray cluster.",
+        "--executor",
+        "--engine",
+        default="local",
+        metavar="local|ray",
+    )
+    address: str | None = option("Of the Ray cluster; starts one here by default.")
+    workers: int | None = option("Workers on the cluster; one a processor.", min=1)
+    worker_cpus: float | None = option("Processors that a worker counts for.")
+    worker_gpus: float | None = option(
+        "Graphics cards that a worker counts for.  [default: 0]", min=0
+    )
+    shard_size: int | None = option("Images in a shard.  [default: 256]", min=1)
+    shards: Path | None = option(
+        "Folder of its own for the shards, that all workers see.  [default: beside the table]",
+        metavar="DIR",
+    )
 
     def runner(self, config: ClassifierConfig, out: Path, store: Path | None) -> Any:
         """Give who labels, ready to begin; options of the cluster's are refused without one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from crossalign.cli.app import say
+from crossalign.cli.application import say
 from crossalign.cli.output import print_table
 from crossalign.utils.text import first_of
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
-from crossalign.cli.app import ENCODERS, OK, command
+from crossalign.cli.application import ENCODERS, OK, command
+from crossalign.cli.options import JsonOptions
 from crossalign.cli.output import print_line, print_table
 
 
 @command("crossalign models --json", under=ENCODERS)
 def models(
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print one line of JSON for each encoder here.")
-    ] = False,
+    output: JsonOptions,
 ) -> int:
     """List encoders known by name, those on this machine first, and what can run them."""
     import dataclasses
@@ -24,7 +21,7 @@ def models(
 
     cards = list_encoders()
     here = {card.name for card in cards}
-    if json_:
+    if output.json:
         for card in cards:
             print_line(dataclasses.asdict(card))
         return OK

@@ -1,5 +1,7 @@
 """Options that several commands have in common, each declared once, and what is made of them."""
 
+# ruff: noqa: RUF009 - option() makes a field
+
 from __future__ import annotations
 
 import dataclasses
@@ -9,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from crossalign.cli.app import Options, say, value_of
+from crossalign.cli.application import Options, option, say, value_of
 
 if TYPE_CHECKING:
     from crossalign.alignment.adaptive import Adaptive
@@ -29,23 +31,15 @@ if TYPE_CHECKING:
 class ClassOptions(Options, heading="Classes"):
     """Which classes there are."""
 
-    class_: Annotated[
-        list[str] | None,
-        typer.Option("--class", "-c", metavar="CLASS", help="A class name; repeat for each class."),
-    ] = None
-    classes: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Classes: .txt with one a line, or .json {class: [description, ...]}.",
-        ),
-    ] = None
-    bank: Annotated[
-        bool,
-        typer.Option(
-            help="Describe classes given by name alone with the bank, where it knows them."
-        ),
-    ] = True
+    class_: list[str] | None = option(
+        "A class name; repeat for each class.", "--class", "-c", metavar="CLASS"
+    )
+    classes: Path | None = option(
+        "Classes: .txt with one a line, or .json {class: [description, ...]}.", metavar="FILE"
+    )
+    bank: bool = option(
+        "Describe classes given by name alone with the bank, where it knows them.", default=True
+    )
 
     def load(self) -> DescriptionSet:
         """Read the classes."""
@@ -79,24 +73,13 @@ class ClassOptions(Options, heading="Classes"):
 class EncoderOptions(Options, heading="Encoder"):
     """Which encoder, and how it runs."""
 
-    model: Annotated[str, typer.Option(help="Encoder; see `crossalign models`.")] = "builtin"
-    dtype: Annotated[
-        str | None, typer.Option(help="Precision of the encoder, where it has several.")
-    ] = None
-    device: Annotated[
-        str | None, typer.Option(help="Where the encoder runs, where it has a choice.")
-    ] = None
-    runtime: Annotated[
-        str | None,
-        typer.Option(
-            "--runtime",
-            "--engine",
-            help="What runs onnx: encoders, onnxruntime (default) or openvino.",
-        ),
-    ] = None
-    revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of the encoder's hub repository.")
-    ] = None
+    model: str = option("Encoder; see `crossalign models`.", default="builtin")
+    dtype: str | None = option("Precision of the encoder, where it has several.")
+    device: str | None = option("Where the encoder runs, where it has a choice.")
+    runtime: str | None = option(
+        "What runs onnx: encoders, onnxruntime (default) or openvino.", "--runtime", "--engine"
+    )
+    revision: str | None = option("Branch, tag or commit of the encoder's hub repository.")
 
     def given(self) -> dict[str, str]:
         """Give what the encoder is loaded with, if it takes that."""
@@ -129,42 +112,30 @@ class EncoderOptions(Options, heading="Encoder"):
 class LayoutOptions(Options, heading="Method"):
     """How crops are laid out."""
 
-    kind: Annotated[
-        str | None,
-        typer.Option(
-            help="How crops are laid out: random, even, refined, nested or grid.  "
-            "[default: the method's own]"
-        ),
-    ] = None
-    side: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="LOW HIGH",
-            help="Range of a crop's side, as shares of the image's short side.  "
-            "[default: the method's own, 0.5 0.9 for wca]",
-        ),
-    ] = None
+    kind: str | None = option(
+        "How crops are laid out: random, even, refined, nested or grid.  "
+        "[default: the method's own]"
+    )
+    side: tuple[float, float] | None = option(
+        "Range of a crop's side, as shares of the image's short side.  "
+        "[default: the method's own, 0.5 0.9 for wca]",
+        metavar="LOW HIGH",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CropOptions(Options, heading="Method"):
     """How many crops."""
 
-    crops: Annotated[
-        str | None,
-        typer.Option(
-            metavar="N|auto",
-            help="Crops an image, for methods that take any; auto takes as many as its label "
-            "needs.  [default: the method's own, 60 for wca]",
-        ),
-    ] = None
-    risk: Annotated[
-        float | None,
-        typer.Option(
-            help="With --crops auto: accepted probability that all crops would say otherwise.  "
-            "[default: 0.01]"
-        ),
-    ] = None
+    crops: str | None = option(
+        "Crops an image, for methods that take any; auto takes as many as its label "
+        "needs.  [default: the method's own, 60 for wca]",
+        metavar="N|auto",
+    )
+    risk: float | None = option(
+        "With --crops auto: accepted probability that all crops would say otherwise.  "
+        "[default: 0.01]"
+    )
     layout: LayoutOptions
 
     def number(self) -> int | str | None:
@@ -185,11 +156,9 @@ class CropOptions(Options, heading="Method"):
 class MethodOptions(Options, heading="Method"):
     """Which method, with which crops."""
 
-    method: Annotated[
-        str, typer.Option(help="clip, clip-e, clip-d, waffle, cupl, wca, bifta or lgca.")
-    ] = "wca"
+    method: str = option("clip, clip-e, clip-d, waffle, cupl, wca, bifta or lgca.", default="wca")
     crops: CropOptions
-    seed: Annotated[int, typer.Option(help="Seed of random crops and random words.")] = 0
+    seed: int = option("Seed of random crops and random words.", default=0)
 
     def load(self) -> Method:
         """Take the method, with another layout or range of its crops where that was asked for."""
@@ -228,14 +197,12 @@ class MethodOptions(Options, heading="Method"):
 class SpeedOptions(Options, heading="Speed"):
     """What makes it faster."""
 
-    store: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep embeddings there, and never encode anything twice."),
-    ] = None
-    store_size: Annotated[
-        str | None,
-        typer.Option(metavar="SIZE", help="Limit of the store, such as 500M or 20G; 0 for none."),
-    ] = None
+    store: Path | None = option(
+        "Keep embeddings there, and never encode anything twice.", metavar="DIR"
+    )
+    store_size: str | None = option(
+        "Limit of the store, such as 500M or 20G; 0 for none.", metavar="SIZE"
+    )
 
     def limit(self) -> int | None:
         """Give the bytes that the store may take; None for no limit."""
@@ -258,12 +225,9 @@ class SpeedOptions(Options, heading="Speed"):
 class DraftOptions(SpeedOptions, heading="Speed"):
     """What makes it faster where images are read."""
 
-    draft: Annotated[
-        bool,
-        typer.Option(
-            "--draft", help="Decode large JPEGs at a part of their size: faster, not bit-equal."
-        ),
-    ] = False
+    draft: bool = option(
+        "Decode large JPEGs at a part of their size: faster, not bit-equal.", default=False
+    )
 
 
 @dataclass(frozen=True)
@@ -300,15 +264,10 @@ class ClassifierOptions(Options):
 class BackgroundOptions(Options, heading="Decisions"):
     """What there is beside the classes."""
 
-    none_of_these: Annotated[
-        bool, typer.Option("--none-of-these", help="Let images fit no class.")
-    ] = False
-    background: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="With --none-of-these: texts for everything else, one a line."
-        ),
-    ] = None
+    none_of_these: bool = option("Let images fit no class.", default=False)
+    background: Path | None = option(
+        "With --none-of-these: texts for everything else, one a line.", metavar="FILE"
+    )
 
     def texts(self) -> tuple[str, ...]:
         """Read the texts that stand for everything else; the package's own without a file."""
@@ -320,6 +279,13 @@ class BackgroundOptions(Options, heading="Decisions"):
             raise typer.BadParameter("--background goes with --none-of-these")
         with value_of("--background"):
             return load_background(self.background)
+
+
+@dataclass(frozen=True)
+class JsonOptions(Options):
+    """For whom to print."""
+
+    json: bool = option("Print JSON lines, and nothing else on standard output.", default=False)
 
 
 def say_left_out(decisions: Decisions, classifier: Classifier) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from crossalign.cli.app import say
+from crossalign.cli.application import say
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier

@@ -1,60 +1,77 @@
 """``crossalign parity``."""
 
+# ruff: noqa: RUF009 - option() makes a field
+
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from crossalign.cli.app import ENCODERS, OK, SOME_FAILED, command
+from crossalign.cli.application import ENCODERS, OK, SOME_FAILED, Options, command, option, value_of
 from crossalign.cli.inputs import image_files
 from crossalign.cli.options import EncoderOptions
 from crossalign.cli.output import print_parity
 
+if TYPE_CHECKING:
+    from crossalign.encoders import Encoder
 
-@command("crossalign parity hf:openai/clip-vit-base-patch32 onnx:my-model", under=ENCODERS)
+
+@dataclass(frozen=True)
+class _Comparison(Options):
+    photos: Path | None = option(
+        "Photos, in any subfolder; synthetic pictures otherwise.", metavar="DIR"
+    )
+    classes: Path | None = option(
+        "Classes to decide among; 48 everyday ones otherwise.", metavar="FILE"
+    )
+    gate: float = option("Least cosine that passes.", default=0.999)
+    dtype_a: str | None = option("Precision of MODEL_A.")
+    dtype_b: str | None = option("Precision of MODEL_B.")
+    device_a: str | None = option("Where MODEL_A runs.")
+    device_b: str | None = option("Where MODEL_B runs.")
+    runtime_a: str | None = option(
+        "What runs MODEL_A, if it is onnx:.", "--runtime-a", "--engine-a"
+    )
+    runtime_b: str | None = option(
+        "What runs MODEL_B, if it is onnx:.", "--runtime-b", "--engine-b"
+    )
+    revision_a: str | None = option("Revision of MODEL_A on the hub.")
+    revision_b: str | None = option("Revision of MODEL_B on the hub.")
+
+    def encoder(self, name: str, side: str) -> Encoder:
+        """Load one of both; its options are called as everywhere, with the side behind."""
+        words = ("dtype", "device", "runtime", "revision")
+        return EncoderOptions(name, *(getattr(self, f"{word}_{side}") for word in words)).load()
+
+
+@command(
+    "crossalign parity hf:openai/clip-vit-base-patch32 onnx:my-model",
+    under=ENCODERS,
+)
 def parity(
     model_a: Annotated[str, typer.Argument(metavar="MODEL_A", help="The encoder to reproduce.")],
     model_b: Annotated[str, typer.Argument(metavar="MODEL_B", help="The one that should do so.")],
-    photos: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Photos, in any subfolder; synthetic pictures otherwise."),
-    ] = None,
-    classes: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Classes to decide among; 48 everyday ones otherwise."),
-    ] = None,
-    gate: Annotated[float, typer.Option(help="Least cosine that passes.")] = 0.999,
-    dtype_a: Annotated[str | None, typer.Option(help="Precision of MODEL_A.")] = None,
-    dtype_b: Annotated[str | None, typer.Option(help="Precision of MODEL_B.")] = None,
-    device_a: Annotated[str | None, typer.Option(help="Where MODEL_A runs.")] = None,
-    device_b: Annotated[str | None, typer.Option(help="Where MODEL_B runs.")] = None,
-    runtime_a: Annotated[
-        str | None,
-        typer.Option("--runtime-a", "--engine-a", help="What runs MODEL_A, if it is onnx:."),
-    ] = None,
-    runtime_b: Annotated[
-        str | None,
-        typer.Option("--runtime-b", "--engine-b", help="What runs MODEL_B, if it is onnx:."),
-    ] = None,
-    revision_a: Annotated[str | None, typer.Option(help="Revision of MODEL_A on the hub.")] = None,
-    revision_b: Annotated[str | None, typer.Option(help="Revision of MODEL_B on the hub.")] = None,
+    options: _Comparison,
 ) -> int:
     """Compare two encoders: cosines, changed decisions and speed.
 
     Exit code 1 below the gate, or if a photo could not be read.
     """
+    gate = options.gate
     if not 0 <= gate <= 1:  # NaN is not, either
         raise typer.BadParameter(f"expected a cosine from 0 to 1; got {gate}", param_hint="--gate")
     from crossalign.encoders.parity import compare
     from crossalign.texts.descriptions import DescriptionSet
     from crossalign.texts.everyday import everyday_classes
 
-    chosen = everyday_classes() if classes is None else DescriptionSet.load(classes)
-    a = EncoderOptions(model_a, dtype_a, device_a, runtime_a, revision_a).load()
-    b = EncoderOptions(model_b, dtype_b, device_b, runtime_b, revision_b).load()
-    found = compare(a, b, image_files("--photos", photos), chosen)
+    given = options.classes
+    with value_of("--classes"):
+        chosen = everyday_classes() if given is None else DescriptionSet.load(given)
+    a, b = options.encoder(model_a, "a"), options.encoder(model_b, "b")
+    found = compare(a, b, image_files("--photos", options.photos), chosen)
     print_parity(found, len(chosen))
     verdict = "passes" if found.passes(gate) else "does NOT pass"
     typer.echo(f"{model_b} {verdict} the gate of {gate} against {model_a}")

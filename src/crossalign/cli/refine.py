@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from crossalign.cli.app import OK, WORDS, command, value_of
+from crossalign.cli.application import OK, WORDS, command, value_of
 from crossalign.cli.inputs import check_apart
 from crossalign.cli.options import EncoderOptions
 

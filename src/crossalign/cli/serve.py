@@ -1,5 +1,7 @@
 """``crossalign serve``."""
 
+# ruff: noqa: RUF009 - option() makes a field
+
 from __future__ import annotations
 
 import importlib.util
@@ -9,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from crossalign.cli.app import MANY, OK, Options, command
+from crossalign.cli.application import MANY, OK, Options, command, option
 from crossalign.cli.options import EncoderOptions, SpeedOptions
 from crossalign.errors import MissingExtraError
 
@@ -20,99 +22,54 @@ _NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pydan
 class _Settings(Options):
     """Settings of the service; what is not given is left to the environment, so all are None."""
 
-    method: Annotated[
-        str | None,
-        typer.Option(
-            help="clip, clip-e, clip-d, waffle, cupl, wca, bifta or lgca.  [default: wca]"
-        ),
-    ] = None
-    crops: Annotated[
-        int | None,
-        typer.Option(
-            help="Crops of requests that name no number.  [default: each method's own, 60 for wca]"
-        ),
-    ] = None
-    bank: Annotated[
-        bool | None,
-        typer.Option(
-            "--bank/--no-bank",
-            help="Describe classes given by name alone with the bank, where it knows them.  "
-            "[default: bank]",
-        ),
-    ] = None
-    token_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Holds the bearer token that requests must carry; else CROSSALIGN_TOKEN does.",
-        ),
-    ] = None
-    class_sets: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep class sets here, so that they outlive a restart."),
-    ] = None
-    allowed_host: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="A name the service may be addressed by; repeat."),
-    ] = None
-    workers: Annotated[
-        int | None, typer.Option(help="Requests worked on at the same time.  [default: 16]")
-    ] = None
-    queue: Annotated[
-        int | None, typer.Option(help="Requests that may wait for a worker.  [default: 64]")
-    ] = None
-    batch_views: Annotated[
-        int | None,
-        typer.Option(help="Views in a full batch; 0 for no batches.  [default: 8, or 64 on a GPU]"),
-    ] = None
-    batch_ms: Annotated[
-        float | None, typer.Option(help="Longest wait for a fuller batch.  [default: 5]")
-    ] = None
-    max_body_mb: Annotated[
-        float | None, typer.Option(help="Largest body of a request.  [default: 16]")
-    ] = None
-    max_megapixels: Annotated[float | None, typer.Option(help="Largest image.  [default: 32]")] = (
-        None
+    method: str | None = option(
+        "clip, clip-e, clip-d, waffle, cupl, wca, bifta or lgca.  [default: wca]"
     )
-    max_crops: Annotated[
-        int | None, typer.Option(help="Most crops of a request.  [default: 200]")
-    ] = None
-    max_classes: Annotated[
-        int | None, typer.Option(help="Most classes of a request.  [default: 1000]")
-    ] = None
-    max_texts: Annotated[
-        int | None, typer.Option(help="Most descriptions of a request.  [default: 5000]")
-    ] = None
-    max_text_characters: Annotated[
-        int | None,
-        typer.Option(help="Most characters of a class name or description.  [default: 1000]"),
-    ] = None
-    max_characters: Annotated[
-        int | None,
-        typer.Option(help="Most characters of all of them together.  [default: 500000]"),
-    ] = None
-    max_class_sets: Annotated[int | None, typer.Option(help="Most class sets.  [default: 100]")] = (
-        None
+    crops: int | None = option(
+        "Crops of requests that name no number.  [default: each method's own, 60 for wca]"
     )
-    kept_texts: Annotated[
-        int | None,
-        typer.Option(
-            help="Descriptions that stay encoded, and as many of class sets.  [default: 20000]"
-        ),
-    ] = None
-    body_seconds: Annotated[
-        float | None, typer.Option(help="Longest time to send a body.  [default: 30]")
-    ] = None
-    work_seconds: Annotated[
-        float | None,
-        typer.Option(
-            help="Longest time to wait for a worker, and again to be worked on.  [default: 60]"
-        ),
-    ] = None
-    shutdown_seconds: Annotated[
-        float | None,
-        typer.Option(help="Time to end what is at work when the service stops.  [default: 30]"),
-    ] = None
+    bank: bool | None = option(
+        "Describe classes given by name alone with the bank, where it knows them.  [default: bank]",
+        "--bank/--no-bank",
+    )
+    token_file: Path | None = option(
+        "Holds the bearer token that requests must carry; else CROSSALIGN_TOKEN does.",
+        metavar="FILE",
+    )
+    class_sets: Path | None = option(
+        "Keep class sets here, so that they outlive a restart.", metavar="DIR"
+    )
+    allowed_host: list[str] | None = option(
+        "A name the service may be addressed by; repeat.", metavar="NAME"
+    )
+    workers: int | None = option("Requests worked on at the same time.  [default: 16]")
+    queue: int | None = option("Requests that may wait for a worker.  [default: 64]")
+    batch_views: int | None = option(
+        "Views in a full batch; 0 for no batches.  [default: 8, or 64 on a GPU]"
+    )
+    batch_ms: float | None = option("Longest wait for a fuller batch.  [default: 5]")
+    max_body_mb: float | None = option("Largest body of a request.  [default: 16]")
+    max_megapixels: float | None = option("Largest image.  [default: 32]")
+    max_crops: int | None = option("Most crops of a request.  [default: 200]")
+    max_classes: int | None = option("Most classes of a request.  [default: 1000]")
+    max_texts: int | None = option("Most descriptions of a request.  [default: 5000]")
+    max_text_characters: int | None = option(
+        "Most characters of a class name or description.  [default: 1000]"
+    )
+    max_characters: int | None = option(
+        "Most characters of all of them together.  [default: 500000]"
+    )
+    max_class_sets: int | None = option("Most class sets.  [default: 100]")
+    kept_texts: int | None = option(
+        "Descriptions that stay encoded, and as many of class sets.  [default: 20000]"
+    )
+    body_seconds: float | None = option("Longest time to send a body.  [default: 30]")
+    work_seconds: float | None = option(
+        "Longest time to wait for a worker, and again to be worked on.  [default: 60]"
+    )
+    shutdown_seconds: float | None = option(
+        "Time to end what is at work when the service stops.  [default: 30]"
+    )
 
 
 @command("crossalign serve --port 8080 --store embeddings", under=MANY)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from crossalign.cli.app import ENCODERS, OK, SOME_FAILED, CommandGroup, app, command, say
-from crossalign.cli.options import byte_count
+from crossalign.cli.application import ENCODERS, OK, SOME_FAILED, CommandGroup, app, command, say
+from crossalign.cli.options import JsonOptions, byte_count
 from crossalign.cli.output import print_line, print_table
 from crossalign.utils.text import counted
 
@@ -26,16 +26,14 @@ Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The stor
 @command("crossalign store info embeddings", of=group)
 def info(
     folder: Folder,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print JSON, and nothing else on standard output.")
-    ] = False,
+    output: JsonOptions,
 ) -> int:
     """Say what a store holds and how much room it takes."""
     import dataclasses
 
     with _opened(folder) as store:
         found = store.info()
-    if json_:
+    if output.json:
         print_line({**dataclasses.asdict(found), "folder": str(folder)})
         return OK
     limit = f" of at most {_size(found.max_bytes)}" if found.max_bytes else ", no limit"

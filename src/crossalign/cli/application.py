@@ -177,14 +177,31 @@ def _in_our_words(error: Any) -> str:
 class Options:
     """Options that belong together, each declared once, as a frozen dataclass.
 
-    Its fields are annotated as parameters of commands are, or are groups themselves. A command with
-    a parameter of such a class has all of its options, under one heading of its help.
+    Its fields are made by :func:`option`, annotated as parameters of commands are, or are groups
+    themselves. A command with a parameter of such a class has all of its options, under one heading
+    of its help.
     """
 
     heading: ClassVar[str | None] = None
 
     def __init_subclass__(cls, heading: str | None = None) -> None:
         cls.heading = heading or cls.heading
+
+
+def option(text: str, *names: str, default: Any = None, **more: Any) -> Any:
+    """Declare an option of a group, named as the field is.
+
+    Args:
+        text: What the help says of it.
+        *names: Its names, where they are others.
+        default: What it is where it is not given. A flag that is False has no ``--no-`` form.
+        **more: As for ``typer.Option``.
+
+    Returns:
+        The field.
+    """
+    declared = {"names": names, "settings": {"help": text, **more}}
+    return dataclasses.field(default=default, metadata=declared)
 
 
 def _is_group(annotation: Any) -> bool:
@@ -195,8 +212,15 @@ def _is_group(annotation: Any) -> bool:
 def _fields(group: type) -> tuple[tuple[str, Any, Any], ...]:
     """Name, annotation and default of each option."""
     hints = get_type_hints(group, include_extras=True)
-    fields: tuple[dataclasses.Field[Any], ...] = dataclasses.fields(group)
-    return tuple((field.name, hints[field.name], field.default) for field in fields)
+    found = []
+    for field in dataclasses.fields(group):
+        hint = hints[field.name]
+        if field.metadata:
+            usual = (f"--{field.name.replace('_', '-')}",) if field.default is False else ()
+            names = field.metadata["names"] or usual
+            hint = Annotated[hint, typer.Option(*names, **field.metadata["settings"])]
+        found.append((field.name, hint, field.default))
+    return tuple(found)
 
 
 def _parameters(
@@ -209,8 +233,8 @@ def _parameters(
         return
     if default is dataclasses.MISSING:
         default = inspect.Parameter.empty
-    (option,) = annotation.__metadata__
-    option.rich_help_panel = None if isinstance(option, ArgumentInfo) else heading
+    (declared,) = annotation.__metadata__
+    declared.rich_help_panel = None if isinstance(declared, ArgumentInfo) else heading
     yield inspect.Parameter(
         name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
     )

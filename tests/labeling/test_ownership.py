@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from crossalign import Classifier
 from crossalign.errors import CrossalignError, LabelingError
 from crossalign.labeling import Decisions, JobFile, job_path, open_source, run_job
-from crossalign.labeling.classifier_config import ClassifierConfig
+from crossalign.labeling.classifiers import build_classifier
 from crossalign.labeling.contact_sheets import write_sheets
 from crossalign.labeling.job import Work
 from crossalign.labeling.ownership import LIST, OwnFolder, holds, is_inside, is_source
@@ -284,7 +285,7 @@ def engine(monkeypatch):
     monkeypatch.setattr("crossalign.labeling.ray.engine._import_ray", FakeRay)
     monkeypatch.setattr(RayEngine, "_label", lambda self, names, workers, cpus: iter(()))
     return lambda folder, **options: RayEngine(
-        ClassifierConfig(DescriptionSet.of(CLASSES)), Path(folder), **options
+        partial(build_classifier, DescriptionSet.of(CLASSES)), Path(folder), **options
     )
 
 
@@ -310,7 +311,7 @@ def test_without_ray_nothing_is_touched(work, monkeypatch):
     own.clear()
     own.claim("000000.done").write_text("1")
     before = files(Path("shards"))
-    engine = RayEngine(ClassifierConfig(DescriptionSet.of(CLASSES)), Path("shards"))
+    engine = RayEngine(partial(build_classifier, DescriptionSet.of(CLASSES)), Path("shards"))
     for act in (engine.check, lambda: list(engine(work))):
         with pytest.raises(CrossalignError, match="crossalign\\[ray\\]"):
             act()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ ray = pytest.importorskip("ray", reason="needs the extra 'ray'; run by make test
 from crossalign import Classifier, load_encoder  # noqa: E402
 from crossalign.errors import LabelingError  # noqa: E402
 from crossalign.labeling import Decisions, open_source, run_job  # noqa: E402
-from crossalign.labeling.classifier_config import ClassifierConfig  # noqa: E402
+from crossalign.labeling.classifiers import build_classifier  # noqa: E402
 from crossalign.labeling.ray.engine import RayEngine  # noqa: E402
 
 PROGRAM = Path(sys.executable).with_name("crossalign")
@@ -53,7 +54,7 @@ class Fragile:
         return self._real.encode_texts(texts)
 
 
-class FragileRecipe:
+class FragileFactory:
     """Makes classifiers whose process dies once, or at each magenta picture."""
 
     def __init__(self, flag: Path, poison: bool) -> None:
@@ -63,7 +64,7 @@ class FragileRecipe:
         return Classifier(CLASSES, encoder=Fragile(self._flag, self._poison), method="clip")
 
 
-class FailingRecipe(FragileRecipe):
+class FailingFactory(FragileFactory):
     """Makes classifiers that label nothing."""
 
     def build(self) -> Classifier:
@@ -97,7 +98,7 @@ def photos(tmp_path, picture):
 
 
 def local(photos, out):
-    return run_job(open_source(photos), out, ClassifierConfig(CLASSES_SET, method="clip").build())
+    return run_job(open_source(photos), out, build_classifier(CLASSES_SET, method="clip"))
 
 
 from crossalign import DescriptionSet  # noqa: E402
@@ -105,12 +106,12 @@ from crossalign import DescriptionSet  # noqa: E402
 CLASSES_SET = DescriptionSet.of(CLASSES)
 
 
-def on_ray(photos, out, recipe=None, **options):
-    plain = ClassifierConfig(CLASSES_SET, method="clip")
+def on_ray(photos, out, build=None, **options):
+    plain = partial(build_classifier, CLASSES_SET, method="clip")
     engine = RayEngine(
-        recipe or plain, out.parent / "shards", **{"workers": 2, "shard_size": 7, **options}
+        build or plain, out.parent / "shards", **{"workers": 2, "shard_size": 7, **options}
     )
-    return run_job(open_source(photos), out, plain.build(), engine=engine)
+    return run_job(open_source(photos), out, plain(), engine=engine)
 
 
 @pytest.mark.parametrize("archive", [False, True])
@@ -132,16 +133,16 @@ def test_results_are_the_local_engines_row_for_row(cluster, photos, tmp_path, ar
 
 def test_other_decisions_are_the_local_engines_and_need_no_worker_again(cluster, photos, tmp_path):
     none = Decisions(none_of_these=True, background=("a grey wall",), top=2)
-    recipe = ClassifierConfig(CLASSES_SET, none, method="clip")
+    build = partial(build_classifier, CLASSES_SET, none, method="clip")
     source, out = open_source(photos), tmp_path / "ray.jsonl"
-    engine = RayEngine(recipe, tmp_path / "shards", workers=2, shard_size=7)
-    run_job(source, out, recipe.build(), none, engine=engine)
+    engine = RayEngine(build, tmp_path / "shards", workers=2, shard_size=7)
+    run_job(source, out, build(), none, engine=engine)
     outcomes = set()
     for decisions in (none, replace(none, threshold=0.1, multi_label=True, top=0)):
-        outcome = run_job(source, out, recipe.build(), decisions, engine=_no_engine)
+        outcome = run_job(source, out, build(), decisions, engine=_no_engine)
         assert outcome.labelled == 0
         reference = tmp_path / "local.jsonl"
-        run_job(source, reference, recipe.build(), decisions, restart=True)
+        run_job(source, reference, build(), decisions, restart=True)
         assert out.read_bytes() == reference.read_bytes()
         outcomes |= {str(json.loads(line)["decision"]) for line in out.read_text().splitlines()}
     assert len(outcomes) > 3
@@ -153,7 +154,7 @@ def _no_engine(work):
 
 def test_a_worker_that_is_killed_mid_shard_is_replaced(cluster, photos, tmp_path):
     local(photos, tmp_path / "local.csv")
-    on_ray(photos, tmp_path / "ray.csv", FragileRecipe(tmp_path / "flag", poison=False))
+    on_ray(photos, tmp_path / "ray.csv", FragileFactory(tmp_path / "flag", poison=False).build)
     assert (tmp_path / "flag").exists(), "a worker died"
     assert (tmp_path / "ray.csv").read_bytes() == (tmp_path / "local.csv").read_bytes()
 
@@ -163,7 +164,9 @@ def test_an_image_that_kills_every_worker_is_isolated_and_reported(cluster, phot
 
     local(photos, tmp_path / "local.csv")
     Image.new("RGB", (300, 300), (255, 0, 255)).save(photos / "010x.png")
-    outcome = on_ray(photos, tmp_path / "ray.csv", FragileRecipe(tmp_path / "flag", poison=True))
+    outcome = on_ray(
+        photos, tmp_path / "ray.csv", FragileFactory(tmp_path / "flag", poison=True).build
+    )
     assert outcome.failed == 2
     lines = (tmp_path / "ray.csv").read_text().splitlines()
     (poisoned,) = (line for line in lines if "010x.png" in line)
@@ -174,7 +177,7 @@ def test_an_image_that_kills_every_worker_is_isolated_and_reported(cluster, phot
 
 def test_a_failure_of_all_shards_ends_the_job_with_its_reason(cluster, photos, tmp_path):
     with pytest.raises(LabelingError, match="the card fell out"):
-        on_ray(photos, tmp_path / "ray.csv", FailingRecipe(tmp_path / "flag", poison=False))
+        on_ray(photos, tmp_path / "ray.csv", FailingFactory(tmp_path / "flag", poison=False).build)
     assert on_ray(photos, tmp_path / "ray.csv").labelled == 41
 
 

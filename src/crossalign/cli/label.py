@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,7 +33,9 @@ from crossalign.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from crossalign.labeling.classifier_config import ClassifierConfig
+    from collections.abc import Callable
+
+    from crossalign.classifier import Classifier
     from crossalign.labeling.decisions import Decisions
     from crossalign.labeling.sources import Source
 
@@ -113,7 +116,7 @@ class _Ray(Options, heading="Ray"):
         metavar="DIR",
     )
 
-    def runner(self, config: ClassifierConfig, out: Path, store: Path | None) -> Any:
+    def runner(self, build: Callable[[], Classifier], out: Path, store: Path | None) -> Any:
         """Give who labels, ready to begin; options of the cluster's are refused without one."""
         from crossalign.labeling.job import local_engine
         from crossalign.labeling.ray.engine import SHARD_SIZE, RayEngine
@@ -137,7 +140,7 @@ class _Ray(Options, heading="Ray"):
         if store is not None:
             raise typer.BadParameter("--store is one machine's; leave it out with --executor ray")
         runner = RayEngine(
-            config,
+            build,
             self.shards or out.with_name(f"{out.name}.shards"),
             address=self.address,
             workers=self.workers,
@@ -169,7 +172,7 @@ def label(
     ray: _Ray,
 ) -> int:
     """Label all images of a source; a job that was stopped goes on where it was."""
-    from crossalign.labeling.classifier_config import ClassifierConfig
+    from crossalign.labeling.classifiers import build_classifier
     from crossalign.labeling.exports import parse_export
     from crossalign.labeling.job import run_job
     from crossalign.labeling.output_table import job_path
@@ -180,7 +183,8 @@ def label(
     images = open_source(source, column=job.column, may_be_empty=job_path(out).exists())
     decisions = decision.load()
     chosen = method.load()
-    config = ClassifierConfig(
+    build = functools.partial(
+        build_classifier,
         classes.load(),
         decisions,
         model=encoder.model,
@@ -191,10 +195,10 @@ def label(
         bank=classes.bank,
         draft=speed.draft,
     )
-    runner = ray.runner(config, out, speed.store)
+    runner = ray.runner(build, out, speed.store)
     _check_results(images, out, decisions, exports, results.report, job.restart)
     with value_of("--seed", "--crops", "--method"):
-        classifier = config.build(speed.open_store())
+        classifier = build(store=speed.open_store())
     classes.say_undescribed(classifier)
     say_left_out(decisions, classifier)
     with JobProgress() as progress:

@@ -50,7 +50,7 @@ MOVED = {
     "labeling.places": "labeling.ownership",
     "labeling.plots": "reports.reliability",
     "labeling.ray_engine": "labeling.ray.engine",
-    "labeling.recipe": "labeling.classifier_config",
+    "labeling.recipe": "labeling.classifiers",
     "labeling.scored": "labeling.image_scores",
     "labeling.shards": "labeling.ray.shards",
     "labeling.sheets": "labeling.contact_sheets",

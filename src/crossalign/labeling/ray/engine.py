@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from crossalign.utils.files import write_text
 from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
-    from crossalign.labeling.classifier_config import ClassifierConfig
+    from crossalign.classifier import Classifier
 
 SHARD_SIZE = 256
 _KIND = "shards"
@@ -45,7 +45,7 @@ class RayEngine:
     """An engine for :func:`crossalign.labeling.run_job`.
 
     Args:
-        config: Travels to the workers, which build the classifier there.
+        build: Makes the classifier; travels to the workers, which call it there.
         folder: For the shards; all workers must see it under the same path.
         address: Of a Ray cluster; None starts one on this machine.
         workers: Number of workers; one for each processor of the cluster by default.
@@ -55,7 +55,7 @@ class RayEngine:
         shard_size: Images in a shard.
     """
 
-    config: ClassifierConfig
+    build: Callable[[], Classifier]
     folder: Path
     address: str | None = None
     workers: int | None = None
@@ -149,7 +149,7 @@ class RayEngine:
         items = [{"shard": name} for name in shards]
         pipeline = ray_data.from_items(items, override_num_blocks=len(items)).map_batches(
             _Worker,
-            fn_constructor_args=(self.config, str(self.folder.absolute())),
+            fn_constructor_args=(self.build, str(self.folder.absolute())),
             batch_size=1,
             compute=ray_data.ActorPoolStrategy(size=min(workers, len(items))),
             num_cpus=cpus,
@@ -162,8 +162,8 @@ class RayEngine:
 class _Worker:
     """Holds a classifier and labels shards; lives on a machine of the cluster."""
 
-    def __init__(self, config: ClassifierConfig, folder: str) -> None:
-        self._classifier = config.build()
+    def __init__(self, build: Callable[[], Classifier], folder: str) -> None:
+        self._classifier = build()
         self._folder = Path(folder)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
@@ -230,8 +230,8 @@ def _read_mark(own: OwnFolder) -> dict[str, str] | None:
 
 
 def _import_ray() -> Any:
-    import_extra("ray.data", "--engine ray", "ray")
-    return import_extra("ray", "--engine ray", "ray")
+    import_extra("ray.data", "--executor ray", "ray")
+    return import_extra("ray", "--executor ray", "ray")
 
 
 @contextmanager

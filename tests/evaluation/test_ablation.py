@@ -74,6 +74,7 @@ def _fields(method):
     )
 
 
+@pytest.mark.slow
 def test_ablation_reports_and_can_be_checked(photos, encoders, tmp_path):
     factors = ("parts", "count", "texts", "crop-weighting")
     result = ablate(request(photos), tmp_path / "out", factors=factors)

@@ -30,6 +30,7 @@ def run(*words: object) -> int:
     return int(end.value.code or 0)
 
 
+@pytest.mark.slow
 def test_evaluate_and_check(photos, tmp_path, capsys):
     out = tmp_path / "out"
     common = ("--crops", 2, "--method", "clip", "--method", "wca")
@@ -79,6 +80,7 @@ def test_broken_photos_end_in_exit_code_one(photos, tmp_path, capsys):
     assert "1 image could not be read; predictions.csv says which" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_ablate_and_cost(photos, tmp_path, capsys):
     words = ("ablate", photos, "--crops", 2, "--factor", "parts", "--out", tmp_path / "out")
     assert run(*words) == 0
@@ -90,6 +92,7 @@ def test_ablate_and_cost(photos, tmp_path, capsys):
         assert row["process_bytes"] is None or 50e6 < row["process_bytes"] < 2e9
 
 
+@pytest.mark.slow
 def test_options_of_encoders_reach_them(photos, encoders, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     texts = {"cat": ["a cat with fur", "a cat"], "coffee": ["a cup", "hot coffee in a cup"]}
@@ -109,6 +112,7 @@ def test_options_of_encoders_reach_them(photos, encoders, tmp_path, monkeypatch)
             assert {encoder.options for encoder in encoders} == {("int8", "here", "y")}, words
 
 
+@pytest.mark.slow
 def test_layouts_of_crops(photos, encoders, tmp_path, capsys):
     laid = ("--model", "fake:x", "--kind", "nested", "--side", 0.3, 0.4, "--crops", 4)
     out = tmp_path / "out"

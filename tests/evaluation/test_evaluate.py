@@ -341,6 +341,13 @@ def test_settings_out_of_range_are_refused_by_their_options_names(changes, optio
         Request("photos", methods=methods, **changes)
 
 
+def test_crops_as_needed_know_softmax_weights_alone(photos, encoders, tmp_path):
+    asked = request(photos, methods=("wca",), crops="auto", crop_weighting="max")
+    with pytest.raises(EvaluationError, match=r"--crops auto .* weighs crops by 'max'"):
+        evaluate(asked, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_receipt_has_the_protocol_as_it_ran(photos, encoders, tmp_path):
     asked = request(photos, methods=("wca",), protocol="published", pool=7, side=(0.2, 0.4))
     evaluate(asked, tmp_path / "out")
@@ -556,6 +563,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_killed_at_random_moments_it_ends_with_the_same_predictions(photos, tmp_path, picture):
     for number in range(4, 40):
@@ -590,6 +598,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_predictions(photos, tmp_
     assert killed == whole
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_data_set(encoders, tmp_path, picture):
     for name, count in (("few", 30), ("many", 300)):
         folder = tmp_path / name / "red_wall"
@@ -628,6 +637,7 @@ def causes(differences) -> set[str]:
     return {difference.cause for difference in differences}
 
 
+@pytest.mark.slow
 def test_each_cause_is_named(photos, encoders, tmp_path):
     texts = {f"{colour} wall": [f"{colour}", f"a {colour} wall"] for colour in ("red", "green")}
     texts["blue wall"] = ["blue"]

@@ -156,7 +156,7 @@ class _Measured:
 
     classifier: Classifier
     class_stages: dict[str, Stage]
-    stages: dict[str, Stage]
+    stages: dict[str, Stage] = field(default_factory=lambda: {name: Stage() for name in STAGES})
 
 
 class _TimedEncoder:
@@ -193,16 +193,16 @@ def _prepared(setup: Setup, method: Method, encoder: Encoder) -> _Measured:
         pooling.seconds[-1] -= texts.seconds[-1]
         often = len(pooling.seconds) == _REPEATS
         if often or time.perf_counter() - begun > _REPEAT_SECONDS:
-            return _Measured(classifier, stages, {name: Stage() for name in STAGES})
+            return _Measured(classifier, stages)
 
 
 def _cost(one: _Measured, process_bytes: int | None) -> Cost:
-    medians = {name: statistics.median(stage.seconds) for name, stage in one.stages.items()}
     classifier = one.classifier
     spec, side, count = classifier.method.crops, classifier.prepare(), len(classifier.classes)
-    by_class = {
-        name: statistics.median(stage.seconds) / count for name, stage in one.class_stages.items()
-    }
+    medians, by_class = (
+        {name: statistics.median(stage.seconds) / share for name, stage in stages.items()}
+        for stages, share in ((one.stages, 1), (one.class_stages, count))
+    )
     arrays = (side.labels, side.descriptions, side.offsets, side.vectors)
     words = sum(sys.getsizeof(text) for group in side.texts for text in group)
     return Cost(

@@ -75,8 +75,7 @@ def compare(old: Path, new: Path) -> list[Difference]:
     """
     before, after = load(old), load(new)
     found = [difference for check in _CHECKS for difference in check(before, after)]
-    files = [predictions_beside(path, receipt) for path, receipt in ((old, before), (new, after))]
-    one, two = files
+    one, two = predictions_beside(old, before), predictions_beside(new, after)
     effects: list[Difference] = []
     names = _encoder_names(before, after)
     if one is not None and two is not None:
@@ -86,7 +85,7 @@ def compare(old: Path, new: Path) -> list[Difference]:
     elif before["dataset"]["content"] != after["dataset"]["content"]:
         found.append(Difference("images", "the images differ; without both prediction files it "
                                 "cannot be said which"))  # fmt: skip
-    if not (found or effects) or None in files:  # else it has been said more exactly
+    if not (found or effects) or None in (one, two):  # else it has been said more exactly
         effects += _totals(before, after, names)
     # Other versions are a cause where there is something to explain, and no fault otherwise.
     return found + ([*_versions(before, after), *effects] if effects else [])

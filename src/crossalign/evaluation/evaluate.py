@@ -105,14 +105,14 @@ def evaluate(
         raise EvaluationError(
             f"{out}: expected a folder that can be written to ({error.strerror})."
         ) from error
-    kept = _opened(store, out)
+    opened = _opened(store, out)
     try:
         passes = plan_passes(setup, out / JOURNALS, command)
         for one in passes:
-            run_pass(setup, one, kept, on_progress)
+            run_pass(setup, one, opened, on_progress)
     finally:
-        if kept is not None and kept is not store:
-            kept.close()
+        if opened is not None and opened is not store:
+            opened.close()
     predictions = out / receipts.PREDICTIONS
     with whole_file(predictions) as unfinished:
         _write_csv(setup, passes, unfinished)

@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from crossalign.errors import EvaluationError
@@ -81,24 +80,20 @@ class Journal:
         self._identity = json.dumps(identity, sort_keys=True)
         self._command = tuple(command)
         self._rows: sqlite3.Connection | None = None
-        self._session: int | None = None
 
     def __enter__(self) -> Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._rows = self._opened()
         self._rows.execute("BEGIN")
-        (last,) = self._rows.execute("SELECT max(walk) FROM outcomes").fetchone()
-        self._walk: int = (last or 0) + 1
+        self._walk, self._session = self._rows.execute(
+            "SELECT (SELECT ifnull(max(walk), 0) + 1 FROM outcomes), "
+            "(SELECT ifnull(max(id), 0) + 1 FROM sessions)"
+        ).fetchone()
         self._started = self._written = time.monotonic()
         self._when = dt.datetime.now(dt.timezone.utc)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._rows is None:
             return
         try:
@@ -175,10 +170,10 @@ class Journal:
             for key, label, stamp, body in found:
                 values = json.loads(body)
                 known: dict[str, Any] = {
-                    name: values[short] for name, short in _SHORT.items() if short in values
+                    name: tuple(value) if isinstance(value, list) else value
+                    for name, short in _SHORT.items()
+                    if (value := values.get(short)) is not None
                 }
-                for name, value in known.items():
-                    known[name] = tuple(value) if isinstance(value, list) else value
                 yield Outcome(
                     key=key.decode("utf-8", "surrogateescape"), label=label, stamp=stamp, **known
                 )
@@ -197,22 +192,13 @@ class Journal:
     def _write(self) -> None:
         rows = self._open()
         if self.computed:
-            self._note_session(rows)
-        rows.execute("COMMIT")
-
-    def _note_session(self, rows: sqlite3.Connection) -> None:
-        taken = round(time.monotonic() - self._started, 3)
-        if self._session is None:
-            started = self._when.isoformat(timespec="seconds")
-            made = rows.execute(
-                "INSERT INTO sessions (started, command, images, seconds) VALUES (?, ?, 0, 0)",
-                (started, json.dumps(self._command)),
+            started, command = self._when.isoformat(timespec="seconds"), json.dumps(self._command)
+            taken = round(time.monotonic() - self._started, 3)
+            rows.execute(
+                "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?)",
+                (self._session, started, command, self.computed, taken),
             )
-            self._session = made.lastrowid
-        rows.execute(
-            "UPDATE sessions SET images = ?, seconds = ? WHERE id = ?",
-            (self.computed, taken, self._session),
-        )
+        rows.execute("COMMIT")
 
     def _opened(self) -> sqlite3.Connection:
         """Open the file, for this process alone; make it anew if it is no journal, or another's."""

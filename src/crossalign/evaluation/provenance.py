@@ -15,7 +15,7 @@ from crossalign.evaluation.request import (
     methods_of,
 )
 from crossalign.evaluation.run import Setup, resamples
-from crossalign.images.crops import PUBLISHED_SIDE, CropSpec
+from crossalign.images.crops import PUBLISHED_SIDE
 from crossalign.methods import METHODS, Method, get_method
 
 _FIELDS = {
@@ -85,39 +85,31 @@ def departures(
         Such as ``S_c 3, not 54.6``.
     """
     found = [
-        f"{title} {_shown(getattr(method, name))}, not {_shown(getattr(own, name))}"
+        f"{title} {_written(getattr(method, name))}, not {_written(getattr(own, name))}"
         for name, title in _FIELDS.items()
         if getattr(method, name) != getattr(own, name)
     ]
-    if (method.crops is None) != (own.crops is None):
-        return ["no crops" if method.crops is None else "crops", *found]
-    if method.crops is None or own.crops is None:
-        return found
-    return [*_crop_departures(method, method.crops, own.crops, request, side), *found]
-
-
-def _crop_departures(
-    method: Method,
-    spec: CropSpec,
-    own: CropSpec,
-    request: Request,
-    side: tuple[float, float] | None,
-) -> list[str]:
-    count = crops_in_run(method, request)
-    found = []
+    spec, usual = method.crops, own.crops
+    if spec is None or usual is None:
+        differ = [] if spec is usual else ["no crops" if spec is None else "crops"]
+        return [*differ, *found]
+    count, crops = crops_in_run(method, request), []
     if request.adaptive(method) is not None:
-        found.append(f"crops as needed, at most {count}")
-    elif count != own.count:
-        found.append(f"crops {count}, not {own.count}")
-    for name, title, wanted in (("side", "side", side or own.side), ("kind", "crops", own.kind)):
-        if getattr(spec, name) != wanted:
-            found.append(f"{title} {_shown(getattr(spec, name))}, not {_shown(wanted)}")
-    return found
+        crops.append(f"crops as needed, at most {count}")
+    elif count != usual.count:
+        crops.append(f"crops {count}, not {usual.count}")
+    for title, value, wanted in (
+        ("side", spec.side, side or usual.side),
+        ("crops", spec.kind, usual.kind),
+    ):
+        if value != wanted:
+            crops.append(f"{title} {_written(value)}, not {_written(wanted)}")
+    return [*crops, *found]
 
 
-def _shown(value: Any) -> str:
+def _written(value: Any) -> str:
     if isinstance(value, tuple):
-        return " to ".join(map(_shown, value))
+        return " to ".join(map(_written, value))
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

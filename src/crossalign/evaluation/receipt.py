@@ -153,18 +153,17 @@ def files(request: Request, folder: Path) -> dict[str, dict[str, str]]:
         For each field of the request that names one its place, and of a file its SHA-256. Encoders
         in a folder of their own stand there by their names.
     """
-    named = {name: getattr(request, name) for name in _PLACES}
+    named = {name: Path(getattr(request, name) or "") for name in _PLACES}
     if request.root is not None:
         del named["dataset"]  # the name of a data set, whatever else is called so
     if request.names in NAME_LISTS:
         del named["names"]
     found = {}
-    for name, value in named.items():
-        if value is None or not Path(value).exists():
-            continue
-        found[name] = {"place": _relative(Path(value), folder)}
-        if Path(value).is_file():
-            found[name]["digest"] = sha256(Path(value))
+    for name, path in named.items():
+        if getattr(request, name) is not None and path.exists():
+            found[name] = {"place": _relative(path, folder)}
+            if path.is_file():
+                found[name]["digest"] = sha256(path)
     for model in request.models:
         _, _, rest = model.partition(":")
         if rest and Path(rest).is_dir():

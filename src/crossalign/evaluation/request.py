@@ -308,10 +308,11 @@ def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Me
         given = None if request.crops == "auto" else request.crops
         side = request.side or protocol.side or spec.side
         count = spec.count if given is None else given
-        if request.adaptive(method) is not None and method.crop_weighting != "softmax":
+        weighting = changes.get("crop_weighting", method.crop_weighting)
+        if request.adaptive(method) is not None and weighting != "softmax":
             raise EvaluationError(
-                f"crops='auto' knows softmax weights alone; method {method.name!r} weighs crops by "
-                f"{method.crop_weighting!r}. Leave it out, or give a number of crops."
+                f"--crops auto knows softmax weights alone; method {method.name!r} weighs crops by "
+                f"{weighting!r}. Leave it out, or give a number of crops."
             )
         if protocol.resamples:
             count = request.pool or protocol.pool or count

@@ -197,56 +197,31 @@ def listed(
         counts[example.label] += 1
         if not (options.root / example.key).is_file():
             absent.append(example.key)
+    total, root = counts.total(), options.root
     if absent:
         raise reader.missing(
-            f"{len(absent)} of {counts.total()} images are missing in {options.root}, the first is "
-            f"{absent[0]}"
+            f"{len(absent)} of {total} images are missing in {root}, the first is {absent[0]}"
         )
-    check_counts(reader, options, split, counts, class_ids)
+    if total == 0:
+        raise reader.missing(f"no images in {root}")
+    published = None if options.partial else reader.expected.get(split)
+    if published is not None and published != (len(class_ids), total):
+        empty = [name for index, name in enumerate(class_ids) if not counts[index]]
+        hint = f"; classes without an image: {', '.join(empty[:3])}" if empty else ""
+        raise reader.missing(
+            f"{root} holds {total} images of {len(class_ids)} classes, the split '{split}' as "
+            f"published has {published[1]} of {published[0]}{hint}. Use --partial to evaluate on "
+            "it all the same"
+        )
     return Dataset(
         name=reader.name,
         split=split,
-        root=options.root,
+        root=root,
         class_ids=tuple(class_ids),
         class_names=named(options.names, class_ids, class_names),
-        total=counts.total(),
+        total=total,
         _examples=examples,
         templates=reader.templates,
-    )
-
-
-def check_counts(
-    reader: Reader,
-    options: ReadOptions,
-    split: str,
-    counts: Mapping[int, int],
-    class_ids: Sequence[str],
-) -> None:
-    """Compare what was found with what was published.
-
-    Args:
-        reader: The reader.
-        options: What was asked of it.
-        split: The split.
-        counts: Images of each class index.
-        class_ids: Ids of the classes.
-
-    Raises:
-        EvaluationError: If they differ.
-    """
-    total = sum(counts.values())
-    if total == 0:
-        raise reader.missing(f"no images in {options.root}")
-    if options.partial or split not in reader.expected:
-        return
-    classes, images = reader.expected[split]
-    if (len(class_ids), total) == (classes, images):
-        return
-    empty = [name for index, name in enumerate(class_ids) if not counts.get(index)]
-    hint = f"; classes without an image: {', '.join(empty[:3])}" if empty else ""
-    raise reader.missing(
-        f"{options.root} holds {total} images of {len(class_ids)} classes, the split '{split}' as "
-        f"published has {images} of {classes}{hint}. Use --partial to evaluate on it all the same"
     )
 
 

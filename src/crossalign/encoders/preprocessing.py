@@ -45,11 +45,12 @@ UNSUPPORTED = (
 )
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     """Read a JSON object from a model's folder.
 
     Args:
         path: The file.
+        optional: Whether a file that is not there is as good as an empty object.
 
     Returns:
         The object.
@@ -60,6 +61,8 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
+        if optional:
+            return {}
         raise EncoderError(f"{path} is missing; the model's folder needs it.") from error
     except OSError as error:
         raise EncoderError(f"{path} cannot be read: {error.strerror or error}.") from error

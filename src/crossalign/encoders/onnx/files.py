@@ -268,7 +268,7 @@ def _what_is_missing(folder: Path, names: set[str]) -> str:
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=32)
 def _digest(folder: Path, stamps: tuple[tuple[str, int, int, int], ...]) -> str:
     """Digest files; the times of change are there to tell the cache of a new content."""
     return digest_files(

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-SUFFIXES = {"fp32": "", "fp16": "_fp16", "int8": "_int8"}
-PRECISIONS = tuple(SUFFIXES)
+from crossalign.encoders.onnx.files import SUFFIXES
+
+PRECISIONS = ("fp32", "fp16", "int8")
 
 # A protocol buffer holds no more than 2 GB; with larger weights, they go into a file beside.
 LARGEST = 1_900_000_000

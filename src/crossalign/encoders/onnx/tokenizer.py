@@ -52,7 +52,7 @@ class TextReader:
         folder = files.tokenizer_folder
         self._origin = folder / "tokenizer.json"
         content = read_json(self._origin)
-        settings = _optional(folder / "tokenizer_config.json")
+        settings = read_json(folder / "tokenizer_config.json", optional=True)
         self._tokenizer = _open(self._origin)
         self._split = files.split
         self._tidy = None
@@ -78,7 +78,7 @@ class TextReader:
         self._pad_left = _pad_side(settings, content) == "left"
         if self._pad_left:
             self.padding = "full"
-        specials = {**_optional(folder / "special_tokens_map.json"), **settings}
+        specials = {**read_json(folder / "special_tokens_map.json", optional=True), **settings}
         self._pad_id = self._find_pad_id(specials, content, text)
 
     def limit(self, length: int) -> None:
@@ -183,7 +183,7 @@ def context_length(files: ModelFiles) -> int:
         EncoderError: If they state none.
     """
     config = files.config()
-    settings = _optional(files.tokenizer_folder / "tokenizer_config.json")
+    settings = read_json(files.tokenizer_folder / "tokenizer_config.json", optional=True)
     if files.split:
         text = _part(config, "text_cfg")
         stated = text.get("context_length", OPEN_CLIP_CONTEXT if text else None)
@@ -208,10 +208,6 @@ def _open(path: Path) -> tokenizers.Tokenizer:
         raise EncoderError(
             f"expected a tokenizer in {path}; it cannot be used: {error}."
         ) from error
-
-
-def _optional(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}
 
 
 def _part(config: Mapping[str, Any], key: str) -> dict[str, Any]:

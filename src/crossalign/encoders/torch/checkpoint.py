@@ -108,8 +108,8 @@ def cards() -> list[ModelCard]:
 def _describe(name: str, folder: Path) -> ModelCard | None:
     """Describe a model from its settings; None where it is no dual encoder."""
     weights, config = find_weights(folder), read_json(folder / "config.json")
-    settings = folder / "tokenizer_config.json"
-    limit = stated_context(config, read_json(settings) if settings.is_file() else {})
+    settings = read_json(folder / "tokenizer_config.json", optional=True)
+    limit = stated_context(config, settings)
     size = read_processor(folder).size
     if not isinstance(config.get("text_config", config.get("vision_config")), Mapping):
         return None  # such as an image classifier

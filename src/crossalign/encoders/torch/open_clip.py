@@ -197,13 +197,15 @@ def load(
             raise EncoderError(f"the file {path} has no revisions; got revision={revision!r}.")
         file, overrides, revision, licence = _find_local(open_clip, name, architecture, path)
     else:
-        weights, at, pinned = weights.partition("@")
+        tag, at, pinned = weights.partition("@")
+        if "/" in tag:  # a path, which is not there
+            tag, at, pinned = weights, "", ""
         if at and (not pinned or revision not in (None, pinned)):
             raise EncoderError(
                 f"expected one revision behind '@' or as revision=; got {name!r} and {revision!r}."
             )
-        name = name.partition("@")[0]
-        found = _find_tag(open_clip, name, architecture, weights, pinned or revision)
+        name = f"open_clip:{architecture}/{tag}"
+        found = _find_tag(open_clip, name, architecture, tag, pinned or revision)
         file, overrides, revision, licence = found
     if file.suffix != ".safetensors" and torch.__version__ < (2, 6):
         # There, open_clip may fall back to reading more than weights.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -176,7 +177,7 @@ def test_a_screen_reader_finds_its_way(
     assert re.search(r"</main>\s*</body>", html)
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h\d", tag)]
     assert levels[0] == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
     drawings = [attributes for tag, attributes in page.elements if tag == "svg"]
     assert all(one["role"] == "img" and one["aria-label"] for one in drawings)
 

@@ -212,7 +212,7 @@ def cells(row: dict[str, Any]) -> tuple[str, ...]:
     """
     return (
         report.percent(row["top1"]),
-        f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
+        report.interval(row["top1"]),
         str(row["views"]),
     )
 
@@ -248,13 +248,9 @@ def _plot(factor: Factor, rows: list[dict[str, Any]]) -> Plot:
             [line], title=factor.title, x=factor.axis, y="top-1, per cent", ratios=factor.ratios
         )
     else:
-        svg = dots_svg([_dot(row) for row in rows], title=factor.title, x="top-1, per cent")
+        dots = [report.dot(row["name"], row["top1"]) for row in rows]
+        svg = dots_svg(dots, title=factor.title, x="top-1, per cent")
     return Plot(factor.name, f"{factor.title}: plot", svg)
-
-
-def _dot(row: dict[str, Any]) -> tuple[str, float, float, float]:
-    top = row["top1"]
-    return row["name"], 100 * top["mean"], 100 * top["low"], 100 * top["high"]
 
 
 def _cost_plot(factors: dict[str, Any]) -> Plot:

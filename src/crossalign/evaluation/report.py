@@ -22,6 +22,18 @@ def percent(spread: dict[str, Any]) -> str:
     return text if spread["sd"] is None else f"{text} ± {100 * spread['sd']:.2f}"
 
 
+def interval(spread: dict[str, Any]) -> str:
+    """Write an interval of a share in per cent.
+
+    Args:
+        spread: ``low`` and ``high``.
+
+    Returns:
+        Such as ``60.1 to 70.2``.
+    """
+    return f"{100 * spread['low']:.1f} to {100 * spread['high']:.1f}"
+
+
 def crops_shown(row: dict[str, Any]) -> str:
     """Write how many crops were taken of an image.
 
@@ -87,7 +99,7 @@ def _accuracies(rows: list[dict[str, Any]]) -> Table:
             row["texts"],
             crops_shown(row),
             percent(row["top1"]),
-            f"{100 * row['top1']['low']:.1f} to {100 * row['top1']['high']:.1f}",
+            interval(row["top1"]),
             percent(row["top5"]),
             percent(row["per_class"]),
             percent(row["calibration_error"]),
@@ -202,34 +214,41 @@ def made_table(rows: list[list[str]], receipts: tuple[str, ...]) -> Table:
 
 
 def _plots(rows: list[dict[str, Any]]) -> list[Plot]:
-    names = [_name(row, rows) for row in rows]
-    top1 = [
-        (name, 100 * row["top1"]["mean"], 100 * row["top1"]["low"], 100 * row["top1"]["high"])
-        for name, row in zip(names, rows, strict=True)
-    ]
-    curves = [
-        Series(name, tuple(zip(row["risk_coverage"]["coverage"], row["risk_coverage"]["risk"],
-                               strict=True)))
-        for name, row in zip(names, rows, strict=True)
-    ]  # fmt: skip
-    reliability = [
-        Panel(
-            f"{name}, ECE {row['calibration_error']['mean']:.3f}",
-            tuple(zip(*(row["reliability"][what] for what in ("confidence", "accuracy", "count")),
-                      strict=True)),
-        )
-        for name, row in zip(names, rows, strict=True)
-    ]  # fmt: skip
+    dots, curves, panels = [], [], []
+    for row in rows:
+        name, risk, bins = _name(row, rows), row["risk_coverage"], row["reliability"]
+        dots.append(dot(name, row["top1"]))
+        curves.append(Series(name, tuple(zip(risk["coverage"], risk["risk"], strict=True))))
+        numbers = zip(bins["confidence"], bins["accuracy"], bins["count"], strict=True)
+        ece = row["calibration_error"]["mean"]
+        panels.append(Panel(f"{name}, ECE {ece:.3f}", tuple(numbers)))
+    top1 = dots_svg(dots, title="Top-1 accuracy", x="per cent, with 95 % intervals")
+    x, y = "coverage: share of images kept", "share of mistakes"
+    mistakes = lines_svg(curves, title="Mistakes among the surest images", x=x, y=y)
+    title = "Accuracy at each confidence"
+    reliability = panels_svg(panels, title=title, x="confidence", y="accuracy")
+    note = (
+        "First run. A dot is a bin of confidences, its area the share of the images in it. On the "
+        "dashed line confidence is what it says; below it, it is too high."
+    )
     return [
-        Plot("top1", "Top-1 accuracy with intervals", dots_svg(top1, title="Top-1 accuracy",
-             x="per cent, with 95 % intervals")),
-        Plot("risk", "Risk and coverage", lines_svg(curves, title="Mistakes among the "
-             "surest images", x="coverage: share of images kept", y="share of mistakes")),
-        Plot("reliability", "Reliability", panels_svg(reliability, title="Accuracy at each "
-             "confidence", x="confidence", y="accuracy"),
-             "First run. A dot is a bin of confidences, its area the share of the images in it. On "
-             "the dashed line confidence is what it says; below it, it is too high."),
-    ]  # fmt: skip
+        Plot("top1", "Top-1 accuracy with intervals", top1),
+        Plot("risk", "Risk and coverage", mistakes),
+        Plot("reliability", "Reliability", reliability, note),
+    ]
+
+
+def dot(name: str, top1: dict[str, Any]) -> tuple[str, float, float, float]:
+    """Make an accuracy a row of a chart of dots.
+
+    Args:
+        name: Whose it is.
+        top1: ``mean``, ``low`` and ``high``, shares from 0 to 1.
+
+    Returns:
+        The name, and the three in per cent.
+    """
+    return name, 100 * top1["mean"], 100 * top1["low"], 100 * top1["high"]
 
 
 def _name(row: dict[str, Any], rows: list[dict[str, Any]]) -> str:

@@ -1,7 +1,9 @@
-"""Pictures of an explanation: as SVG and Pillow images with nothing but the package, or matplotlib.
+"""Pictures, pages and charts: as SVG and Pillow images with nothing but the package, or matplotlib.
 
-``pictures`` makes Pillow images (heat map overlays, the similarity matrix), ``svg`` drawings in
-which nothing runs and nothing is fetched, and ``plots`` matplotlib figures (extra ``plots``).
+``overlays`` makes Pillow images (heat maps over photos, the similarity matrix), ``svg`` and
+``charts`` drawings in which nothing runs and nothing is fetched, ``explanation_page``, ``page`` and
+``reliability`` whole pages, all from the templates in ``templates`` by ``html``, and ``figures``
+matplotlib figures (extra ``plots``). ``templates/theme.css`` has the colours of all of them.
 Regions have numbers beside their colours, so that nothing depends on telling colours apart.
 """
 

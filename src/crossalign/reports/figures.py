@@ -1,9 +1,9 @@
 """The same pictures as matplotlib figures (extra ``plots``), to save, to show or to build upon.
 
     from crossalign import load_image
-    from crossalign.reports import plots
+    from crossalign.reports import figures
 
-    axes = plots.plot_regions(load_image("photo.jpg"), prediction.explain())
+    axes = figures.plot_regions(load_image("photo.jpg"), prediction.explain())
     axes.figure.savefig("regions.pdf")
 
 Each function draws into the axes it is given, or into those of a new figure, and gives them back.
@@ -105,7 +105,7 @@ def plot_regions(
             verticalalignment="top",
             bbox={"facecolor": colour, "edgecolor": "none", "pad": 2.5},
         )
-        words += _region_lines(rank, region, _width(axes))
+        words += _region_lines(rank, region, _size(axes)[0])
     _title(axes, _REGIONS)
     _below(axes, words)
     return axes
@@ -159,7 +159,7 @@ def plot_bars(chart: Chart, *, axes: Axes | None = None) -> Axes:
     """
     own = axes is None
     axes = _axes(axes)
-    width = _width(axes)
+    width = _size(axes)[0]
     rows = list(_rows(chart, width))
     needed = _needed(iter(rows))
     heads = len(_title_lines(chart.title, width))
@@ -167,7 +167,7 @@ def plot_bars(chart: Chart, *, axes: Axes | None = None) -> Axes:
     if own and figure is not None:
         figure.set_figheight(needed * _LINE + (heads + 1) * _HEADING)
     # In axes of others texts shrink if need be; a figure of ours is as high as they are.
-    share = _height(axes) / (needed * _LINE)
+    share = _size(axes)[1] / (needed * _LINE)
     size = _SMALL if own or share > 0.999 else _SMALL * share
     low, _ = chart.reach
     axes.set_xlim(low, low + chart.span * width / max(width - _NUMBER, width / 2.0))
@@ -397,7 +397,7 @@ def _plot_map(shown: maps.Map, size: tuple[int, int], axes: Axes | None) -> Axes
     )
     axes.add_artist(key)
     _title(axes, shown.title)
-    _below(axes, wrapped(shown.note, _ems(_width(axes)), 3), _KEY_LINES)
+    _below(axes, wrapped(shown.note, _ems(_size(axes)[0]), 3), _KEY_LINES)
     return axes
 
 
@@ -442,7 +442,7 @@ def _title_lines(title: str, width: float) -> list[str]:
 
 
 def _title(axes: Axes, title: str) -> None:
-    lines = "\n".join(_title_lines(title, _width(axes)))
+    lines = "\n".join(_title_lines(title, _size(axes)[0]))
     axes.set_title(lines, loc="left", fontsize=_MEDIUM, fontweight="bold", parse_math=False)
 
 
@@ -451,23 +451,13 @@ def _ems(width: float, size: float = _SMALL) -> float:
     return 0.96 * width * 72.0 / size
 
 
-def _width(axes: Axes) -> float:
-    """Width of axes in inches; of those that a layout will enlarge, no less than that later."""
+def _size(axes: Axes) -> tuple[float, float]:
+    """Size of axes in inches; those that a layout enlarges will be no smaller later."""
     figure = axes.get_figure(root=True)
-    return (
-        5.0
-        if figure is None
-        else float(axes.get_position(original=True).width * figure.get_figwidth())
-    )
-
-
-def _height(axes: Axes) -> float:
-    figure = axes.get_figure(root=True)
-    return (
-        4.0
-        if figure is None
-        else float(axes.get_position(original=True).height * figure.get_figheight())
-    )
+    if figure is None:
+        return 5.0, 4.0
+    box = axes.get_position(original=True)
+    return float(box.width * figure.get_figwidth()), float(box.height * figure.get_figheight())
 
 
 def _column(count: int, margin: float, gap: float) -> float:

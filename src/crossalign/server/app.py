@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import fastapi
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import BaseModel
@@ -49,7 +49,7 @@ _WHY = {
     503: "It takes too long, or the service stops",
 }
 _ALWAYS = (400, 401, 403, 405, 413, 421, 500)
-_WITH_WORK = (*_ALWAYS, 408, 415, 422, 429, 503)
+_WITH_WORK = (408, 415, 422, 429, 503)
 
 ClassSetName = Annotated[str, fastapi.Path(pattern=NAME_PATTERN, description="Its name.")]
 
@@ -89,13 +89,13 @@ def create_app(encoder: Encoder, settings: Settings | None = None) -> FastAPI:
         docs_url=None,  # those pages load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
+        responses=_errors(*_ALWAYS),
         separate_input_output_schemas=False,
     )
     app.state.service = service
     add_handlers(app)
-    _add_work(app, service)
-    _add_class_sets(app, service)
-    _add_information(app, service)
+    for router in (_labels(service), _class_sets(service), _information(service)):
+        app.include_router(router)
     _add_page(app)
     app.add_middleware(AccessMiddleware, settings=service.settings, metrics=service.metrics)
     if service.settings.token is not None:
@@ -103,60 +103,57 @@ def create_app(encoder: Encoder, settings: Settings | None = None) -> FastAPI:
     return app
 
 
-def _add_work(app: FastAPI, service: Service) -> None:
-    @app.post(
+def _labels(service: Service) -> APIRouter:
+    router = APIRouter(tags=["labels"], responses=_errors(*_WITH_WORK, 404))
+
+    @router.post(
         "/v1/classify",
         response_model=schemas.Classified,
-        responses=_errors(*_WITH_WORK, 404),
         openapi_extra=_body(schemas.ClassifyRequest, schemas.LabelFields),
-        tags=["labels"],
     )
     async def classify(request: Request) -> Response:
         """Label an image among classes."""
         return await service.work(request, service.classify)
 
-    @app.post(
+    @router.post(
         "/v1/explain",
         response_model=schemas.Explained,
-        responses=_errors(*_WITH_WORK, 404),
         openapi_extra=_body(schemas.ExplainRequest, schemas.ExplainFields),
-        tags=["labels"],
     )
     async def explain(request: Request) -> Response:
         """Label an image and say which part of it met which words."""
         return await service.work(request, service.explain)
 
+    return router
 
-def _add_class_sets(app: FastAPI, service: Service) -> None:
+
+def _class_sets(service: Service) -> APIRouter:
     sets = service.class_sets
+    router = APIRouter(prefix="/v1/class-sets", tags=["class sets"])
 
-    @app.post(
-        "/v1/class-sets",
+    @router.post(
+        "",
         status_code=201,
         response_model=schemas.ClassSetInfo,
         responses=_errors(*_WITH_WORK, 409),
         openapi_extra=_body(schemas.NewClassSet),
-        tags=["class sets"],
     )
     async def create_class_set(request: Request) -> Response:
         """Encode classes once and keep them under a name."""
         return await service.work(request, service.create_class_set, forms=False)
 
-    @app.get(
-        "/v1/class-sets",
+    @router.get(
+        "",
         response_model=schemas.ClassSetList,
-        responses=_errors(*_ALWAYS),
-        tags=["class sets"],
     )
     async def list_class_sets() -> Response:
         """List the class sets."""
         return AsciiJSON({"class_sets": [found.summary() for found in sets.all()]})
 
-    @app.get(
-        "/v1/class-sets/{name}",
+    @router.get(
+        "/{name}",
         response_model=schemas.ClassSetDetail,
-        responses=_errors(*_ALWAYS, 404, 422),
-        tags=["class sets"],
+        responses=_errors(404, 422),
     )
     async def show_class_set(name: ClassSetName) -> Response:
         """Show a class set in full."""
@@ -165,46 +162,43 @@ def _add_class_sets(app: FastAPI, service: Service) -> None:
             {"name": found.name, "fixed": found.fixed, "classes": found.classes.to_dict()}
         )
 
-    @app.delete(
-        "/v1/class-sets/{name}",
+    @router.delete(
+        "/{name}",
         status_code=204,
         response_class=Response,
-        responses=_errors(*_ALWAYS, 404, 409, 422),
-        tags=["class sets"],
+        responses=_errors(404, 409, 422),
     )
     async def delete_class_set(name: ClassSetName) -> Response:
         """Forget a class set."""
         sets.delete(name)
         return Response(status_code=204)
 
+    return router
 
-def _add_information(app: FastAPI, service: Service) -> None:
-    @app.get(
-        "/v1/models", response_model=schemas.Models, responses=_errors(*_ALWAYS), tags=["service"]
-    )
+
+def _information(service: Service) -> APIRouter:
+    router = APIRouter(tags=["service"])
+
+    @router.get("/v1/models", response_model=schemas.Models)
     async def models() -> Response:
         """Say what this service offers: its encoder, the methods, the limits."""
         return AsciiJSON(_offer(service))
 
-    @app.get(
-        "/healthz", response_model=schemas.Health, responses=_errors(*_ALWAYS), tags=["service"]
-    )
+    @router.get("/healthz", response_model=schemas.Health)
     async def healthz() -> Response:
         """Say that the service is up."""
         return AsciiJSON({"status": "ok", "version": __version__})
 
-    @app.get(
+    @router.get(
         "/metrics",
         response_class=Response,
-        responses={
-            200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
-            **_errors(*_ALWAYS),
-        },
-        tags=["service"],
+        responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )
     async def show_metrics() -> Response:
         """Give counters in the Prometheus format."""
         return Response(service.metrics.text(), media_type=metrics.CONTENT_TYPE)
+
+    return router
 
 
 class _Revalidated(StaticFiles):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import re
 import threading
@@ -21,6 +19,7 @@ from crossalign.server.errors import ApiError, unprocessable
 from crossalign.server.settings import Settings
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.everyday import everyday_classes
+from crossalign.utils.digests import value_digest
 
 log = logging.getLogger("crossalign.server")
 
@@ -58,7 +57,7 @@ class ClassMemory:
         self._on_lookup = on_lookup
         store, limit = settings.store, settings.store_bytes
         self._store = None if store is None else Store(store, max_bytes=limit)
-        self._recent: dict[bytes, Classifier] = {}  # the least recently used first
+        self._recent: dict[str, Classifier] = {}  # the least recently used first
         self._texts = 0
         self._lock = threading.Lock()
 
@@ -78,7 +77,8 @@ class ClassMemory:
             DescriptionError: If the method cannot use these classes.
             MethodError: If the method is unknown.
         """
-        key = _key(classes, method, seed if method == "waffle" else 0)
+        seed_used = seed if method == "waffle" else 0
+        key = value_digest([method, seed_used, classes.classes, classes.texts])
         with self._lock:
             classifier = self._recent.pop(key, None)
             self._on_lookup(classifier is not None)
@@ -281,8 +281,3 @@ def weight(classifier: Classifier) -> int:
 
 def _file(folder: Path, name: str) -> Path:
     return folder / f"{name}.json"
-
-
-def _key(classes: DescriptionSet, method: str, seed: int) -> bytes:
-    content = json.dumps([method, seed, classes.classes, classes.texts])
-    return hashlib.blake2b(content.encode("ascii"), digest_size=16).digest()

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
+from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from crossalign.errors import (
@@ -150,8 +150,11 @@ def add_handlers(app: FastAPI) -> None:
 
 def _methods_at(app: FastAPI, scope: Scope) -> list[str]:
     """All methods of an address; the router itself names those of the first route alone."""
-    methods: set[str] = set()
-    for route in app.routes:
-        if route.matches(scope)[0] is not Match.NONE:
-            methods |= getattr(route, "methods", None) or {"GET"}
-    return sorted(methods | {"HEAD"} if "GET" in methods else methods)
+    routes = [route for route in app.routes if not isinstance(route, Mount)]
+
+    def has(method: str) -> bool:
+        asked = {**scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in routes)
+
+    methods = {method for method in ("DELETE", "GET", "PATCH", "POST", "PUT") if has(method)}
+    return sorted(methods | {"GET", "HEAD"} if "GET" in methods or not methods else methods)

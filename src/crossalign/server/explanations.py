@@ -17,6 +17,7 @@ from crossalign.server.schemas import (
     StabilityExplained,
     fields_of,
 )
+from crossalign.utils.text import quoted
 
 # Random crops overlap, and the best of them often show nearly the same.
 REGIONS = 6
@@ -37,11 +38,10 @@ def check_labels(given: ExplainFields, classes: tuple[str, ...]) -> None:
     for field, names in (("labels", labels), ("against", [given.against or classes[0]])):
         unknown = [name for name in names if name not in classes]
         if unknown:
-            known = ", ".join(map(repr, classes[:5])) + (", ..." if len(classes) > 5 else "")
             raise unprocessable(
                 field,
                 f"{field}: expected one of the {len(classes)} classes of this request; got "
-                f"{unknown[0]!r}. They are {known}.",
+                f"{unknown[0]!r}. They are {quoted(classes, 5)}.",
             )
     if len(set(labels)) < len(labels):
         raise unprocessable("labels", "labels: expected different classes; got one twice.")

@@ -30,8 +30,8 @@ from crossalign.texts.generate.answers import read_answer
 from crossalign.texts.generate.endpoint import MAX_BYTES, Client, Endpoint, key_for, retry_after
 from crossalign.texts.generate.journal import Journal, Record, journal_path
 from crossalign.texts.generate.language_model import (
-    Outcome,
-    Patience,
+    GenerationResult,
+    RetryPolicy,
     compose,
     estimate,
     still_open,
@@ -39,9 +39,9 @@ from crossalign.texts.generate.language_model import (
 )
 from crossalign.texts.generate.prompts import (
     PROMPT_SETS,
+    GenerationOptions,
     PromptSet,
     Question,
-    Wishes,
     make_questions,
 )
 from crossalign.texts.lint import lint
@@ -178,19 +178,21 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def ask(tmp_path: Path, clock: Clock) -> Callable[..., Outcome]:
+def ask(tmp_path: Path, clock: Clock) -> Callable[..., GenerationResult]:
     """Have the questions about some classes answered by a server, with a journal in tmp_path."""
 
-    def run(server: Server, classes: Any = CLASSES, number: int = 4, **options: Any) -> Outcome:
-        questions = make_questions(classes, PROMPT_SETS["local"], Wishes(number=number))
+    def run(
+        server: Server, classes: Any = CLASSES, number: int = 4, **options: Any
+    ) -> GenerationResult:
+        questions = make_questions(classes, PROMPT_SETS["local"], GenerationOptions(number=number))
         timeout = options.pop("timeout", 20.0)
         endpoint = options.pop("endpoint", Endpoint(server.url, "m", KEY, timeout=timeout))
-        settings = options.pop("patience", {})
-        patience = Patience(sleep=clock.sleep, clock=clock, **settings)
+        settings = options.pop("retry", {})
+        retry = RetryPolicy(sleep=clock.sleep, clock=clock, **settings)
         client = Client(endpoint)
         try:
             with Journal(tmp_path / "out.json.journal.jsonl") as journal:
-                return write(questions, client, endpoint, journal, patience=patience, **options)
+                return write(questions, client, endpoint, journal, retry=retry, **options)
         finally:
             client.close()
 
@@ -201,7 +203,7 @@ def ask(tmp_path: Path, clock: Clock) -> Callable[..., Outcome]:
 
 
 def test_good_answers_become_a_file_with_provenance(
-    serve: Any, ask: Callable[..., Outcome], tmp_path: Path
+    serve: Any, ask: Callable[..., GenerationResult], tmp_path: Path
 ) -> None:
     server = serve(lambda prompt, before: good(prompt))
     outcome = ask(server, number=6)
@@ -227,7 +229,7 @@ def test_good_answers_become_a_file_with_provenance(
     assert all(answer["model"] == "m" and answer["time"].endswith("+00:00") for answer in answers)
 
 
-def test_what_is_sent(serve: Any, ask: Callable[..., Outcome]) -> None:
+def test_what_is_sent(serve: Any, ask: Callable[..., GenerationResult]) -> None:
     server = serve(lambda prompt, before: good(prompt))
     endpoint = Endpoint(server.url, "some-model", KEY, temperature=0.5, max_tokens=300)
     ask(server, ["owl"], endpoint=endpoint)
@@ -238,7 +240,7 @@ def test_what_is_sent(serve: Any, ask: Callable[..., Outcome]) -> None:
 
 
 def test_only_the_key_that_is_meant_is_sent(
-    serve: Any, ask: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+    serve: Any, ask: Callable[..., GenerationResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
         monkeypatch.setenv(name, "not-for-strangers")
@@ -278,7 +280,7 @@ BAD = {
 
 @pytest.mark.parametrize("kind", BAD)
 def test_bad_answers_are_asked_for_again(
-    serve: Any, ask: Callable[..., Outcome], kind: str
+    serve: Any, ask: Callable[..., GenerationResult], kind: str
 ) -> None:
     server = serve(lambda prompt, before: BAD[kind](prompt) if before == 0 else good(prompt))
     outcome = ask(server, ["owl"], number=8)
@@ -289,7 +291,7 @@ def test_bad_answers_are_asked_for_again(
 
 @pytest.mark.parametrize("kind", BAD)
 def test_what_stays_bad_is_bounded_and_harmless(
-    serve: Any, ask: Callable[..., Outcome], kind: str, tmp_path: Path
+    serve: Any, ask: Callable[..., GenerationResult], kind: str, tmp_path: Path
 ) -> None:
     server = serve(lambda prompt, before: BAD[kind](prompt))
     outcome = ask(server, ["owl"], number=8, tries=2)
@@ -313,7 +315,7 @@ def test_what_stays_bad_is_bounded_and_harmless(
 
 
 def test_retry_after_is_honoured_by_all(
-    serve: Any, ask: Callable[..., Outcome], clock: Clock
+    serve: Any, ask: Callable[..., GenerationResult], clock: Clock
 ) -> None:
     def script(prompt: str, before: int) -> Reply:
         server.times.append(clock.now)
@@ -327,7 +329,7 @@ def test_retry_after_is_honoured_by_all(
 
 
 def test_a_limit_without_a_time_backs_off(
-    serve: Any, ask: Callable[..., Outcome], clock: Clock
+    serve: Any, ask: Callable[..., GenerationResult], clock: Clock
 ) -> None:
     server = serve(lambda prompt, before: (429, {}, b"") if before < 4 else good(prompt))
     outcome = ask(server, ["owl"], number=1)
@@ -336,7 +338,7 @@ def test_a_limit_without_a_time_backs_off(
 
 
 def test_a_limit_of_hours_is_not_waited_for(
-    serve: Any, ask: Callable[..., Outcome], clock: Clock
+    serve: Any, ask: Callable[..., GenerationResult], clock: Clock
 ) -> None:
     server = serve(lambda prompt, before: (429, {"retry-after": "7200"}, b"{}"))
     outcome = ask(server, parallel=1)
@@ -362,7 +364,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 def test_breakdowns_are_survived(
-    serve: Any, ask: Callable[..., Outcome], clock: Clock, kind: str
+    serve: Any, ask: Callable[..., GenerationResult], clock: Clock, kind: str
 ) -> None:
     server = serve(lambda prompt, before: BROKEN[kind](prompt) if before < 2 else good(prompt))
     outcome = ask(server, ["owl"], number=1, timeout=1.0)
@@ -372,17 +374,21 @@ def test_breakdowns_are_survived(
 
 
 @pytest.mark.parametrize("kind", BROKEN)
-def test_breakdowns_end_the_run_in_time(serve: Any, ask: Callable[..., Outcome], kind: str) -> None:
+def test_breakdowns_end_the_run_in_time(
+    serve: Any, ask: Callable[..., GenerationResult], kind: str
+) -> None:
     server = serve(lambda prompt, before: BROKEN[kind](prompt))
     settings = {"tries": 2, "unheard": 2, "in_a_row": 2}
-    outcome = ask(server, parallel=1, timeout=1.0, patience=settings)
+    outcome = ask(server, parallel=1, timeout=1.0, retry=settings)
     assert len(outcome.open) == 12
     assert outcome.asked == 4, "two questions, twice each, and no more"
     assert ask(serve(lambda p, before: good(p))).asked == 12, "and nothing is settled by it"
 
 
 @pytest.mark.parametrize("drip", [False, True])
-def test_slow_answers_end_in_time(serve: Any, ask: Callable[..., Outcome], drip: bool) -> None:
+def test_slow_answers_end_in_time(
+    serve: Any, ask: Callable[..., GenerationResult], drip: bool
+) -> None:
     release = threading.Event()
 
     def script(prompt: str, before: int) -> Reply:
@@ -421,7 +427,7 @@ def test_slow_answers_end_in_time(serve: Any, ask: Callable[..., Outcome], drip:
     assert len(server.prompts) == 2
 
 
-def test_nobody_there(ask: Callable[..., Outcome], serve: Any, clock: Clock) -> None:
+def test_nobody_there(ask: Callable[..., GenerationResult], serve: Any, clock: Clock) -> None:
     server = serve(lambda prompt, before: good(prompt))
     server.close()
     outcome = ask(server, parallel=1)
@@ -435,7 +441,7 @@ REFUSED = {401: "CROSSALIGN_LLM_KEY", 403: "no right", 404: "model's name", 400:
 
 
 @pytest.mark.parametrize("status", REFUSED)
-def test_refusals_for_good(serve: Any, ask: Callable[..., Outcome], status: int) -> None:
+def test_refusals_for_good(serve: Any, ask: Callable[..., GenerationResult], status: int) -> None:
     body = b'{"error": {"message": "no \\u001b[31msuch thing"}}'
     server = serve(lambda prompt, before: (status, {}, body))
     with pytest.raises(WriterError, match=REFUSED[status]) as caught:
@@ -448,7 +454,7 @@ def test_refusals_for_good(serve: Any, ask: Callable[..., Outcome], status: int)
 
 @pytest.mark.parametrize("what", ["key", "prompt", "part of the prompt"])
 def test_an_error_that_repeats_secrets_is_not_repeated(
-    serve: Any, ask: Callable[..., Outcome], what: str
+    serve: Any, ask: Callable[..., GenerationResult], what: str
 ) -> None:
     def script(prompt: str, before: int) -> Reply:
         said = {"key": KEY, "prompt": prompt, "part of the prompt": prompt.splitlines()[1]}[what]
@@ -460,7 +466,7 @@ def test_an_error_that_repeats_secrets_is_not_repeated(
     assert KEY not in str(caught.value)
 
 
-def test_redirects_are_not_followed(serve: Any, ask: Callable[..., Outcome]) -> None:
+def test_redirects_are_not_followed(serve: Any, ask: Callable[..., GenerationResult]) -> None:
     other = serve(lambda prompt, before: good(prompt))
     location = {"location": f"{other.url}/chat/completions"}
     server = serve(lambda prompt, before: (307, location, b""))
@@ -503,7 +509,7 @@ def test_endpoints_that_are_refused(fields: dict[str, Any], words: str) -> None:
 
 def test_the_key_is_nowhere_to_be_read(
     serve: Any,
-    ask: Callable[..., Outcome],
+    ask: Callable[..., GenerationResult],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
@@ -559,7 +565,7 @@ def test_retry_after(headers: dict[str, str], seconds: float | None) -> None:
 # ---------------------------------------------------------------------------------------- journal
 
 
-def test_a_second_run_asks_nothing(serve: Any, ask: Callable[..., Outcome]) -> None:
+def test_a_second_run_asks_nothing(serve: Any, ask: Callable[..., GenerationResult]) -> None:
     server = serve(lambda prompt, before: good(prompt))
     first, second = ask(server), ask(server)
     assert (first.asked, second.asked) == (12, 0)
@@ -570,7 +576,7 @@ def test_a_second_run_asks_nothing(serve: Any, ask: Callable[..., Outcome]) -> N
 
 
 def test_a_torn_line_costs_one_answer(
-    serve: Any, ask: Callable[..., Outcome], tmp_path: Path
+    serve: Any, ask: Callable[..., GenerationResult], tmp_path: Path
 ) -> None:
     server = serve(lambda prompt, before: good(prompt))
     first = ask(server, parallel=1)
@@ -630,7 +636,7 @@ def test_a_journal_that_cannot_be_opened(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_ends_the_run(
-    serve: Any, ask: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+    serve: Any, ask: Callable[..., GenerationResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: Any) -> int:
         raise OSError(28, "No space left on device")
@@ -648,10 +654,10 @@ def test_a_full_disk_ends_the_run(
 
 
 def test_questions_share_out_the_number() -> None:
-    questions = make_questions(["a_b", "owl"], PROMPT_SETS["local"], Wishes(number=6))
+    questions = make_questions(["a_b", "owl"], PROMPT_SETS["local"], GenerationOptions(number=6))
     assert [q.rules.count for q in questions] == [2, 2, 1, 1] * 2
     assert all('"a b"' in q.prompt for q in questions[:4])
-    assert len(make_questions(["owl"], PROMPT_SETS["local"], Wishes(number=2))) == 2
+    assert len(make_questions(["owl"], PROMPT_SETS["local"], GenerationOptions(number=2))) == 2
     keys = {q.key("m", {}) for q in questions} | {questions[0].key("n", {})}
     assert len(keys) == 9
     assert estimate(questions).tokens_out == 12 * (30 + 4)
@@ -659,8 +665,10 @@ def test_questions_share_out_the_number() -> None:
 
 
 def test_wishes_reach_the_prompt() -> None:
-    wishes = Wishes(number=1, words=9, language="German", domain="animal of the alps", naming="any")
-    (question,) = make_questions(["ibex"], PROMPT_SETS["clip-d"], wishes)
+    options = GenerationOptions(
+        number=1, words=9, language="German", domain="animal of the alps", naming="any"
+    )
+    (question,) = make_questions(["ibex"], PROMPT_SETS["clip-d"], options)
     assert "an ibex (an animal of the alps)" in question.prompt
     assert "in German" in question.prompt
     assert "at most 9 words" in question.prompt
@@ -683,7 +691,9 @@ def test_wishes_reach_the_prompt() -> None:
 )
 def test_answers_in_another_language_are_bad(answer: list[str], texts: int, problem: str) -> None:
     (question,) = make_questions(
-        ["ibex"], PromptSet("one", ("What is {a class}?",)), Wishes(number=2, language="German")
+        ["ibex"],
+        PromptSet("one", ("What is {a class}?",)),
+        GenerationOptions(number=2, language="German"),
     )
     found = read_answer(json.dumps(answer), question.rules)
     assert len(found.texts) == texts
@@ -691,10 +701,10 @@ def test_answers_in_another_language_are_bad(answer: list[str], texts: int, prob
     assert bool(problem) == bool(found.problem)
 
 
-def test_still_open(serve: Any, ask: Callable[..., Outcome], tmp_path: Path) -> None:
+def test_still_open(serve: Any, ask: Callable[..., GenerationResult], tmp_path: Path) -> None:
     server = serve(lambda prompt, before: good(prompt))
     ask(server, ["owl"])
-    questions = make_questions(["owl", "hen"], PROMPT_SETS["local"], Wishes(number=4))
+    questions = make_questions(["owl", "hen"], PROMPT_SETS["local"], GenerationOptions(number=4))
     with Journal(tmp_path / "out.json.journal.jsonl") as journal:
         left = still_open(questions, Endpoint(server.url, "m"), journal, 3)
     assert left == questions[4:]

@@ -28,8 +28,8 @@ from crossalign.utils.text import first_of
 if TYPE_CHECKING:
     from crossalign.texts.descriptions import DescriptionSet
     from crossalign.texts.generate.endpoint import Endpoint
-    from crossalign.texts.generate.language_model import Outcome
-    from crossalign.texts.generate.prompts import PromptSet, Question, Wishes
+    from crossalign.texts.generate.language_model import GenerationResult
+    from crossalign.texts.generate.prompts import GenerationOptions, PromptSet, Question
 
 _SHOWN = 20  # classes or answers that are named before the rest is counted
 
@@ -53,13 +53,15 @@ class _Texts(Options, heading="Descriptions"):
         "Whether they name their class; as the prompt set has it by default."
     )
 
-    def load(self) -> tuple[PromptSet, Wishes]:
-        from crossalign.texts.generate.prompts import Wishes, get_prompt_set
+    def load(self) -> tuple[PromptSet, GenerationOptions]:
+        from crossalign.texts.generate.prompts import GenerationOptions, get_prompt_set
 
         with value_of("--prompts"):
             prompts = get_prompt_set(self.prompts)
         with value_of("--number", "--words", "--language", "--domain"):
-            return prompts, Wishes(self.number, self.words, self.language, self.domain, self.naming)
+            return prompts, GenerationOptions(
+                self.number, self.words, self.language, self.domain, self.naming
+            )
 
 
 @dataclass(frozen=True)
@@ -140,15 +142,15 @@ def describe(
     from crossalign.texts.generate.prompts import make_questions
 
     endpoint = model.endpoint()
-    prompts, wishes = wanted.load()
+    prompts, options = wanted.load()
     asked = names.classes if target is None else target.to_describe()
-    questions = make_questions(asked, prompts, wishes)
+    questions = make_questions(asked, prompts, options)
     if dry_run or target is None:
         return _plan(questions, endpoint, out, model.tries, model.price)
     settings = {
         "prompts": prompts.name,
-        **dataclasses.asdict(wishes),
-        "naming": wishes.naming or prompts.naming,
+        **dataclasses.asdict(options),
+        "naming": options.naming or prompts.naming,
     }
     return _ask(asked, questions, endpoint, settings, target, model)
 
@@ -162,13 +164,13 @@ class _Target:
     overwrite: bool
 
     def kept(self) -> DescriptionSet | None:
-        from crossalign.texts.generate.manual_edits import hand_made
+        from crossalign.texts.generate.manual_edits import edited_by_hand
 
-        return None if self.overwrite else hand_made(self.path)
+        return None if self.overwrite else edited_by_hand(self.path)
 
     def to_describe(self) -> list[str]:
         """Leave out, and name, the classes that are kept as they are."""
-        from crossalign.texts.generate.manual_edits import not_kept
+        from crossalign.texts.generate.manual_edits import without
 
         kept = self.kept()
         if kept is not None:
@@ -176,13 +178,13 @@ class _Target:
                 f"kept as they are in {self.path}, since their texts are not those that were "
                 f"written there: {_listed(kept.classes)}; --overwrite has them written anew"
             )
-        return not_kept(self.names, kept)
+        return without(self.names, kept)
 
     def save(self, described: DescriptionSet | None, missing: Sequence[str], code: int) -> int:
-        from crossalign.texts.generate.manual_edits import merged, not_kept
+        from crossalign.texts.generate.manual_edits import merged, without
 
         kept = self.kept()  # again: somebody may be at work on it while answers come in
-        missing = not_kept(missing, kept)
+        missing = without(missing, kept)
         if missing:
             say(f"NOT in the file, for lack of any description: {_listed(missing)}")
             code = SOME_FAILED
@@ -284,7 +286,7 @@ def _ask(
     return target.save(described, missing, SOME_FAILED if outcome.bad else OK)
 
 
-def _report_bad(outcome: Outcome, tries: int) -> None:
+def _report_bad(outcome: GenerationResult, tries: int) -> None:
     from crossalign.texts.generate.answers import CUT_OFF
     from crossalign.texts.quality import visible
 

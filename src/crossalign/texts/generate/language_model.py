@@ -34,7 +34,7 @@ class Asks(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long to go on asking an endpoint that does not answer.
 
     Args:
@@ -87,7 +87,7 @@ class Written:
 
 
 @dataclass(slots=True)
-class Outcome:
+class GenerationResult:
     """What came of a run.
 
     Args:
@@ -118,9 +118,9 @@ def write(
     *,
     parallel: int = 4,
     tries: int = 3,
-    patience: Patience | None = None,
+    retry: RetryPolicy | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-) -> Outcome:
+) -> GenerationResult:
     """Have every question answered that the journal has no answer to.
 
     Args:
@@ -130,7 +130,7 @@ def write(
         journal: Keeps the answers.
         parallel: Requests in flight at a time.
         tries: Answers to one question that may be bad, those of earlier runs included.
-        patience: With an endpoint that does not answer.
+        retry: With an endpoint that does not answer.
         on_progress: Called with the number of questions settled and their total.
 
     Returns:
@@ -148,7 +148,7 @@ def write(
         _key(question, endpoint): question
         for question in still_open(questions, endpoint, journal, tries)
     }
-    run = _Run(pending, client, endpoint, journal, tries, patience or Patience())
+    run = _Run(pending, client, endpoint, journal, tries, retry or RetryPolicy())
     threads = [
         threading.Thread(target=run.work, name=f"crossalign-writer-{place}", daemon=True)
         for place in range(min(parallel, len(pending)))
@@ -180,7 +180,7 @@ class _Run:
         endpoint: Endpoint,
         journal: Journal,
         tries: int,
-        patience: Patience,
+        retry: RetryPolicy,
     ) -> None:
         self.settled = 0
         self.stop = threading.Event()
@@ -191,10 +191,10 @@ class _Run:
         for task in pending.items():
             self._tasks.put(task)
         self._client, self._endpoint, self._journal = client, endpoint, journal
-        self._tries, self._patience = tries, patience
-        self._sleep = patience.sleep or self.stop.wait
+        self._tries, self._retry = tries, retry
+        self._sleep = retry.sleep or self.stop.wait
         self._lock = threading.Lock()
-        self._not_before = patience.clock()
+        self._not_before = retry.clock()
         self._lost_in_a_row = 0
         self._heard = False
 
@@ -225,7 +225,7 @@ class _Run:
                 with self._lock:
                     self.open[key] = busy.reason
                     self._lost_in_a_row += 1
-                    if self._lost_in_a_row >= self._patience.in_a_row:
+                    if self._lost_in_a_row >= self._retry.in_a_row:
                         self.stop.set()
                 return
             if reply is None or not self._journal.add(self._record(key, question, reply)):
@@ -248,16 +248,16 @@ class _Run:
                 reply = Reply("", 0, 0)  # an answer, and a bad one: asking for ever costs money
             except EndpointBusy as busy:
                 failures += 1
-                wait = self._patience.wait(failures) if busy.wait is None else busy.wait
+                wait = self._retry.wait(failures) if busy.wait is None else busy.wait
                 heard = self._heard or not busy.unreachable
-                if failures >= (self._patience.tries if heard else self._patience.unheard):
+                if failures >= (self._retry.tries if heard else self._retry.unheard):
                     raise
-                if wait > self._patience.limit:
+                if wait > self._retry.limit:
                     self.stop.set()
                     raise EndpointBusy(f"it asks to wait {wait:.0f} seconds") from None
                 if busy.limited:  # on all threads together, so none asks for a while
                     with self._lock:
-                        self._not_before = max(self._not_before, self._patience.clock() + wait)
+                        self._not_before = max(self._not_before, self._retry.clock() + wait)
                 else:
                     self._sleep(wait)
                 continue
@@ -270,7 +270,7 @@ class _Run:
     def _pause(self) -> None:
         while not self.stop.is_set():
             with self._lock:
-                wait = self._not_before - self._patience.clock()
+                wait = self._not_before - self._retry.clock()
             if wait <= 0:
                 return
             self._sleep(wait)
@@ -301,8 +301,8 @@ def _key(question: Question, endpoint: Endpoint) -> str:
 
 def _outcome(
     questions: Sequence[Question], endpoint: Endpoint, journal: Journal, tries: int, run: _Run
-) -> Outcome:
-    outcome = Outcome(asked=run.asked, tokens_in=run.tokens_in, tokens_out=run.tokens_out)
+) -> GenerationResult:
+    outcome = GenerationResult(asked=run.asked, tokens_in=run.tokens_in, tokens_out=run.tokens_out)
     for question in questions:
         key = _key(question, endpoint)
         records = journal.answers(key)

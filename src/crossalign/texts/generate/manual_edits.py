@@ -34,7 +34,7 @@ def stamped(described: DescriptionSet) -> DescriptionSet:
     )
 
 
-def hand_made(path: Path) -> DescriptionSet | None:
+def edited_by_hand(path: Path) -> DescriptionSet | None:
     """Find the classes of a file whose texts are not as they were written.
 
     Args:
@@ -61,7 +61,7 @@ def hand_made(path: Path) -> DescriptionSet | None:
     return found.subset(names) if names else None
 
 
-def not_kept(names: Iterable[str], kept: DescriptionSet | None) -> list[str]:
+def without(names: Iterable[str], kept: DescriptionSet | None) -> list[str]:
     """List the classes that are not kept.
 
     Args:
@@ -83,7 +83,7 @@ def merged(
     Args:
         names: Class names, in the order of the file.
         described: What was written.
-        kept: What :func:`hand_made` found. Of these, classes that are not among the names come
+        kept: What :func:`edited_by_hand` found. Of these, classes that are not among the names come
             last.
 
     Returns:

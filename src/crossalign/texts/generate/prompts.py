@@ -69,7 +69,7 @@ class PromptSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class GenerationOptions:
     """What descriptions should be like.
 
     Args:
@@ -182,44 +182,44 @@ def get_prompt_set(name: str) -> PromptSet:
 
 
 def make_questions(
-    classes: Sequence[str], prompts: PromptSet, wishes: Wishes | None = None
+    classes: Sequence[str], prompts: PromptSet, options: GenerationOptions | None = None
 ) -> list[Question]:
     """Write out what is asked about every class.
 
     Args:
         classes: Class names.
         prompts: The prompt set.
-        wishes: What the descriptions should be like.
+        options: What the descriptions should be like.
 
     Returns:
         The questions, class after class. With fewer descriptions than questions, the last questions
         of the set are left out.
 
     Example:
-        >>> wishes = Wishes(number=2, domain="type of bird")
-        >>> question = make_questions(["owl"], PROMPT_SETS["cupl"], wishes)[0]
+        >>> options = GenerationOptions(number=2, domain="type of bird")
+        >>> question = make_questions(["owl"], PROMPT_SETS["cupl"], options)[0]
         >>> print(question.prompt.splitlines()[0])
         What does an owl (a type of bird) look like?
     """
-    wishes = wishes or Wishes()
-    naming = wishes.naming or prompts.naming
-    language = wishes.language.strip().lower()
+    options = options or GenerationOptions()
+    naming = options.naming or prompts.naming
+    language = options.language.strip().lower()
     script = _SCRIPT_OF.get(language, "")
-    share, rest = divmod(wishes.number, len(prompts.questions))
+    share, rest = divmod(options.number, len(prompts.questions))
     counts = [share + (place < rest) for place in range(len(prompts.questions))]
     questions = []
     for class_name in classes:
         name = wordify(class_name)
         for template, count in zip(prompts.questions, counts, strict=True):
             if count:
-                rules = AnswerRules(name, count, wishes.words, naming, script, language)
-                prompt = _prompt(template, rules, wishes)
+                rules = AnswerRules(name, count, options.words, naming, script, language)
+                prompt = _prompt(template, rules, options)
                 questions.append(Question(class_name, template, prompt, rules))
     return questions
 
 
-def _prompt(template: str, rules: AnswerRules, wishes: Wishes) -> str:
-    domain = wishes.domain.strip()
+def _prompt(template: str, rules: AnswerRules, options: GenerationOptions) -> str:
+    domain = options.domain.strip()
     if domain and not re.match(r"(?:an?|the|some)\s", domain, re.IGNORECASE):
         domain = f"{indefinite_article(domain)} {domain}"
     whole = f"{indefinite_article(rules.name)} {rules.name}{f' ({domain})' if domain else ''}"
@@ -231,7 +231,7 @@ def _prompt(template: str, rules: AnswerRules, wishes: Wishes) -> str:
     one = "one description" if rules.count == 1 else f"{rules.count} different descriptions"
     kind = "a short phrase" if rules.naming == "never" else "one full sentence"
     wanted = (
-        f"Answer with {one} in {wishes.language.strip()}, each {kind} of at most {rules.words} "
+        f"Answer with {one} in {options.language.strip()}, each {kind} of at most {rules.words} "
         "words about one thing that can be seen in a photo."
     )
     named = _NAMING[rules.naming].replace("{name}", rules.name)

@@ -70,7 +70,7 @@ def _duplicate_classes(draft: Draft, _options: LintOptions) -> Iterator[Found]:
         key = lookalike_key(entry.name)
         if key in seen:
             same = seen[key] == entry.name
-            what = "stands twice" if same else f"is {said(seen[key])} to a text encoder"
+            what = "stands twice" if same else f"is {quote(seen[key])} to a text encoder"
             yield f"{what}; merge, remove or rename one.", entry.name, None, None
         seen.setdefault(key, entry.name)
 
@@ -102,7 +102,7 @@ def _encoding(draft: Draft, _options: LintOptions) -> Iterator[Found]:
         if "\ufffd" in text:
             yield "holds a character that was lost (U+FFFD).", *at
         elif (mended := mended_mojibake(text)) != text:
-            yield f"UTF-8 read as Windows-1252; meant is {said(mended)}.", *at
+            yield f"UTF-8 read as Windows-1252; meant is {quote(mended)}.", *at
 
 
 def _script(draft: Draft, options: LintOptions) -> Iterator[Found]:
@@ -123,7 +123,7 @@ def _language(draft: Draft, options: LintOptions) -> Iterator[Found]:
 def _markup(draft: Draft, _options: LintOptions) -> Iterator[Found]:
     for at in draft.texts:
         if found := markup(at.text):
-            yield f"holds markup: {said(found, 30)}.", *at
+            yield f"holds markup: {quote(found, 30)}.", *at
 
 
 def _refusal(draft: Draft, _options: LintOptions) -> Iterator[Found]:
@@ -169,7 +169,7 @@ def _repeated(draft: Draft, _options: LintOptions) -> Iterator[Found]:
         if (at.class_name, key) in seen:
             yield "stands twice in its class, so it counts twice.", *at
         elif others and key:
-            yield f"stands in {said(others[0])} too; it tells neither apart.", *at
+            yield f"stands in {quote(others[0])} too; it tells neither apart.", *at
         seen.add((at.class_name, key))
 
 
@@ -185,7 +185,7 @@ def plain(text: str) -> str:
     return " ".join(_WORD.findall(text.casefold())) or text
 
 
-def said(text: str, limit: int = 60) -> str:
+def quote(text: str, limit: int = 60) -> str:
     """Quote a text within a message.
 
     Args:

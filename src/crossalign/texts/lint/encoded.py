@@ -12,7 +12,7 @@ import numpy.typing as npt
 from crossalign.encoders.base import Embeddings, Encoder, TextsCutWarning
 from crossalign.texts.descriptions import wordify
 from crossalign.texts.filtering import REDUNDANT, EncodedTexts, text_margins
-from crossalign.texts.lint.checks import Check, Found, plain, said
+from crossalign.texts.lint.checks import Check, Found, plain, quote
 from crossalign.texts.lint.draft import Draft, DraftText
 from crossalign.texts.lint.findings import LintOptions
 from crossalign.texts.quality import bad_characters
@@ -122,13 +122,13 @@ def _near_duplicates(draft: EncodedDraft, options: LintOptions) -> Iterator[Foun
             ]
             if alike:
                 first = max(alike, key=row.__getitem__)
-                yield f"says what {said(members[first].text)} says (cosine {row[first]:.3f}).", *at
+                yield f"says what {quote(members[first].text)} says (cosine {row[first]:.3f}).", *at
 
 
 def _closer_to_another(draft: EncodedDraft, _options: LintOptions) -> Iterator[Found]:
     margins = text_margins(draft.encoded)
     for row in np.flatnonzero(margins.values < 0).tolist():
-        other = said(draft.names[margins.nearest[row]])
+        other = quote(draft.names[margins.nearest[row]])
         cosines = f"{margins.other[row]:.3f} to {margins.own[row]:.3f}"
         yield f"closer to {other} than to its own class ({cosines}).", *draft.texts[row]
 

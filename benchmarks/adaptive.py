@@ -30,7 +30,7 @@ import numpy as np
 
 import accuracy
 from crossalign import Classifier, CropSpec, load_encoder
-from crossalign.alignment.adaptive import Adaptive, Contest, Plan, plan
+from crossalign.alignment.adaptive import Adaptive, CropOrder, SequentialTest, order_crops
 from crossalign.encoders import Encoder
 from crossalign.images.crops import shown
 from crossalign.predictions import EncodedImage
@@ -175,17 +175,19 @@ def drawn(photos: list[Path], encoder: Encoder, spec: CropSpec, seed: int) -> li
     return [one for one in found if one is not None]
 
 
-def contest(photos: accuracy.PhotoSet, method: str, encoder: Encoder, rule: Adaptive) -> Contest:
+def contest(
+    photos: accuracy.PhotoSet, method: str, encoder: Encoder, rule: Adaptive
+) -> SequentialTest:
     """Encode a set's classes; the rule stops late, so that every risk can be looked up."""
     given = accuracy.texts_for(method, photos)
     if given is None:
         raise SystemExit(f"{photos.name} has no texts for {method}")
     variant = accuracy.VARIANTS[method]
     classes = Classifier(given[0], encoder=encoder, method=variant).prepare().vectors
-    return Contest(classes, variant.crop_scale, dataclasses.replace(rule, risk=1e-6))
+    return SequentialTest(classes, variant.crop_scale, dataclasses.replace(rule, risk=1e-6))
 
 
-def run(encoded: Encoded, classes: Contest, encoder: Encoder) -> Iterator[Run]:
+def run(encoded: Encoded, classes: SequentialTest, encoder: Encoder) -> Iterator[Run]:
     """Let the rule watch every photo and draw to its end."""
     count = classes.rule.maximum
     for views, places, size, label in zip(
@@ -194,11 +196,13 @@ def run(encoded: Encoded, classes: Contest, encoder: Encoder) -> Iterator[Run]:
         part = shown((int(size[0]), int(size[1])), encoder.preprocess.fit)
         for first in range(0, len(places), count):
             crops = np.array(views[1 + first : 1 + first + count])
-            order = plan(places[first : first + count], part, classes.scale)
+            order = order_crops(places[first : first + count], part, classes.scale)
             yield watch(classes, np.array(views[0]), crops, order, int(label))
 
 
-def watch(classes: Contest, image: np.ndarray, crops: np.ndarray, order: Plan, label: int) -> Run:
+def watch(
+    classes: SequentialTest, image: np.ndarray, crops: np.ndarray, order: CropOrder, label: int
+) -> Run:
     """Note what the rule knows after each round."""
     trial = classes.start(image, order)
     steps = []
@@ -206,7 +210,7 @@ def watch(classes: Contest, image: np.ndarray, crops: np.ndarray, order: Plan, l
         trial.add(crops[trial.wanted])
         steps.append((trial.taken, trial.risk, trial.leader))
     if trial.taken < len(crops):
-        trial.add(crops[order.order[trial.taken :]])
+        trial.add(crops[order.indices[trial.taken :]])
         steps.append((trial.taken, trial.risk, trial.leader))
     return Run(label, trial.leader, tuple(steps))
 

@@ -13,7 +13,7 @@ from typing import Any, overload
 import numpy as np
 
 from crossalign import alignment
-from crossalign.alignment.adaptive import Adaptive, Contest
+from crossalign.alignment.adaptive import Adaptive, SequentialTest
 from crossalign.alignment.calibration import PLAIN_TEMPERATURE
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.encoders.registry import load_encoder
@@ -372,8 +372,8 @@ class Classifier:
         classes = self.prepare()
         planner: Planner = all_views
         if self._adaptive is not None:
-            contest = Contest(classes.vectors, self._method.crop_scale, self._adaptive)
-            planner = in_rounds(contest, self._encoder.preprocess)
+            test = SequentialTest(classes.vectors, self._method.crop_scale, self._adaptive)
+            planner = in_rounds(test, self._encoder.preprocess)
         return encode_stream(
             images, self._opener, planner, batch_size=self._batch_size, workers=self._workers
         )

@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crossalign import alignment
-from crossalign.alignment.adaptive import Adaptive, Contest, Trial, _overtaken, plan
+from crossalign.alignment.adaptive import (
+    Adaptive,
+    SequentialTest,
+    Trial,
+    _overtaken,
+    order_crops,
+)
 from crossalign.alignment.crop_process import normal_draws
 from crossalign.encoders import load_encoder
 from crossalign.errors import AlignmentError, CrossalignError, MethodError
@@ -30,10 +36,10 @@ def layout(count: int, seed: int = 0, size: tuple[int, int] = SIZE, side=(0.5, 0
 def draw(rng: np.random.Generator, order, dim: int = 16, roughness: float = 0.2):
     """A whole image and crops, in the given order of boxes, that differ from it as planned."""
     image = alignment.unit(rng.normal(size=dim))
-    differences = order.factor @ rng.normal(size=(len(order.order), dim)) * roughness / dim**0.5
+    differences = order.factor @ rng.normal(size=(len(order.indices), dim)) * roughness / dim**0.5
     along = (0.5 * order.apart + differences @ image)[:, None] * image
     crops = np.empty_like(differences)
-    crops[order.order] = image + differences - 2 * along + (differences @ image)[:, None] * image
+    crops[order.indices] = image + differences - 2 * along + (differences @ image)[:, None] * image
     return image, alignment.unit(crops)
 
 
@@ -55,14 +61,14 @@ def answer(image: np.ndarray, crops: np.ndarray, classes: np.ndarray, scale: flo
 def test_the_answer_differs_from_the_full_one_no_more_often_than_stated(scale, classes):
     """600 simulated images of hard decisions; a share of 0.05 strays by 0.009 (one sigma)."""
     rng = np.random.default_rng(classes)
-    orders = [plan(layout(40, seed), shown(SIZE), scale) for seed in range(6)]
+    orders = [order_crops(layout(40, seed), shown(SIZE), scale) for seed in range(6)]
     taken, stated, changed = [], [], []
     for number in range(600):
         order = orders[number % len(orders)]
         image, crops = draw(rng, order)
         # Classes near one another and about as near to the image: many decisions are close.
         vectors = alignment.unit(image + rng.normal(size=(classes, 16)) * 0.4)
-        contest = Contest(vectors, scale, Adaptive(risk=0.05, maximum=40))
+        contest = SequentialTest(vectors, scale, Adaptive(risk=0.05, maximum=40))
         trial = finish(contest.start(image, order), crops)
         taken.append(trial.taken)
         stated.append(trial.risk)
@@ -77,12 +83,12 @@ def test_the_answer_differs_from_the_full_one_no_more_often_than_stated(scale, c
 def test_stated_risks_are_neither_far_too_small_nor_idle(scale):
     """Along whole runs: of decisions with a stated risk about p, at most about p change."""
     rng = np.random.default_rng(1)
-    order = plan(layout(40), shown(SIZE), scale)
+    order = order_crops(layout(40), shown(SIZE), scale)
     pairs = []
     for _ in range(300):
         image, crops = draw(rng, order)
         vectors = alignment.unit(image + rng.normal(size=(6, 16)) * 0.4)
-        trial = Contest(vectors, scale, Adaptive(risk=1e-9, maximum=40)).start(image, order)
+        trial = SequentialTest(vectors, scale, Adaptive(risk=1e-9, maximum=40)).start(image, order)
         full = answer(image, crops, vectors, scale).argmax()
         while not trial.settled:
             trial.add(crops[trial.wanted])
@@ -100,13 +106,13 @@ def test_real_photos_are_settled_early_and_alike():
     encoder = load_encoder("builtin")
     names = ["cat", "coffee", "rocket", "motorcycle", "astronaut", "page of text", "galaxies"]
     classes = encoder.encode_texts([f"a photo of a {name}." for name in names])
-    contest = Contest(classes, SHARP, Adaptive(maximum=30))
+    contest = SequentialTest(classes, SHARP, Adaptive(maximum=30))
     taken = 0
     for file in ("chelsea.png", "coffee.png", "rocket.jpg"):
         image = Image.open(photo_folder() / file).convert("RGB")
         rows = layout(30, size=image.size)
         views = encoder.encode_images(encoder.preprocess.views(image, rows))
-        order = plan(rows, shown(image.size), SHARP)
+        order = order_crops(rows, shown(image.size), SHARP)
         trial = finish(contest.start(views[0], order), views[1:])
         assert trial.leader == answer(views[0], views[1:], classes, SHARP).argmax()
         taken += trial.taken
@@ -143,9 +149,9 @@ def cases(draw_):
 @given(cases(), scales, st.sampled_from([1e-6, 0.01, 0.5]), st.integers(1, 6), st.integers(1, 9))
 def test_any_image_is_settled_within_the_budget(case, scale, risk, minimum, step):
     rows, part, image, crops, classes = case
-    order = plan(rows, part, scale)
-    assert sorted(order.order.tolist()) == list(range(len(rows)))
-    contest = Contest(classes, scale, Adaptive(risk, minimum, step, maximum=60))
+    order = order_crops(rows, part, scale)
+    assert sorted(order.indices.tolist()) == list(range(len(rows)))
+    contest = SequentialTest(classes, scale, Adaptive(risk, minimum, step, maximum=60))
     trial, seen = contest.start(image, order), []
     while not trial.settled:
         wanted = trial.wanted
@@ -153,7 +159,7 @@ def test_any_image_is_settled_within_the_budget(case, scale, risk, minimum, step
         seen += wanted.tolist()
         trial.add(crops[wanted])
         assert 0.0 <= trial.risk <= 1.0
-    assert seen == order.order[: trial.taken].tolist()
+    assert seen == order.indices[: trial.taken].tolist()
     assert len(trial.wanted) == 0
     assert trial.risk <= risk or trial.taken == len(rows)
     if len(np.unique(classes, axis=0)) == 1:
@@ -164,9 +170,9 @@ def test_any_image_is_settled_within_the_budget(case, scale, risk, minimum, step
 @given(cases(), scales)
 def test_the_spent_budget_leaves_no_risk_and_the_full_answer(case, scale):
     rows, part, image, crops, classes = case
-    order = plan(rows, part, scale)
-    trial = Contest(classes, scale).start(image, order)
-    trial.add(crops[order.order])
+    order = order_crops(rows, part, scale)
+    trial = SequentialTest(classes, scale).start(image, order)
+    trial.add(crops[order.indices])
     assert trial.risk == 0.0
     assert trial.settled
     scores = answer(image, crops, classes, scale)
@@ -179,11 +185,11 @@ def test_the_spent_budget_leaves_no_risk_and_the_full_answer(case, scale):
 def test_rounds_do_not_matter(case, scale, data):
     """Crops one by one, or in any portions: the same leader and risk."""
     rows, part, image, crops, classes = case
-    order = plan(rows, part, scale)
-    contest = Contest(classes.astype(np.float64), scale)
+    order = order_crops(rows, part, scale)
+    contest = SequentialTest(classes.astype(np.float64), scale)
     taken = data.draw(st.integers(1, len(rows)))
     one, other = (contest.start(image.astype(np.float64), order) for _ in range(2))
-    given_ = crops[order.order[:taken]].astype(np.float64)
+    given_ = crops[order.indices[:taken]].astype(np.float64)
     one.add(given_)
     while other.taken < taken:
         stop = data.draw(st.integers(other.taken + 1, taken))
@@ -196,41 +202,44 @@ def test_rounds_do_not_matter(case, scale, data):
 def test_order_and_risk_are_the_same_every_time():
     rng = np.random.default_rng(0)
     rows = layout(30)
-    first, again = plan(rows, shown(SIZE), SHARP), plan(rows.copy(), shown(SIZE), SHARP)
-    np.testing.assert_array_equal(first.order, again.order)
+    first, again = (
+        order_crops(rows, shown(SIZE), SHARP),
+        order_crops(rows.copy(), shown(SIZE), SHARP),
+    )
+    np.testing.assert_array_equal(first.indices, again.indices)
     image, crops = draw(rng, first)
     classes = alignment.unit(image + 0.3 * rng.normal(size=(5, 16)))
     risks = []
     for order in (first, again):
-        trial = Contest(classes, SHARP).start(image, order)
-        trial.add(crops[order.order[:5]])
+        trial = SequentialTest(classes, SHARP).start(image, order)
+        trial.add(crops[order.indices[:5]])
         risks.append(trial.risk)
     assert risks[0] == risks[1]
 
 
 def test_heavy_crops_come_first_where_weights_are_sharp_and_spread_ones_where_they_are_flat():
     rows = layout(60)
-    heavy, light, flat = (plan(rows, shown(SIZE), scale) for scale in (SHARP, -SHARP, 0.0))
+    heavy, light, flat = (order_crops(rows, shown(SIZE), scale) for scale in (SHARP, -SHARP, 0.0))
     middle = np.median(flat.apart)
     assert heavy.apart[:6].max() < middle < light.apart[:6].min()
     centres, lengths = (rows[:, 0] + rows[:, 2]) / 2, rows[:, 2] - rows[:, 0]
-    for values in (centres, lengths, flat.apart[np.argsort(flat.order)]):
-        assert np.ptp(values[flat.order[:6]]) > 0.4 * np.ptp(values)
+    for values in (centres, lengths, flat.apart[np.argsort(flat.indices)]):
+        assert np.ptp(values[flat.indices[:6]]) > 0.4 * np.ptp(values)
 
 
 def test_equal_boxes_come_in_their_order():
-    order = plan(np.repeat([(0, 0, 1, 1)], 7, axis=0), (0, 0, 1, 1), 0.0).order
+    order = order_crops(np.repeat([(0, 0, 1, 1)], 7, axis=0), (0, 0, 1, 1), 0.0).indices
     np.testing.assert_array_equal(order, np.arange(7))
 
 
 def test_crops_that_say_the_same_lower_the_risk():
     rng = np.random.default_rng(3)
     for scale in (0.0, SHARP):
-        order = plan(layout(60), shown(SIZE), scale)
+        order = order_crops(layout(60), shown(SIZE), scale)
         image, crops = draw(rng, order, roughness=0.05)
         classes = alignment.unit(np.stack([image + 0.03 * rng.normal(size=16), image]))
-        trial, risks = Contest(classes, scale).start(image, order), []
-        for index in order.order[:-1]:
+        trial, risks = SequentialTest(classes, scale).start(image, order), []
+        for index in order.indices[:-1]:
             trial.add(crops[[index]])
             risks.append(trial.risk)
         assert np.mean(risks[:3]) > 10 * np.mean(risks[-10:])
@@ -238,13 +247,13 @@ def test_crops_that_say_the_same_lower_the_risk():
 
 def test_a_close_rival_is_riskier_than_a_far_one():
     rng = np.random.default_rng(4)
-    order = plan(layout(30), shown(SIZE), 0.0)
+    order = order_crops(layout(30), shown(SIZE), 0.0)
     image, crops = draw(rng, order, roughness=0.5)
     risks = []
     for distance in (2.0, 0.3, 0.02):
         rival = alignment.unit(image + distance * np.eye(16)[0])
-        trial = Contest(np.stack([image, rival]), 0.0).start(image, order)
-        trial.add(crops[order.order[:5]])
+        trial = SequentialTest(np.stack([image, rival]), 0.0).start(image, order)
+        trial.add(crops[order.indices[:5]])
         risks.append(trial.risk)
     assert risks[0] < risks[1] < risks[2]
 
@@ -252,9 +261,9 @@ def test_a_close_rival_is_riskier_than_a_far_one():
 @given(st.integers(1, 6))
 def test_classes_with_the_same_vector_cannot_overtake_one_another(copies):
     rng = np.random.default_rng(copies)
-    order = plan(layout(20), shown(SIZE), SHARP)
+    order = order_crops(layout(20), shown(SIZE), SHARP)
     image, crops = draw(rng, order)
-    contest = Contest(np.repeat(image[None], copies, axis=0), SHARP)
+    contest = SequentialTest(np.repeat(image[None], copies, axis=0), SHARP)
     trial = finish(contest.start(image, order), crops)
     assert (trial.taken, trial.risk, trial.leader) == (4, 0.0, 0)
 
@@ -262,7 +271,7 @@ def test_classes_with_the_same_vector_cannot_overtake_one_another(copies):
 def test_budgets_up_to_the_minimum_are_spent():
     rows = layout(3)
     image = np.eye(4)[0]
-    trial = Contest(np.eye(4), SHARP).start(image, plan(rows, shown(SIZE), SHARP))
+    trial = SequentialTest(np.eye(4), SHARP).start(image, order_crops(rows, shown(SIZE), SHARP))
     np.testing.assert_array_equal(np.sort(trial.wanted), [0, 1, 2])
     trial.add(np.tile(image, (3, 1)))
     assert trial.settled
@@ -270,7 +279,9 @@ def test_budgets_up_to_the_minimum_are_spent():
 
 
 def test_before_the_first_crop_the_whole_image_leads_and_nothing_is_known():
-    trial = Contest(np.eye(3), 1.0).start(np.eye(3)[1], plan(layout(5), shown(SIZE), 1.0))
+    trial = SequentialTest(np.eye(3), 1.0).start(
+        np.eye(3)[1], order_crops(layout(5), shown(SIZE), 1.0)
+    )
     assert (trial.leader, trial.risk, trial.taken, trial.settled) == (1, 1.0, 0, False)
 
 
@@ -374,17 +385,17 @@ def test_rules_are_values():
 )
 def test_plans_are_checked(rows, part, scale):
     with pytest.raises(AlignmentError, match="expected"):
-        plan(rows, part, scale)
+        order_crops(rows, part, scale)
 
 
 def test_arrays_are_checked():
-    order = plan(layout(5), shown(SIZE), 1.0)
+    order = order_crops(layout(5), shown(SIZE), 1.0)
     for classes in ([[1.0]], np.ones(3), np.ones((2, 3), int), np.full((2, 3), np.nan)):
         with pytest.raises(AlignmentError, match="classes"):
-            Contest(classes, 1.0)
+            SequentialTest(classes, 1.0)
     with pytest.raises(AlignmentError, match="scale"):
-        Contest(np.eye(3), math.nan)
-    contest = Contest(np.eye(3), 1.0)
+        SequentialTest(np.eye(3), math.nan)
+    contest = SequentialTest(np.eye(3), 1.0)
     with pytest.raises(AlignmentError, match="image"):
         contest.start(np.ones(4), order)
     trial = contest.start(np.ones(3), order)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from crossalign.alignment.checks import Array
 from crossalign.alignment.scoring import (
     FORMS,
     PUBLISHED_CROP_SCALE,
     PUBLISHED_DESCRIPTION_SCALE,
-    Array,
     Form,
     class_vectors,
     contributions,

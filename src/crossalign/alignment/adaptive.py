@@ -32,26 +32,25 @@ from __future__ import annotations
 
 import functools
 import math
-import numbers
-import operator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from crossalign.alignment.checks import _check_scale
 from crossalign.alignment.crop_process import (
     COSINE_SPREAD,
     MAX_BUDGET,
+    CropOrder,
     Floats,
-    Plan,
-    check_scale,
     normal_draws,
-    plan,
+    order_crops,
 )
 from crossalign.errors import AlignmentError, MethodError
+from crossalign.utils.validation import finite_number, whole_number
 
-__all__ = ["Adaptive", "Contest", "Plan", "Trial", "plan"]
+__all__ = ["Adaptive", "CropOrder", "SequentialTest", "Trial", "order_crops"]
 
 Vectors: TypeAlias = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
@@ -85,17 +84,16 @@ class Adaptive:
     maximum: int = 60
 
     def __post_init__(self) -> None:
-        risk = self.risk
-        if not isinstance(risk, numbers.Real) or isinstance(risk, bool) or not 0 < risk < 1:
+        risk = finite_number("risk", self.risk, 0, 1, error=MethodError)
+        if risk in (0, 1):
             raise MethodError(
                 "expected risk as a probability between 0 and 1, such as 0.01 for one decision in "
-                f"a hundred; got {risk!r}."
+                f"a hundred; got {self.risk!r}."
             )
-        minimum = _whole("minimum", self.minimum, 1, MAX_BUDGET)
-        object.__setattr__(self, "risk", float(risk))
-        object.__setattr__(self, "minimum", minimum)
-        object.__setattr__(self, "step", _whole("step", self.step, 1, MAX_BUDGET))
-        object.__setattr__(self, "maximum", _whole("maximum", self.maximum, minimum, MAX_BUDGET))
+        object.__setattr__(self, "risk", risk)
+        for name, least in (("minimum", 1), ("step", 1), ("maximum", self.minimum)):
+            number = whole_number(name, getattr(self, name), least, MAX_BUDGET, error=MethodError)
+            object.__setattr__(self, name, number)
 
     @classmethod
     def of(cls, maximum: int, risk: float | None = None) -> Adaptive:
@@ -123,8 +121,8 @@ class Adaptive:
         )
 
 
-class Contest:
-    """The classes of a classifier, between which images are to be decided. Safe to share.
+class SequentialTest:
+    """A test of how many crops are enough to decide between some classes. Safe to share.
 
     Args:
         classes: Pooled class vectors t, float32 or float64, shape (C, D).
@@ -137,10 +135,10 @@ class Contest:
     Example:
         >>> import numpy as np
         >>> from crossalign.images.crops import CropSpec, boxes, shown
-        >>> contest = Contest(np.eye(3), scale=50.0)
-        >>> spec = CropSpec(contest.rule.maximum)
-        >>> order = plan(boxes(spec, (64, 48)), shown((64, 48)), scale=50.0)
-        >>> trial = contest.start(np.array([1.0, 0.0, 0.0]), order)
+        >>> test = SequentialTest(np.eye(3), scale=50.0)
+        >>> spec = CropSpec(test.rule.maximum)
+        >>> order = order_crops(boxes(spec, (64, 48)), shown((64, 48)), scale=50.0)
+        >>> trial = test.start(np.array([1.0, 0.0, 0.0]), order)
         >>> while not trial.settled:
         ...     wanted = trial.wanted  # cut and encode these boxes
         ...     trial.add(np.tile([0.9, 0.3, 0.3], (len(wanted), 1)))
@@ -150,16 +148,16 @@ class Contest:
 
     def __init__(self, classes: Vectors, scale: float, rule: Adaptive | None = None) -> None:
         self.classes = _check_vectors("classes", classes, 2)
-        self.scale = check_scale(scale)
+        self.scale = _check_scale(scale)
         self.rule = Adaptive() if rule is None else rule
         self._apart = functools.lru_cache(maxsize=256)(self._squared_distances)
 
-    def start(self, image: Vectors, order: Plan) -> Trial:
+    def start(self, image: Vectors, order: CropOrder) -> Trial:
         """Begin with one image.
 
         Args:
             image: Embedding x of the whole image, shape (D,).
-            order: Its crops, from :func:`plan` with the same crop scale.
+            order: Its crops, from :func:`order_crops` with the same crop scale.
 
         Returns:
             A trial that has seen no crop yet.
@@ -189,28 +187,28 @@ class Contest:
 
 
 class Trial:
-    """One image on its way to a decision; made by :meth:`Contest.start`.
+    """One image on its way to a decision; made by :meth:`SequentialTest.start`.
 
     Args:
-        contest: The classes.
+        test: The classes.
         image: Embedding of the whole image, shape (D,).
         order: Its crops.
     """
 
-    def __init__(self, contest: Contest, image: Vectors, order: Plan) -> None:
-        self.plan = order
+    def __init__(self, test: SequentialTest, image: Vectors, order: CropOrder) -> None:
+        self.order = order
         self.risk = 1.0
         """Probability that the full answer is another class than :attr:`leader`, 0 to 1."""
         self.taken = 0
-        """How many crops were added: the first so many of the plan's order."""
-        self._contest = contest
+        """How many crops were added: the first so many of the order."""
+        self._test = test
         self._image = image
-        self._whole = _similarities(image[None], contest.classes)[0]
-        self._total = np.zeros(len(contest.classes))  # sum of u_i <x_i, t_c>, over e^_top
+        self._whole = _similarities(image[None], test.classes)[0]
+        self._total = np.zeros(len(test.classes))  # sum of u_i <x_i, t_c>, over e^_top
         self._top = -math.inf
         # What each crop tells that those before it did not: rows of the factor's inverse times the
         # differences from the whole image, for the classes' similarities and for the cosines.
-        self._news = np.empty((0, len(contest.classes)))
+        self._news = np.empty((0, len(test.classes)))
         self._cosine_news = np.empty(0)
         self._slope_news = np.empty(0)
 
@@ -219,53 +217,53 @@ class Trial:
         """Number of the winner by the crops so far; by the whole image before the first."""
         best = int(np.argmax(self._total if self.taken else self._whole))
         # Of classes with the same vector the first, whatever the last bits of their sums say.
-        return int(np.argmin(self._contest.apart(best)))
+        return int(np.argmin(self._test.apart(best)))
 
     @property
     def settled(self) -> bool:
         """Whether the decision is safe enough, or the budget spent."""
-        rule, budget = self._contest.rule, len(self.plan.order)
+        rule, budget = self._test.rule, len(self.order.indices)
         enough = self.taken >= rule.minimum and self.risk <= rule.risk
         return enough or self.taken == budget
 
     @property
     def wanted(self) -> npt.NDArray[np.int64]:
         """Indices of the boxes to encode next, in the order to add them; none once settled."""
-        rule = self._contest.rule
+        rule = self._test.rule
         if self.settled:
             return np.empty(0, np.int64)
         stop = self.taken + rule.step if self.taken >= rule.minimum else rule.minimum
-        return self.plan.order[self.taken : stop]
+        return self.order.indices[self.taken : stop]
 
     def add(self, crops: Vectors) -> None:
-        """Take in the next crops of the plan's order, and work out the risk anew.
+        """Take in the next crops of the order, and work out the risk anew.
 
         Args:
             crops: Embeddings of :attr:`wanted`, or of any number of crops next in the order, shape
                 (n, D).
 
         Raises:
-            AlignmentError: If the shape does not fit, or there are more than the plan has left.
+            AlignmentError: If the shape does not fit, or there are more than the order has left.
         """
         _check_vectors("crops", crops, 2, len(self._image))
         first, last = self.taken, self.taken + len(crops)
-        if last > len(self.plan.order):
+        if last > len(self.order.indices):
             raise AlignmentError(
-                f"expected at most {len(self.plan.order) - first} more crops of the plan's "
-                f"{len(self.plan.order)}; got {len(crops)}."
+                f"expected at most {len(self.order.indices) - first} more crops of the order's "
+                f"{len(self.order.indices)}; got {len(crops)}."
             )
-        similarities = _similarities(crops, self._contest.classes)
+        similarities = _similarities(crops, self._test.classes)
         cosines = _similarities(crops, self._image[None])[:, 0]
         self._weigh(similarities, cosines)
-        factor, apart = self.plan.factor[first:last, :last], self.plan.apart[first:last]
+        factor, apart = self.order.factor[first:last, :last], self.order.apart[first:last]
         self._news = _forward(factor, similarities - self._whole, self._news)
         self._cosine_news = _forward(factor, 1.0 - cosines, self._cosine_news)
         self._slope_news = _forward(factor, apart, self._slope_news)
         self.taken = last
-        self.risk = self._flip_probability() if last < len(self.plan.order) else 0.0
+        self.risk = self._flip_probability() if last < len(self.order.indices) else 0.0
 
     def _weigh(self, similarities: Floats, cosines: Floats) -> None:
-        exponents = self._contest.scale * (cosines - 1.0)
+        exponents = self._test.scale * (cosines - 1.0)
         top = max(self._top, float(exponents.max()))
         if self.taken:
             self._total *= math.exp(self._top - top)
@@ -274,15 +272,15 @@ class Trial:
 
     def _flip_probability(self) -> float:
         leader = self.leader
-        distances = self._contest.apart(leader)
+        distances = self._test.apart(leader)
         rivals = np.flatnonzero(distances)
         if not len(rivals):
             return 0.0
         news = self._news[:, leader, None] - self._news[:, rivals]
         variances, freedom = _pooled_variances(news, distances[rivals])
         weights, seen = self._weights_to_come()
-        known = self.plan.factor[self.taken :, : self.taken]
-        fresh = self.plan.factor[self.taken :, self.taken :]
+        known = self.order.factor[self.taken :, : self.taken]
+        fresh = self.order.factor[self.taken :, self.taken :]
         margins = (
             np.outer(seen, self._total[leader] - self._total[rivals])
             + np.outer(weights.sum(axis=1), self._whole[leader] - self._whole[rivals])
@@ -298,20 +296,20 @@ class Trial:
             Weights of shape (draws, N - n), and factors of shape (draws,) for :attr:`_total`: the
             largest weight of each draw, of a crop seen or to come, is 1.
         """
-        taken, scale = self.taken, self._contest.scale
-        to_come = len(self.plan.order) - taken
+        taken, scale = self.taken, self._test.scale
+        to_come = len(self.order.indices) - taken
         if scale == 0.0:
             return np.ones((1, to_come)), np.ones(1)
-        known, fresh = self.plan.factor[taken:, :taken], self.plan.factor[taken:, taken:]
+        known, fresh = self.order.factor[taken:, :taken], self.order.factor[taken:, taken:]
         evidence = max(float(self._slope_news @ self._slope_news), 1e-12)
         slope = float(self._slope_news @ self._cosine_news) / evidence
         rest = self._cosine_news - slope * self._slope_news
         prior = _COSINE_CROPS * (COSINE_SPREAD * slope) ** 2
         spread = math.sqrt((prior + float(rest @ rest)) / (_COSINE_CROPS + taken - 1))
-        leverage = (self.plan.apart[taken:] - known @ self._slope_news) / math.sqrt(evidence)
-        draws = normal_draws(len(self.plan.order) + 1)
+        leverage = (self.order.apart[taken:] - known @ self._slope_news) / math.sqrt(evidence)
+        draws = normal_draws(len(self.order.indices) + 1)
         noise = draws[:, taken:-1] @ fresh.T + np.outer(draws[:, -1], leverage)
-        losses = slope * self.plan.apart[taken:] + known @ rest + spread * noise
+        losses = slope * self.order.apart[taken:] + known @ rest + spread * noise
         exponents = -scale * np.clip(losses, 0.0, 2.0)
         tops = np.maximum(exponents.max(axis=1), self._top)
         return np.exp(exponents - tops[:, None]), np.exp(self._top - tops)
@@ -379,16 +377,6 @@ def _overtaken(margins: Floats, spreads: Floats, freedom: float) -> Floats:
 
 # --------------------------------------------------------------------------------------------------
 # At the boundary: expected, got, remedy.
-
-
-def _whole(name: str, value: object, low: int, high: int) -> int:
-    try:
-        number = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        number = low - 1
-    if isinstance(value, bool) or not low <= number <= high:
-        raise MethodError(f"expected {name} as a whole number from {low} to {high}; got {value!r}.")
-    return number
 
 
 def _check_vectors(name: str, vectors: Any, ndim: int, dim: int | None = None) -> Any:

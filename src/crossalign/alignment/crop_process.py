@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-import numbers
 import statistics
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,12 +15,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from crossalign.alignment.checks import _check_scale
 from crossalign.errors import AlignmentError
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 
 MAX_BUDGET = 500
-"""Most crops that a plan is made for; its cost grows with their cube."""
+"""Most crops that are ordered; its cost grows with their cube."""
 
 # The model's constants, all without a unit: near the greatest likelihood of the built-in model's
 # crops, except that a crop's own part is three times as large, for the sake of rougher encoders.
@@ -32,22 +32,22 @@ _DRAWS = 32  # of the weights to come
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class CropOrder:
     """In which order the crops of an image come, and what they tell about one another.
 
     Args:
-        order: Indices of the boxes, first crop first, shape (N,).
+        indices: Of the boxes, first crop first, shape (N,).
         factor: Lower Cholesky factor of the prior covariance of the crops' differences from the
             whole image, in that order, shape (N, N).
         apart: One minus each crop's overlap with the whole image, in that order, shape (N,).
     """
 
-    order: npt.NDArray[np.int64]
+    indices: npt.NDArray[np.int64]
     factor: Floats
     apart: Floats
 
 
-def plan(boxes: npt.ArrayLike, shown: npt.ArrayLike, scale: float) -> Plan:
+def order_crops(boxes: npt.ArrayLike, shown: npt.ArrayLike, scale: float) -> CropOrder:
     """Order the crops of an image so that the first tell most about the full answer.
 
     Greedy: the next crop is the one that leaves least expected variance in the weighted sum over
@@ -66,10 +66,12 @@ def plan(boxes: npt.ArrayLike, shown: npt.ArrayLike, scale: float) -> Plan:
         AlignmentError: If shapes do not fit, or the scale is not finite.
 
     Example:
-        >>> plan([(40, 0, 90, 50), (0, 0, 90, 90), (0, 40, 50, 90)], (5, 0, 95, 90), 50.0).order
+        >>> order_crops(
+        ...     [(40, 0, 90, 50), (0, 0, 90, 90), (0, 40, 50, 90)], (5, 0, 95, 90), 50.0
+        ... ).order
         array([1, 0, 2])
     """
-    scale = check_scale(scale)
+    scale = _check_scale(scale)
     covariance, apart = _covariance(*_check_boxes(boxes, shown))
     count = len(apart)
     weights = _expected_weights(covariance, apart, scale)
@@ -91,7 +93,7 @@ def plan(boxes: npt.ArrayLike, shown: npt.ArrayLike, scale: float) -> Plan:
         shares -= np.outer(column, weights @ column)
         # A crop keeps some of its own variance whatever is known of the others.
         variance = np.maximum(variance - column**2, _OWN_VARIANCE)
-    return Plan(order, factor[order], apart[order])
+    return CropOrder(order, factor[order], apart[order])
 
 
 def _covariance(boxes: Floats, shown: Floats) -> tuple[Floats, Floats]:
@@ -127,24 +129,6 @@ def normal_draws(count: int) -> Floats:
     draws = np.concatenate([half, -half])
     draws.setflags(write=False)
     return draws
-
-
-def check_scale(scale: float) -> float:
-    """Give a crop scale as a float.
-
-    Args:
-        scale: S_c.
-
-    Returns:
-        The same number.
-
-    Raises:
-        AlignmentError: If it is not finite.
-    """
-    if not isinstance(scale, numbers.Real) or not math.isfinite(scale):
-        raise AlignmentError(f"expected a finite crop scale; got {scale!r}.")
-    # Beyond this the heaviest crop decides alone.
-    return max(-1e30, min(float(scale), 1e30))
 
 
 def _check_boxes(boxes: npt.ArrayLike, shown: npt.ArrayLike) -> tuple[Floats, Floats]:

@@ -26,15 +26,21 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from typing import Any, Literal, TypeAlias, get_args
 
-import array_api_compat
-
+from crossalign.alignment.checks import (
+    Array,
+    _check_members,
+    _check_ndim,
+    _check_offsets,
+    _check_same_batch,
+    _check_same_dim,
+    _check_scale,
+    _check_weights,
+    _namespace,
+)
 from crossalign.errors import AlignmentError
-
-Array: TypeAlias = Any
-"""A NumPy array or a PyTorch tensor of ``float32`` or ``float64``."""
+from crossalign.utils.validation import one_of
 
 Form: TypeAlias = Literal["sum", "prototype"]
 """How the weighted sum becomes a score; see the module's text."""
@@ -160,7 +166,7 @@ def pool(weights: Array, embeddings: Array, form: Form = "prototype") -> Array:
     """
     xp = _namespace(weights=weights, embeddings=embeddings)
     _check_weights("weights", weights, "embeddings", embeddings)
-    _check_form(form)
+    one_of("score form", form, FORMS, error=AlignmentError)
     pooled = _weighted_sum(xp, weights, embeddings)
     return _unit(xp, pooled) if form == "prototype" else pooled
 
@@ -217,7 +223,7 @@ def class_vectors(
                [0. , 1. ]])
     """
     xp = _namespace(labels=labels, descriptions=descriptions)
-    _check_form(form)
+    one_of("score form", form, FORMS, error=AlignmentError)
     _check_ndim(2, labels=labels, descriptions=descriptions)
     _check_same_dim("labels", labels, "descriptions", descriptions)
     bounds = _check_offsets(offsets, labels.shape[0], descriptions.shape[0])
@@ -293,7 +299,7 @@ def contributions(
     _check_weights("crop_weights", crop_weights, "crops", crops)
     _check_weights("description_weights", description_weights, "descriptions", descriptions)
     _check_same_dim("crops", crops, "descriptions", descriptions)
-    _check_form(form)
+    one_of("score form", form, FORMS, error=AlignmentError)
     terms = similarity_matrix(crops, descriptions)
     terms = terms * crop_weights[..., :, None] * description_weights[..., None, :]
     if form == "sum":
@@ -332,7 +338,7 @@ def crop_contributions(
     _check_weights("crop_weights", crop_weights, "crops", crops)
     _check_ndim(2, classes=classes)
     _check_same_dim("crops", crops, "classes", classes)
-    _check_form(form)
+    one_of("score form", form, FORMS, error=AlignmentError)
     terms = xp.matmul(crops, xp.matrix_transpose(classes)) * crop_weights[..., :, None]
     if form == "sum":
         return terms
@@ -381,113 +387,3 @@ def _unit(xp: Any, vectors: Array) -> Array:
 def _divide_or_zero(xp: Any, values: Array, divisor: Array) -> Array:
     zero = divisor == 0
     return xp.where(zero, xp.zeros_like(values), values / xp.where(zero, divisor + 1, divisor))
-
-
-# --------------------------------------------------------------------------------------------------
-# At the boundary: expected, got, remedy.
-
-
-def _namespace(**arrays: Array) -> Any:
-    """Check kind, dtype and finiteness of the arrays, and give their common namespace."""
-    try:
-        xp = array_api_compat.array_namespace(*arrays.values())
-        dtypes = [array.dtype for array in arrays.values()]
-    except (TypeError, ValueError, AttributeError) as error:
-        kinds = ", ".join(f"{name}: {type(value).__name__}" for name, value in arrays.items())
-        raise AlignmentError(
-            f"expected NumPy arrays or PyTorch tensors, all of one kind; got {kinds}. "
-            "Convert them first, for example with numpy.asarray(x, dtype='float32')."
-        ) from error
-    if dtypes[0] not in (xp.float32, xp.float64) or any(kind != dtypes[0] for kind in dtypes):
-        found = ", ".join(f"{name}: {value.dtype}" for name, value in arrays.items())
-        raise AlignmentError(
-            f"expected float32 or float64, the same for every argument; got {found}. "
-            "Cast them to one of the two."
-        )
-    for name, array in arrays.items():
-        if not bool(xp.all(xp.isfinite(array))):
-            raise AlignmentError(
-                f"expected finite numbers; '{name}' of shape {tuple(array.shape)} holds NaN or "
-                "infinity. Look for them where these embeddings were made."
-            )
-    return xp
-
-
-def _check_ndim(least: int, **arrays: Array) -> None:
-    for name, array in arrays.items():
-        if array.ndim < least or 0 in array.shape:
-            shape = "(..., D)" if least == 1 else "(..., N, D)"
-            raise AlignmentError(
-                f"expected '{name}' of shape {shape} with no empty axis; got {tuple(array.shape)}."
-            )
-
-
-def _check_same_dim(first: str, a: Array, second: str, b: Array) -> None:
-    if a.shape[-1] != b.shape[-1]:
-        raise AlignmentError(
-            f"expected '{first}' and '{second}' to share the embedding dimension D (last axis); "
-            f"got {tuple(a.shape)} and {tuple(b.shape)}. Both sides must come from one encoder."
-        )
-
-
-def _check_members(one: str, anchor: Array, many: str, members: Array) -> None:
-    _check_ndim(1, **{one: anchor})
-    _check_ndim(2, **{many: members})
-    _check_same_dim(one, anchor, many, members)
-    if anchor.shape[:-1] != members.shape[:-2] and anchor.ndim > 1:
-        raise AlignmentError(
-            f"expected '{one}' of shape (..., D) and '{many}' of shape (..., N, D) with the same "
-            f"leading axes; got {tuple(anchor.shape)} and {tuple(members.shape)}."
-        )
-
-
-def _check_same_batch(first: str, a: Array, second: str, b: Array) -> None:
-    leading = a.shape[:-2], b.shape[:-2]
-    if all(leading) and leading[0] != leading[1]:
-        raise AlignmentError(
-            f"expected '{first}' and '{second}' to have the same leading axes, or one of them "
-            f"none; got {tuple(a.shape)} and {tuple(b.shape)}."
-        )
-
-
-def _check_weights(one: str, weights: Array, many: str, members: Array) -> None:
-    _check_ndim(1, **{one: weights})
-    _check_ndim(2, **{many: members})
-    if weights.shape != members.shape[:-1]:
-        raise AlignmentError(
-            f"expected one weight for each vector: '{one}' of shape (..., N) for '{many}' of shape "
-            f"(..., N, D); got {tuple(weights.shape)} and {tuple(members.shape)}."
-        )
-
-
-def _check_form(form: str) -> None:
-    if form not in FORMS:
-        raise AlignmentError(f"unknown score form {form!r}; choose one of {', '.join(FORMS)}.")
-
-
-def _check_scale(scale: float) -> float:
-    try:
-        value = float(scale)
-    except (TypeError, ValueError, OverflowError):
-        value = math.nan
-    if not math.isfinite(value):
-        raise AlignmentError(f"expected a finite scale; got {scale!r}.")
-    # Beyond this every softmax is a hard maximum already, and float32 would overflow.
-    return max(-1e30, min(value, 1e30))
-
-
-def _check_offsets(offsets: Any, classes: int, rows: int) -> list[int]:
-    try:
-        bounds = [operator.index(bound) for bound in offsets]
-    except TypeError as error:
-        raise AlignmentError(
-            f"expected offsets as {classes + 1} whole numbers; got {offsets!r}."
-        ) from error
-    rising = all(a < b for a, b in itertools.pairwise(bounds))
-    if len(bounds) != classes + 1 or bounds[0] != 0 or bounds[-1] != rows or not rising:
-        raise AlignmentError(
-            f"expected offsets of {classes + 1} rising integers from 0 to {rows} (the classes' "
-            f"first rows, then the end; no class without a description); got {bounds[:8]}"
-            f"{'...' if len(bounds) > 8 else ''} of length {len(bounds)}."
-        )
-    return bounds

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import array_api_compat
 
 from crossalign.alignment import scoring
-from crossalign.alignment.scoring import Array
+from crossalign.alignment.checks import Array
 from crossalign.errors import AlignmentError
 from crossalign.utils.validation import one_of, whole_number
 

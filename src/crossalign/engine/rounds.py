@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from crossalign.alignment import adaptive
-from crossalign.alignment.adaptive import Contest
+from crossalign.alignment.adaptive import SequentialTest, order_crops
 from crossalign.encoders.base import Preprocess
 from crossalign.engine.stream import Plan, Planner, all_views
 from crossalign.engine.views import Views
 
 
-def in_rounds(contest: Contest, preprocess: Preprocess) -> Planner:
+def in_rounds(test: SequentialTest, preprocess: Preprocess) -> Planner:
     """Plan images one after the other, each with no more crops than its decision needs.
 
     Args:
-        contest: The classes, and the rule that says when to stop.
+        test: When there are enough crops to decide between the classes.
         preprocess: What the encoder sees of an image and of its crops.
 
     Returns:
@@ -27,11 +26,11 @@ def in_rounds(contest: Contest, preprocess: Preprocess) -> Planner:
             yield from all_views(views)
             return
         seen = preprocess.shown(views.size)
-        order = adaptive.plan(preprocess.visible(views.boxes), seen, contest.scale)
+        order = order_crops(preprocess.visible(views.boxes), seen, test.scale)
         # The first crops do not depend on the whole image, so they come in the same round.
-        first = order.order[: contest.rule.minimum]
+        first = order.indices[: test.rule.minimum]
         rows = yield np.concatenate([[0], first + 1])
-        trial = contest.start(rows[0], order)
+        trial = test.start(rows[0], order)
         trial.add(rows[1:])
         while not trial.settled:
             rows = yield trial.wanted + 1

@@ -34,12 +34,7 @@ def finished_source(job: JobFile, source: Source) -> Source:
     """
     if not source.files:
         return source
-
-    def entries() -> Iterator[Entry]:
-        for identity, row in job.finished():
-            yield file_entry(identity, row.path)
-
-    return replace(source, entries=entries)
+    return replace(source, entries=lambda: (file_entry(i, row.path) for i, row in job.finished()))
 
 
 def copy_folders(path: Path, job: JobFile, source: Source) -> int:

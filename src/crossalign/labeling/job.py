@@ -129,7 +129,7 @@ def score_entries(entries: Iterable[Entry], classifier: Classifier) -> Iterator[
         yield ImageScores(*names, error=error) if error else ImageScores.of(*names, prediction)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a job ended.
 
@@ -206,12 +206,11 @@ def run_job(
             show = on_progress or (lambda *_: None)
             shown = lambda done: show(before + done, total, before)  # noqa: E731
             labelled = _label(engine(work), work, stop, shown)
-        outcome = Outcome(total, labelled, job.count(FAILED), stop.is_set(), job.count(TODO))
-        if not outcome.stopped:
-            outcome.labelled += _give_up_on_vanished(work)
-            outcome.left, outcome.failed = 0, job.count(FAILED)
+        stopped = stop.is_set()
+        if not stopped:
+            labelled += _give_up_on_vanished(work)
             write_rows(table, job, decisions)
-    return outcome
+        return Outcome(total, labelled, job.count(FAILED), stopped, job.count(TODO))
 
 
 @contextmanager

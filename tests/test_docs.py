@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from crossalign import Classifier, Store
+from crossalign import Classifier, Store, load_encoder
 from crossalign.alignment.calibration import calibrate
 from crossalign.cli import main
+from crossalign.encoders import Encoder, registry
 from crossalign.images.examples import photo_folder
 from crossalign.labeling.decisions import scoring_settings
 from crossalign.labeling.labelled_photos import labelled_photos
@@ -50,7 +53,8 @@ def blocks(kind: str) -> list[tuple[str, str]]:
 
 def commands() -> list[str]:
     lines = [line for _, code in blocks("sh") for line in code.splitlines()]
-    return [line for line in lines if line.startswith("crossalign ")]
+    # What stands on two pages is run once.
+    return list(dict.fromkeys(line for line in lines if line.startswith("crossalign ")))
 
 
 @pytest.fixture(scope="session")
@@ -101,17 +105,49 @@ def test_the_docs_show_commands_and_code() -> None:
     assert len(blocks("python")) >= 8
 
 
-@pytest.mark.parametrize("command", commands())
-def test_command(folder: Path, command: str) -> None:
-    words = [
-        name
-        for word in shlex.split(command)
-        for name in (sorted(map(str, Path().glob(word))) or [word])
-    ]
-    script = Path(sys.executable).with_name("crossalign")
-    done = subprocess.run([script, *words[1:]], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
+@pytest.fixture(scope="session")
+def builtin() -> Encoder:
+    """The built-in model, loaded once for all commands: what they print does not depend on it."""
+    return load_encoder("builtin")
+
+
+@pytest.fixture
+def run(
+    folder: Path,
+    builtin: Encoder,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[[str], tuple[int, str, str]]:
+    """Run a command line of the docs in this process."""
+    known = dataclasses.replace(registry._SCHEMES["builtin"], loader=lambda rest: builtin)
+    monkeypatch.setitem(registry._SCHEMES, "builtin", known)
+
+    def run(command: str) -> tuple[int, str, str]:
+        words = [
+            name
+            for word in shlex.split(command)
+            for name in (sorted(map(str, Path().glob(word))) or [word])
+        ]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as end:
+            main(words[1:])
+        return int(end.value.code or 0), *capsys.readouterr()
+
+    return run
+
+
+def _slow(command: str) -> Any:
+    """Those that take over two seconds: many texts, or many crops."""
+    words = ("demo", "parity", "explain", "ablate", "label", "cost", "evaluate")
+    slow = command.split()[1] in words
+    return pytest.param(command, marks=pytest.mark.slow if slow else ())
+
+
+@pytest.mark.parametrize("command", [_slow(one) for one in commands()])
+def test_command(run: Callable[[str], tuple[int, str, str]], command: str) -> None:
+    code, out, err = run(command)
+    assert code == 0, err
+    assert out
 
 
 def test_commands_for_data_that_is_not_here_have_options_that_exist() -> None:
@@ -128,23 +164,17 @@ def test_commands_for_data_that_is_not_here_have_options_that_exist() -> None:
     assert end.value.code == 2
 
 
-def test_console_blocks(folder: Path) -> None:
+@pytest.mark.slow
+def test_console_blocks(run: Callable[[str], tuple[int, str, str]]) -> None:
     """A command behind a ``$`` prints, to the letter, what stands below it."""
     shown = blocks("console")
     assert len(shown) >= 2
-    script = Path(sys.executable).with_name("crossalign")
     for _, code in shown:
-        command, _, expected = code.removeprefix("$ crossalign ").partition("\n")
-        done = subprocess.run(
-            [script, *shlex.split(command)],
-            capture_output=True,
-            encoding="utf-8",
-            check=False,
-            env={**os.environ, "PYTHONUTF8": "1"},
-        )
-        assert done.stdout == expected
+        command, _, expected = code.removeprefix("$ ").partition("\n")
+        assert run(command)[1] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_python_blocks(folder: Path, page: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The blocks of a page run one after the other, each seeing the names of those before it."""

@@ -650,7 +650,7 @@ def test_demo_with_a_photo_that_cannot_be_read(
 ) -> None:
     for photo in PHOTOS[:-1]:
         Image.new("RGB", (30, 20), "red").save(folder / photo.file)
-    monkeypatch.setattr("crossalign.texts.everyday.photo_folder", lambda: folder)
+    monkeypatch.setattr("crossalign.images.examples.photo_folder", lambda: folder)
     code, out, _ = run("demo", "--out", "out")
     assert code == 1
     assert re.search(r"astronaut\.png +astronaut +- .*no such file", out)

@@ -260,6 +260,7 @@ def test_spread_of_evidence_of_very_different_size() -> None:
     np.testing.assert_allclose(found, plainly(boxes, (40, 30), amounts), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_spread_on_a_large_picture_with_many_crops() -> None:
     rng = np.random.default_rng(0)
     corners = rng.integers(0, 2000, (5000, 2))

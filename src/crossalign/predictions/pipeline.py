@@ -6,6 +6,7 @@ Code that was written for that pipeline can be handed a :class:`Pipeline` instea
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
@@ -14,7 +15,7 @@ from crossalign.errors import ImageError
 from crossalign.images.load import is_one_image
 from crossalign.predictions.prediction import Prediction
 
-# Class sets that are kept encoded; the oldest one goes first.
+# Class sets that are kept encoded; the one not used for longest goes first.
 _MOST_CLASS_SETS = 8
 
 Ranked: TypeAlias = list[dict[str, Any]]
@@ -51,9 +52,8 @@ class Pipeline:
         make: Callable[[Sequence[str]], Labels],
         temperature: float = PLAIN_TEMPERATURE,
     ) -> None:
-        self._by_classes: dict[tuple[str, ...], Labels] = {classifier.classes: classifier}
-        self._default_classes = classifier.classes
-        self._make = make
+        self._labels = classifier
+        self._labels_for = functools.lru_cache(maxsize=_MOST_CLASS_SETS)(make)
         self._temperature = temperature
 
     def __call__(
@@ -96,8 +96,10 @@ class Pipeline:
         given = images if image is None else image
         if isinstance(candidate_labels, str):
             candidate_labels = [name.strip() for name in candidate_labels.split(",")]
-        names = self._default_classes if candidate_labels is None else tuple(candidate_labels)
-        labels = self._for(names)
+        labels = self._labels
+        names = labels.classes if candidate_labels is None else tuple(candidate_labels)
+        if names != labels.classes:
+            labels = self._labels_for(names)
         if isinstance(given, list | tuple):
             return list(self._rows(labels, given))
         if is_one_image(given) or not _walkable(given):
@@ -109,14 +111,6 @@ class Pipeline:
         with contextlib.closing(labels.predict(images)) as predictions:
             for prediction in predictions:
                 yield self._row(prediction)
-
-    def _for(self, names: tuple[str, ...]) -> Labels:
-        if names not in self._by_classes:
-            while len(self._by_classes) >= _MOST_CLASS_SETS:
-                oldest = next(key for key in self._by_classes if key != self._default_classes)
-                del self._by_classes[oldest]
-            self._by_classes[names] = self._make(names)
-        return self._by_classes[names]
 
     def _row(self, prediction: Prediction) -> Ranked:
         if prediction.scores is None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from crossalign import Classifier, EncoderError, __version__
 from crossalign.alignment.adaptive import Adaptive
-from crossalign.server import middleware as guard
+from crossalign.server import middleware
 
 COLOURS = ["red", "green", "blue"]
 WORDS = {"red": ["red as a rose", "red"], "green": ["green leaves"], "blue": ["a blue sky", "sea"]}
@@ -490,7 +490,7 @@ def test_pages_of_other_sites_may_not_post(
 def test_every_answer_carries_the_headers_for_browsers(client: TestClient) -> None:
     for path in ("/", "/static/page.js", "/static/page.css", "/v1/models", "/nothing"):
         headers = client.get(path).headers
-        for name, value in guard.HEADERS.items():
+        for name, value in middleware.HEADERS.items():
             assert headers[name] == value
     page = client.get("/")
     assert page.headers["content-type"] == "text/html; charset=utf-8"

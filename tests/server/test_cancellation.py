@@ -61,10 +61,10 @@ def idle(server: Any) -> Callable[[], bool]:
 
 
 def test_a_request_that_needs_too_long_is_given_up(live: Any, slow: Any, photo: bytes) -> None:
-    server = live(slow, work_seconds=0.3)
+    server = live(slow, work_seconds=1.0)  # a busy machine takes a while to begin
     status, got, _ = ask(server.port, words(photo, MANY))
     assert (status, got["error"]["code"]) == (503, "too_long")
-    assert "expected work of at most 0.3 s" in got["error"]["message"]
+    assert "expected work of at most 1 s" in got["error"]["message"]
     wait_for(idle(server))
     assert 0 < len(slow.text_calls) < PARTS
     assert ask(server.port, words(photo))[0] == 200

@@ -8,9 +8,11 @@ DEV := $(VENV)/.ready-dev
 TORCH := .venv-torch/.ready
 OPEN_CLIP := .venv-open-clip/.ready
 COMMA := ,
+# A file of tests stays on one processor, so that it makes what its tests share only once.
+PARALLEL := --numprocesses auto --dist loadfile
 RAY := .venv-ray/.ready
 
-.PHONY: help env demo test test-torch test-ray check format bench clean
+.PHONY: help env demo test test-fast test-torch test-ray check format bench clean
 
 help:  ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -18,8 +20,11 @@ help:  ## Show this list
 demo: $(READY)  ## Label real photos with the built-in model and write crossalign-demo/report.html
 	$(BIN)/crossalign demo
 
-test: $(DEV)  ## Run the tests
-	$(BIN)/python -m pytest
+test: $(DEV)  ## Run the tests, on as many processors as there are
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-fast: $(DEV)  ## Run the tests without the slow ones, in under a minute
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch or OpenVINO, in environments of their own
 	.venv-torch/bin/python -m pytest tests/alignment/test_scoring.py tests/images/test_crops.py \
@@ -65,7 +70,7 @@ $(READY): pyproject.toml
 
 $(DEV): $(READY)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[server]' --group test --group check
+	$(BIN)/python -m pip install --quiet --editable '.[evaluation$(COMMA)server]' --group test --group check
 	touch $@
 
 # Two of them: open_clip brings torchvision, and where that does not fit the torch at hand,

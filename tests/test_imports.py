@@ -17,7 +17,7 @@ from typer.main import get_command
 
 import crossalign
 from crossalign.cli.application import app
-from crossalign.utils.old_paths import MOVED
+from crossalign.utils.old_paths import moved
 
 ROOT = Path(__file__).parents[1]
 SOURCE = Path(crossalign.__file__).parent
@@ -145,7 +145,7 @@ def test_encoders_know_nothing_of_classes() -> None:
 # ------------------------------------------------------------------------------------- old paths
 
 
-@pytest.mark.parametrize(("old", "new"), MOVED.items())
+@pytest.mark.parametrize(("old", "new"), moved().items())
 def test_old_paths_lead_to_the_new_modules(old: str, new: str) -> None:
     sys.modules.pop(f"crossalign.{old}", None)
     with warnings.catch_warnings(record=True) as caught:

@@ -46,7 +46,7 @@ PIXEL_BYTES_PER_WORKER = 128 * 2**20
 _ERRORS = (ImageError, CropError, MemoryError)
 
 
-def all_views(views: Views) -> Plan:
+def all_views(views: Views) -> Generator[Indices, Embeddings, None]:
     """Plan to encode everything in one round.
 
     Args:

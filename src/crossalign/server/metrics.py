@@ -57,7 +57,7 @@ class Metrics:
         """Show numbers that are read when somebody asks.
 
         Args:
-            gauges: By name, without the package's: what it shows, and what gives the number.
+            **gauges: By name, without the package's: what it shows, and what gives the number.
         """
         for name, (what, value) in gauges.items():
             Gauge(f"crossalign_{name}", what, registry=self._registry).set_function(value)

@@ -397,7 +397,7 @@ def fields_of(source: Any, model: type[BaseModel], **others: Any) -> dict[str, A
     Args:
         source: An object that has them; arrays become lists, and records objects.
         model: The part.
-        others: Fields that the object has not, or not like this.
+        **others: Fields that the object has not, or not like this.
 
     Returns:
         The fields, in the order of the part.

@@ -60,9 +60,7 @@ class Settings(BaseSettings):
     else is the default. Every limit is answered with its own message; see the service guide for how
     to choose them.
 
-    Args:
-        flags: The same as the flags of ``crossalign serve`` have it, such as ``max_body_mb``, and
-            ``token_file``. Those that are None are not given; errors name them.
+    Attributes:
         method: Method of requests that name none.
         crops: Number of crops of requests that name none; None takes each method's own.
         bank: Describe classes given by name alone with the bank of descriptions, as the classifier
@@ -97,9 +95,6 @@ class Settings(BaseSettings):
         token: Bearer token that every request must carry; None asks for none.
         allowed_hosts: Names by which the service may be addressed, in the environment with commas
             between them; empty allows any.
-
-    Raises:
-        ServerError: If a value is out of its range, or the token cannot be read.
     """
 
     model_config = SettingsConfigDict(
@@ -136,6 +131,16 @@ class Settings(BaseSettings):
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
 
     def __init__(self, *, flags: Mapping[str, Any] | None = None, **settings: Any) -> None:
+        """Take what is given, and the rest from the environment.
+
+        Args:
+            flags: Settings as the flags of ``crossalign serve`` have them, such as ``max_body_mb``,
+                and ``token_file``. Those that are None are not given; errors name them.
+            **settings: By their names.
+
+        Raises:
+            ServerError: If a value is out of its range, or the token cannot be read.
+        """
         given, option = _from_flags(flags or {})
         given |= settings
         try:

@@ -1,92 +1,34 @@
 """Module paths of the last release that still work, with a DeprecationWarning.
 
-Both tables name modules below ``crossalign``. They go with the next release.
+They go with the next release.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
 
 PACKAGE = "crossalign."
 
-MOVED = {
-    "adaptive": "alignment.adaptive",
-    "bank": "texts.bank",
-    "calibration": "alignment.calibration",
-    "crops": "images.crops",
-    "demo": "texts.everyday",
-    "descriptions": "texts.descriptions",
-    "encoders.onnx.engine": "encoders.onnx.runtime",
-    "encoders.open_clip": "encoders.torch.open_clip",
-    "encoders.transformers": "encoders.torch.transformers",
-    "estimator": "integrations.sklearn",
-    "evaluation.footprint": "evaluation.memory",
-    "evaluation.made": "evaluation.provenance",
-    "evaluation.page": "reports.page",
-    "evaluation.paired": "evaluation.significance",
-    "evaluation.plots": "reports.charts",
-    "evaluation.runs": "evaluation.run_scores",
-    "evaluation.statistics": "evaluation.metrics",
-    "export": "encoders.export",
-    "figures": "reports",
-    "figures.colours": "reports.colours",
-    "figures.maps": "reports.maps",
-    "figures.pictures": "reports.overlays",
-    "figures.plots": "reports.figures",
-    "figures.summary": "reports.summary",
-    "figures.svg": "reports.svg",
-    "figures.texts": "reports.labels",
-    "labeling.folders": "labeling.class_folders",
-    "labeling.jobfile": "labeling.job_file",
-    "labeling.labelled": "labeling.labelled_photos",
-    "labeling.output": "labeling.output_table",
-    "labeling.pages": "labeling.contact_sheets",
-    "labeling.places": "labeling.ownership",
-    "labeling.plots": "reports.reliability",
-    "labeling.ray_engine": "labeling.ray.engine",
-    "labeling.recipe": "labeling.classifiers",
-    "labeling.scored": "labeling.image_scores",
-    "labeling.shards": "labeling.ray.shards",
-    "labeling.sheets": "labeling.contact_sheets",
-    "labeling.sinks": "labeling.output_table",
-    "labeling.wording": "utils.text",
-    "labeling.sketches": "labeling.near_duplicates",
-    "lint": "texts.lint",
-    "lint.checks": "texts.lint.checks",
-    "lint.draft": "texts.lint.draft",
-    "lint.encoded": "texts.lint.encoded",
-    "lint.findings": "texts.lint.findings",
-    "lint.fixes": "texts.lint.fixes",
-    "parity": "encoders.parity",
-    "pipeline": "predictions.pipeline",
-    "refine": "texts.filtering",
-    "report": "reports.explanation_page",
-    "sentences": "texts.descriptors",
-    "server.answers": "server.errors",
-    "server.guard": "server.middleware",
-    "server.intake": "server.request_bodies",
-    "server.invalid": "server.validation",
-    "server.jobs": "server.cancellation",
-    "server.reasons": "server.explanations",
-    "store": "engine.cache.store",
-    "waffle": "texts.waffle",
-    "weighting": "alignment.weights",
-    "writers": "texts.generate",
-    "writers.answers": "texts.generate.answers",
-    "writers.endpoint": "texts.generate.endpoint",
-    "writers.journal": "texts.generate.journal",
-    "writers.kept": "texts.generate.manual_edits",
-    "writers.llm": "texts.generate.language_model",
-    "writers.prompts": "texts.generate.prompts",
-    "writers.wordnet": "texts.generate.wordnet",
-}
-"""Old path to new path."""
+_TABLE = Path(__file__).parent / "data" / "old_paths.txt"
+
+
+@functools.cache
+def moved() -> dict[str, str]:
+    """Read which modules have moved.
+
+    Returns:
+        Old path to new path, both below the package.
+    """
+    lines = _TABLE.read_text(encoding="utf-8").splitlines()[1:]
+    return dict(line.split() for line in lines)
 
 
 class _Forward(Loader):
@@ -137,7 +79,7 @@ class _OldPaths(MetaPathFinder):
         Returns:
             What leads to its new place; None for all others.
         """
-        new = MOVED.get(fullname.removeprefix(PACKAGE)) if fullname.startswith(PACKAGE) else None
+        new = moved().get(fullname.removeprefix(PACKAGE)) if fullname.startswith(PACKAGE) else None
         if new is None:
             return None
         warnings.warn(

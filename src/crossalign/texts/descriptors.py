@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from crossalign.errors import DescriptionError
 from crossalign.texts import english as en
 from crossalign.texts.descriptions import DescriptionSet, wordify
-from crossalign.texts.validation import check_class_name
+from crossalign.texts.validation import clean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ def descriptor_sentence(class_name: str, descriptor: str, style: SentenceStyle =
         >>> descriptor_sentence("red deer", "antlers", style="published")
         'red deer, which is antlers'
     """
-    check_class_name(class_name)
+    clean(class_name, "a class name", "in a prompt")
     clause = descriptor_clause(descriptor, style)
     return f"{wordify(class_name) if style == 'published' else class_name.strip()}, {clause}"
 

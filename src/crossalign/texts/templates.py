@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crossalign.errors import DescriptionError
 from crossalign.texts._data import data_lists
 from crossalign.texts.descriptions import DescriptionSet
-from crossalign.texts.validation import as_items, check_class_name, kind
+from crossalign.texts.validation import as_items, clean, kind
 from crossalign.utils.text import quoted
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def fill_template(template: str, class_name: str) -> str:
         'art of the {curly}.'
     """
     before, after = _split(template)
-    check_class_name(class_name)
+    clean(class_name, "a class name", "in a prompt")
     return f"{before}{class_name}{after}"
 
 

@@ -62,11 +62,6 @@ def clean(value: object, what: str, where: str, *, line_breaks: bool = False) ->
     return text
 
 
-def check_class_name(name: object) -> None:
-    """Refuse what cannot be put into a prompt as a class name."""
-    clean(name, "a class name", "in a prompt")
-
-
 def clean_texts(name: str, group: object) -> tuple[str, ...]:
     """Check the texts of a class."""
     if group is None or isinstance(group, str | Mapping):

@@ -57,17 +57,6 @@ class RetryPolicy:
     sleep: Callable[[float], Any] | None = None
     clock: Callable[[], float] = time.monotonic
 
-    def wait(self, failures: int) -> float:
-        """Say how long to wait.
-
-        Args:
-            failures: Failures so far, from 1.
-
-        Returns:
-            Seconds.
-        """
-        return min(self.longest, self.first * 2.0 ** min(failures - 1, 30))
-
 
 @dataclass(frozen=True, slots=True)
 class Written:
@@ -153,20 +142,19 @@ def write(
         threading.Thread(target=run.work, name=f"crossalign-writer-{place}", daemon=True)
         for place in range(min(parallel, len(pending)))
     ]
+    report = on_progress or (lambda _done, _total: None)
     for thread in threads:
         thread.start()
     try:
         for thread in threads:
             while thread.is_alive():
-                if on_progress is not None:
-                    on_progress(total - len(pending) + run.settled, total)
+                report(total - len(pending) + run.settled, total)
                 thread.join(_POLL)
     finally:
         run.stop.set()
     if run.fatal is not None:
         raise run.fatal
-    if on_progress is not None:
-        on_progress(total - len(pending) + run.settled, total)
+    report(total - len(pending) + run.settled, total)
     return _outcome(questions, endpoint, journal, tries, run)
 
 
@@ -248,7 +236,9 @@ class _Run:
                 reply = Reply("", 0, 0)  # an answer, and a bad one: asking for ever costs money
             except EndpointBusy as busy:
                 failures += 1
-                wait = self._retry.wait(failures) if busy.wait is None else busy.wait
+                wait = busy.wait
+                if wait is None:
+                    wait = min(self._retry.longest, self._retry.first * 2.0 ** (failures - 1))
                 heard = self._heard or not busy.unreachable
                 if failures >= (self._retry.tries if heard else self._retry.unheard):
                     raise

@@ -164,9 +164,9 @@ def get_prompt_set(name: str) -> PromptSet:
     if name in PROMPT_SETS:
         return PROMPT_SETS[name]
     if not name.lower().endswith(".json"):
-        known = ", ".join(PROMPT_SETS)
         raise DescriptionError(
-            f"Expected a prompt set ({known}) or a .json file with one, got {name!r}."
+            f"Expected a prompt set ({', '.join(PROMPT_SETS)}) or a .json file with one, "
+            f"got {name!r}."
         )
     try:
         content = parse_json(read_text(Path(name)))

@@ -109,8 +109,8 @@ def _mended(draft: Draft, changes: list[Change], renamed: dict[str, str]) -> dic
             if not mended:
                 changes.append(Change("empty", name, "an empty text was removed"))
             elif lookalike_key(mended) in seen:
-                said = f"'{visible(mended, 60)}' stood twice and now stands once"
-                changes.append(Change("repeated", name, said))
+                message = f"'{visible(mended, 60)}' stood twice and now stands once"
+                changes.append(Change("repeated", name, message))
             else:
                 texts.append(mended)
             seen.add(lookalike_key(mended))

@@ -9,7 +9,7 @@ from pathlib import Path
 from crossalign.errors import CalibrationError
 from crossalign.labeling.sources import open_source
 from crossalign.labeling.tables import PATH_COLUMNS, known_column, open_csv
-from crossalign.texts.descriptions import wordify
+from crossalign.texts.validation import lookalike_key
 
 LABEL_COLUMNS = ("label", "class", "class_name", "target")
 """Names that a column of labels goes by, in the order in which they are looked for."""
@@ -47,7 +47,7 @@ def labelled_photos(
             f"there is no {path}: expected a folder of class folders, or a .csv table with columns "
             "path and label. Check the path."
         )
-    numbers = {_key(name): index for index, name in enumerate(classes)}
+    numbers = {lookalike_key(name): index for index, name in enumerate(classes)}
     found = list(_from_folders(path, numbers) if path.is_dir() else _from_table(path, numbers))
     if not found:
         raise CalibrationError(
@@ -55,10 +55,6 @@ def labelled_photos(
             "for each class, or a table with columns path and label."
         )
     return found
-
-
-def _key(name: str) -> str:
-    return " ".join(wordify(name).casefold().split())
 
 
 def _from_folders(path: Path, numbers: Mapping[str, int]) -> Iterator[tuple[str, int]]:
@@ -94,7 +90,7 @@ def _from_table(path: Path, numbers: Mapping[str, int]) -> Iterator[tuple[str, i
 
 
 def _index(name: str, numbers: Mapping[str, int], where: str) -> int:
-    index = numbers.get(_key(name))
+    index = numbers.get(lookalike_key(name))
     if index is None:
         raise CalibrationError(
             f"{where} is labelled {name!r}, which is none of the {len(numbers)} classes. Labels "

@@ -552,6 +552,7 @@ def test_interrupted_at_the_start(
 # ------------------------------------------------------------------------- the program as it is
 
 
+@pytest.mark.slow
 def test_the_program_agrees_with_the_library(folder: Path) -> None:
     photo = folder / "a cat.png"
     shutil.copy(photo_folder() / "chelsea.png", photo)
@@ -572,6 +573,7 @@ def test_the_program_agrees_with_the_library(folder: Path) -> None:
     assert first["scores"] == pytest.approx(prediction.to_dict()["scores"], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_seen_enough(folder: Path) -> None:
     images = [f"nowhere {n}.png" for n in range(2000)]
     process = subprocess.Popen(
@@ -600,6 +602,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     return run_really("demo", "--out", str(folder)), folder
 
 
+@pytest.mark.slow
 def test_demo_labels_real_photos(demo: tuple[Result, Path]) -> None:
     (code, out, _), folder = demo
     assert code == 0
@@ -615,6 +618,7 @@ def test_demo_labels_real_photos(demo: tuple[Result, Path]) -> None:
     assert [path.name for path in folder.iterdir()] == ["report.html"]
 
 
+@pytest.mark.slow
 def test_demo_report_holds_everything(demo: tuple[Result, Path]) -> None:
     _, folder = demo
     html = (folder / "report.html").read_text(encoding="utf-8")

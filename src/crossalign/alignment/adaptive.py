@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import functools
 import math
+import numbers
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -48,7 +49,7 @@ from crossalign.alignment.crop_process import (
     order_crops,
 )
 from crossalign.errors import AlignmentError, MethodError
-from crossalign.utils.validation import finite_number, whole_number
+from crossalign.utils.validation import whole_number
 
 __all__ = ["Adaptive", "CropOrder", "SequentialTest", "Trial", "order_crops"]
 
@@ -84,13 +85,13 @@ class Adaptive:
     maximum: int = 60
 
     def __post_init__(self) -> None:
-        risk = finite_number("risk", self.risk, 0, 1, error=MethodError)
-        if risk in (0, 1):
+        risk = self.risk
+        if not isinstance(risk, numbers.Real) or isinstance(risk, bool) or not 0 < risk < 1:
             raise MethodError(
                 "expected risk as a probability between 0 and 1, such as 0.01 for one decision in "
-                f"a hundred; got {self.risk!r}."
+                f"a hundred; got {risk!r}."
             )
-        object.__setattr__(self, "risk", risk)
+        object.__setattr__(self, "risk", float(risk))
         for name, least in (("minimum", 1), ("step", 1), ("maximum", self.minimum)):
             number = whole_number(name, getattr(self, name), least, MAX_BUDGET, error=MethodError)
             object.__setattr__(self, name, number)

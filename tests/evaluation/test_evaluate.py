@@ -355,7 +355,7 @@ def test_the_receipt_has_the_protocol_as_it_ran(photos, encoders, tmp_path):
     assert (protocol["pool"], protocol["side"]) == (7, [0.2, 0.4])
 
 
-@pytest.mark.parametrize("package", ["scipy", "statsmodels"])
+@pytest.mark.parametrize("package", ["scipy"])
 def test_evaluating_without_statistics_names_the_extra_before_any_work(
     photos, encoders, tmp_path, monkeypatch, package
 ):

@@ -85,11 +85,10 @@ def evaluate(
 
     Raises:
         EvaluationError: If the data set, the texts or the folder do not serve.
-        MissingExtraError: If SciPy or statsmodels is not installed (extra ``evaluation``).
+        MissingExtraError: If SciPy is not installed (extra ``evaluation``).
         CrossalignError: If an encoder, a method or a file of texts cannot be used.
     """
-    for package in ("scipy", "statsmodels"):
-        import_extra(package, "crossalign evaluate", "evaluation")
+    import_extra("scipy", "crossalign evaluate", "evaluation")
     if parquet:
         import_extra("pyarrow.parquet", _TO_PARQUET, "parquet")
     known = cells() if reported is None else (*read_cells(reported), *cells())

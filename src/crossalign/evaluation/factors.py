@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,6 +14,7 @@ from crossalign.alignment.weights import WEIGHTINGS
 from crossalign.errors import EvaluationError
 from crossalign.images.crops import CropSpec
 from crossalign.methods import Method
+from crossalign.utils.files import packaged_text
 from crossalign.utils.text import counted
 
 
@@ -39,7 +41,9 @@ class Factor:
     Args:
         name: What it is called.
         title: In words.
-        make: Makes the variants of a method with crops, one a value.
+        field: The field of a method that is varied, ``crops.`` and one of its crops; empty where
+            several are.
+        variant: What variants are called, a format of the value.
         values: The usual values; none where there is nothing to choose.
         read: Reads a value that was written out; ValueError if it is none.
         form: How a value is written.
@@ -50,7 +54,8 @@ class Factor:
 
     name: str
     title: str
-    make: Callable[[Method, tuple[Any, ...]], Variants]
+    field: str = ""
+    variant: str = ""
     values: tuple[Any, ...] = ()
     read: Callable[[str], Any] = str
     form: str = ""
@@ -68,7 +73,19 @@ class Factor:
         Returns:
             One variant a value.
         """
-        return self.make(method, values or self.values)
+        values = values or self.values
+        if not self.field:
+            return _MAKERS[self.name](method, values)
+        part, _, of_crops = self.field.partition(".")
+        return tuple(
+            _named(
+                method,
+                self.variant.format(value),
+                value if isinstance(value, int | float) else None,
+                **{part: with_crops(method, **{of_crops: value}) if of_crops else value},
+            )
+            for value in values
+        )
 
 
 def _named(method: Method, name: str, x: float | None = None, **changes: Any) -> Variant:
@@ -101,24 +118,6 @@ def _parts(method: Method, _values: tuple[Any, ...]) -> Variants:
             )
         )
     return tuple(found)
-
-
-def _varied(field: str, name: str) -> Callable[[Method, tuple[Any, ...]], Variants]:
-    """Vary a field of a method, or ``crops.`` and one of its crops; names are formats of values."""
-    part, _, of_crops = field.partition(".")
-
-    def make(method: Method, values: tuple[Any, ...]) -> Variants:
-        return tuple(
-            _named(
-                method,
-                name.format(value),
-                value if isinstance(value, int | float) else None,
-                **{part: with_crops(method, **{of_crops: value}) if of_crops else value},
-            )
-            for value in values
-        )
-
-    return make
 
 
 def with_crops(method: Method, **changes: Any) -> CropSpec:
@@ -160,60 +159,32 @@ def _range(text: str) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _texts_value(text: str) -> int | str:
-    return text if text in _TEXTS else int(text)
+_MAKERS: Mapping[str, Callable[[Method, tuple[Any, ...]], Variants]] = {
+    "parts": _parts,
+    "texts": _texts,
+}
+_READERS: Mapping[str, Callable[[str], Any]] = {
+    "int": int,
+    "float": float,
+    "range": _range,
+    "texts": lambda text: text if text in _TEXTS else int(text),
+}
 
 
-_SCALES = "numbers, as in 0,7.4,54.6"
-_NAMES = "names, as in softmax,uniform"
+def _factor(name: str, card: dict[str, Any]) -> Factor:
+    """Make a factor that ``data/factors.json`` describes."""
+    usual = WEIGHTINGS if name.endswith("weighting") else card.pop("values", ())
+    values = tuple(tuple(value) if isinstance(value, list) else value for value in usual)
+    read = _READERS.get(card.pop("read", ""), str)
+    return Factor(name=name, values=values, read=read, **card)
+
 
 FACTORS: Mapping[str, Factor] = MappingProxyType(
     {
-        factor.name: factor
-        for factor in (
-            Factor("parts", "Crops, crop weights (w) and description weights (v)", _parts),
-            Factor(
-                "count", "Number of crops", _varied("crops.count", "N = {}"),
-                (1, 2, 4, 8, 16, 32, 60, 100), int, "whole numbers, as in 4,16,60", "crops N",
-                ratios=True, sets="crops",
-            ),
-            Factor(
-                "side", "Range of the crop side",
-                _varied("crops.side", "side {0[0]:g} to {0[1]:g}"),
-                ((0.1, 0.3), (0.3, 0.5), (0.5, 0.7), (0.7, 0.9), (0.5, 0.9), (0.1, 0.9)), _range,
-                "ranges, as in 0.1-0.3,0.5-0.9", sets="side",
-            ),
-            Factor(
-                "kind", "How crops are laid out", _varied("crops.kind", "{}"),
-                ("random", "even", "refined", "nested", "grid"), str, "names, as in random,even",
-                sets="kind",
-            ),
-            Factor(
-                "crop-scale", "Sharpness of the crop weights",
-                _varied("crop_scale", "S_c = {:g}"), (0.0, 7.4, 20.0, 54.6, 100.0, 200.0), float,
-                _SCALES, "S_c", sets="crop_scale",
-            ),
-            Factor(
-                "description-scale", "Sharpness of the description weights",
-                _varied("description_scale", "S_d = {:g}"), (0.0, 2.0, 7.4, 20.0, 54.6), float,
-                _SCALES, "S_d", sets="description_scale",
-            ),
-            Factor(
-                "texts", "Number of texts a class", _texts, ("label", 1, 3, "all"), _texts_value,
-                "label, whole numbers or all, as in label,1,3,all",
-            ),
-            Factor(
-                "crop-weighting", "Ways to weigh crops", _varied("crop_weighting", "crops {}"),
-                WEIGHTINGS, str, _NAMES, sets="crop_weighting",
-            ),
-            Factor(
-                "description-weighting", "Ways to weigh descriptions",
-                _varied("description_weighting", "descriptions {}"), WEIGHTINGS, str, _NAMES,
-                sets="description_weighting",
-            ),
-        )
+        name: _factor(name, card)
+        for name, card in json.loads(packaged_text("evaluation", "factors.json")).items()
     }
-)  # fmt: skip
+)
 """What can be ablated, by name. Read-only."""
 
 

@@ -6,6 +6,7 @@ A process knows only the most that it ever took, so each method is measured in o
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import subprocess
@@ -31,19 +32,11 @@ def peak_memory(setup: Setup, method: Method, images: int) -> int | None:
         Bytes of the largest resident set, interpreter and encoder included; None where the system
         does not say, or where the encoder is known in this process alone.
     """
-    request = setup.request
-    plain = Request(
-        **{
-            name: getattr(request, name)
-            for name in ("dataset", "root", "split", "names", "partial", "per_class", "dtype",
-                         "device", "engine", "descriptions", "descriptors", "bank", "seed")
-        },
-        models=request.models[:1],
-        methods=(method,),
-    )  # fmt: skip
+    models = setup.request.models[:1]
+    alone = dataclasses.replace(setup.request, models=models, methods=(method,), baseline=None)
     done = subprocess.run(  # noqa: S603 - this interpreter and this module
         [sys.executable, "-m", "crossalign.evaluation.memory", str(images)],
-        input=json.dumps(plain.to_json()),
+        input=json.dumps(alone.to_json()),
         capture_output=True,
         text=True,
         check=False,

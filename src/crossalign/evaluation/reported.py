@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import functools
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from types import MappingProxyType
 
 from crossalign.errors import EvaluationError
+from crossalign.utils.files import packaged_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,7 @@ def cells() -> tuple[Cell, ...]:
         >>> next(cell.top1 for cell in cells() if cell.method == "wca" and cell.dataset == "cub")
         56.91
     """
-    text = resources.files("crossalign.evaluation").joinpath("data/reported.csv").read_text("utf-8")
-    return _read(text)
+    return _read(packaged_text("evaluation", "reported.csv"))
 
 
 def read_cells(path: Path) -> tuple[Cell, ...]:
@@ -80,22 +79,7 @@ def _read(text: str) -> tuple[Cell, ...]:
 
 # Encoders with OpenAI's weights, with which the papers' tables were made. Whole names: another
 # owner's repository, or a folder, may be called alike and hold other weights.
-_OPENAI = MappingProxyType(
-    {
-        name: title
-        for title, tag, repository in (
-            ("ViT-B/32", "ViT-B-32", "clip-vit-base-patch32"),
-            ("ViT-B/16", "ViT-B-16", "clip-vit-base-patch16"),
-            ("ViT-L/14", "ViT-L-14", "clip-vit-large-patch14"),
-        )
-        for name in (
-            f"open_clip:{tag}/openai",
-            f"open_clip:{tag}-quickgelu/openai",
-            f"hf:openai/{repository}",
-            f"onnx:Xenova/{repository}",
-        )
-    }
-)
+_OPENAI: dict[str, str] = json.loads(packaged_text("evaluation", "openai.json"))
 
 
 def architecture(model: str) -> str | None:

@@ -213,11 +213,7 @@ class Request:
         Returns:
             All fields; a method that is not known by name as its own fields.
         """
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        values["methods"] = [
-            method if isinstance(method, str) else method_json(method) for method in self.methods
-        ]
-        return _plain(values)
+        return _plain(self)
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Request:
@@ -262,12 +258,12 @@ def method_json(method: Method) -> dict[str, Any]:
     Returns:
         What JSON gives back unchanged: lists in place of tuples.
     """
-    return _plain(dataclasses.asdict(method))
+    return _plain(method)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
+def _plain(record: Request | Method) -> dict[str, Any]:
     """What JSON gives back unchanged: lists in place of tuples."""
-    plain: dict[str, Any] = json.loads(json.dumps(values))
+    plain: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(record)))
     return plain
 
 

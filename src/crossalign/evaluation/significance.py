@@ -236,9 +236,10 @@ def holm(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
         >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
         [0.03, 0.06, 0.06]
     """
-    from statsmodels.stats.multitest import multipletests
-
-    adjusted: npt.NDArray[np.float64] = multipletests(values, method="holm")[1]
+    given = np.asarray(values, dtype=np.float64)
+    order = np.argsort(given)
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1)).clip(max=1)
     return adjusted
 
 

@@ -8,13 +8,14 @@ search, cross-validation) are used.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
-import inspect
 import os
 import sys
 import warnings
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,7 @@ class UncalibratedWarning(UserWarning):
     """There were labels, but too few to learn what a score is worth."""
 
 
+@dataclass(eq=False, repr=False)
 class ZeroShotClassifier:
     """A zero-shot classifier with scikit-learn's interface.
 
@@ -63,26 +65,16 @@ class ZeroShotClassifier:
         ((2,), (2,))
     """
 
-    _estimator_type = "classifier"
+    _estimator_type: ClassVar = "classifier"
 
-    def __init__(
-        self,
-        classes: DescriptionSet | Mapping[str, Iterable[str]] | Iterable[str] | None = None,
-        *,
-        encoder: str | Encoder = "builtin",
-        method: str | Method = "wca",
-        crops: int | CropSpec | None = None,
-        seed: int | None = None,
-        bank: bool = True,
-        store: Store | str | os.PathLike[str] | None = None,
-    ) -> None:
-        self.classes = classes
-        self.encoder = encoder
-        self.method = method
-        self.crops = crops
-        self.seed = seed
-        self.bank = bank
-        self.store = store
+    classes: DescriptionSet | Mapping[str, Iterable[str]] | Iterable[str] | None = None
+    _: KW_ONLY
+    encoder: str | Encoder = "builtin"
+    method: str | Method = "wca"
+    crops: int | CropSpec | None = None
+    seed: int | None = None
+    bank: bool = True
+    store: Store | str | os.PathLike[str] | None = None
 
     def fit(
         self, X: Iterable[Any] | None = None, y: Iterable[Any] | None = None
@@ -109,15 +101,7 @@ class ZeroShotClassifier:
             names: Any = [str(label) for label in self.classes_.tolist()]
         else:
             names = self.classes
-        self.classifier_ = Classifier(
-            names,
-            encoder=self.encoder,
-            method=self.method,
-            crops=self.crops,
-            seed=self.seed,
-            bank=self.bank,
-            store=self.store,
-        )
+        self.classifier_ = Classifier(**{**self.get_params(), "classes": names})
         self.classifier_.prepare()
         if self.classes is not None:
             self.classes_ = np.array(sorted(self.classifier_.classes))
@@ -239,8 +223,7 @@ class ZeroShotClassifier:
         Returns:
             Name to value.
         """
-        names = list(inspect.signature(type(self).__init__).parameters)[1:]
-        return {name: getattr(self, name) for name in names}
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     def set_params(self, **params: Any) -> ZeroShotClassifier:
         """Change settings; they take effect at the next ``fit``.
@@ -283,11 +266,9 @@ class ZeroShotClassifier:
         )
 
     def __repr__(self) -> str:
-        settings = inspect.signature(type(self).__init__).parameters
+        values = ((field, getattr(self, field.name)) for field in dataclasses.fields(self))
         changed = [
-            f"{name}={value!r}"
-            for name, value in self.get_params().items()
-            if value is not settings[name].default
+            f"{field.name}={value!r}" for field, value in values if value is not field.default
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ from crossalign.server.middleware import AccessMiddleware
 from crossalign.server.request_bodies import FORM_TYPE, JSON_TYPE
 from crossalign.server.service import Service
 from crossalign.server.settings import Settings
+from crossalign.utils.files import packaged_text
 
 STATIC = Path(__file__).parent / "static"
 
@@ -32,22 +34,8 @@ _ABOUT = """Label images with words alone. Send an image and class names, with d
 have them; the answer ranks the classes and, if asked, says which part of the image met which words.
 """
 
-_WHY = {
-    400: "The request is not HTTP as it should be",
-    401: "The token is missing or wrong",
-    403: "The request comes from a page of another site",
-    404: "There is nothing of this name",
-    405: "This method is not for this address",
-    408: "The body took too long",
-    409: "The name is taken, or cannot be given up",
-    413: "The body is too large",
-    415: "The body is of another type",
-    421: "The service is not known by this name",
-    422: "A field, the image or a class cannot be used",
-    429: "Too much work is waiting; Retry-After says when to come again",
-    500: "The service failed; its log says why",
-    503: "It takes too long, or the service stops",
-}
+# What went wrong, by status.
+_WHY: dict[str, str] = json.loads(packaged_text("server", "errors.json"))
 _ALWAYS = (400, 401, 403, 405, 413, 421, 500)
 _WITH_WORK = (408, 415, 422, 429, 503)
 
@@ -251,7 +239,8 @@ def _offered(method: Method, settings: Settings) -> dict[str, Any]:
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Describe the answers that are not a success."""
     described: dict[int | str, dict[str, Any]] = {
-        status: {"model": schemas.Error, "description": _WHY[status]} for status in sorted(statuses)
+        status: {"model": schemas.Error, "description": _WHY[str(status)]}
+        for status in sorted(statuses)
     }
     if 429 in described:
         described[429]["headers"] = {

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-# By the names that Pydantic gives to what it finds, with what it knows of each filled in.
-_EXPECTED = {
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
-    "dict_type": "an object",
-    "greater_than_equal": "a number from {ge} up",
-    "int_from_float": "a whole number",
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "less_than": "a number below {lt}",
-    "less_than_equal": "a number up to {le}",
-    "list_type": "a list",
-    "path_type": "a path",
-    "string_pattern_mismatch": "text of the pattern {pattern}",
-    "string_too_long": "at most {max_length} characters",
-    "string_too_short": "text",
-    "string_type": "text",
-    "too_long": "at most {max_length} of them",
-    "too_short": "at least {min_length} of them",
-    "tuple_type": "a list",
-    "expected": "{what}",  # our own, see `schemas`
-}
+from crossalign.utils.files import packaged_text
+
+# By the names that Pydantic gives to what it finds, with what it knows of each filled in;
+# ``expected`` is our own, see `schemas`.
+_EXPECTED: dict[str, str] = json.loads(packaged_text("server", "expected.json"))
 _COUNTED = ("too_long", "too_short")
 
 

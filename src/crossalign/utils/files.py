@@ -9,6 +9,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -68,6 +69,19 @@ def open_text(path: Path, *, newline: str | None = None) -> TextIO:
         The file.
     """
     return path.open("w", encoding="utf-8", errors="backslashreplace", newline=newline)
+
+
+def packaged_text(room: str, name: str) -> str:
+    """Read a text file that ships with the package.
+
+    Args:
+        room: The room that it belongs to.
+        name: Its name in the room's ``data``.
+
+    Returns:
+        Its text.
+    """
+    return (resources.files(f"crossalign.{room}") / "data" / name).read_text(encoding="utf-8")
 
 
 def unfinished_files(path: Path) -> list[Path]:

@@ -7,13 +7,13 @@ import posixpath
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import TypeAlias
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets.lists import Names, named, read_text
 from crossalign.images import ImageSource, has_image_ending
+from crossalign.utils.files import packaged_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +116,7 @@ class Reader:
         Returns:
             The reader.
         """
-        file = resources.files("crossalign.evaluation").joinpath("data/datasets.json")
-        card = json.loads(file.read_text("utf-8"))[name]
+        card = json.loads(packaged_text("evaluation", "datasets.json"))[name]
         expected = {split: tuple(counts) for split, counts in card.pop("expected", {}).items()}
         templates = tuple(card.pop("templates", ()))
         return cls(name=name, read=read, expected=expected, templates=templates, **card)

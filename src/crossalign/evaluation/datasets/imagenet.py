@@ -8,7 +8,6 @@ import functools
 import posixpath
 import re
 from collections.abc import Mapping
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 
@@ -25,6 +24,7 @@ from crossalign.evaluation.datasets.base import (
     subfolders,
 )
 from crossalign.evaluation.datasets.lists import named, read_text
+from crossalign.utils.files import packaged_text
 
 WORDNET_ID = re.compile(r"n\d{8}")
 """What folders of ImageNet are called: a noun of WordNet 3.0, by the offset of its synset."""
@@ -59,7 +59,7 @@ def imagenet_names(which: str = "crossalign") -> Mapping[str, str]:
             f"expected one of the lists of ImageNet's names, {', '.join(NAME_LISTS)}; "
             f"got {which!r}."
         )
-    text = resources.files("crossalign.evaluation").joinpath("data/imagenet.csv").read_text("utf-8")
+    text = packaged_text("evaluation", "imagenet.csv")
     column = NAME_LISTS[which]
     rows = csv.DictReader(text.splitlines())
     return MappingProxyType({row["folder"]: row[column] for row in rows})

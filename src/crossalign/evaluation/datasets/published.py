@@ -7,6 +7,7 @@ of Places365 follow its pattern, as published WCA has them.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from crossalign.evaluation.datasets.base import (
     subfolders,
 )
 from crossalign.texts.descriptions import wordify
+from crossalign.utils.files import packaged_text
 
 Words: TypeAlias = Callable[[str], list[list[str]]]
 """Gives the words of each line of a list file."""
@@ -84,16 +86,7 @@ def _eurosat(_words: Words, root: Path, _split: str) -> _Listing:
 
 
 # As in the CLIP repository's list of prompts (Radford et al., ICML 2021; MIT licence).
-_EUROSAT_NAMES = {
-    "annual crop": "annual crop land",
-    "herbaceous vegetation": "brushland or shrubland",
-    "highway": "highway or road",
-    "industrial": "industrial buildings or commercial buildings",
-    "pasture": "pasture land",
-    "permanent crop": "permanent crop land",
-    "residential": "residential buildings or homes or apartments",
-    "sea lake": "lake or sea",
-}
+_EUROSAT_NAMES: dict[str, str] = json.loads(packaged_text("evaluation", "eurosat.json"))
 
 
 def _reader(name: str, listing: Callable[[Words, Path, str], _Listing]) -> Reader:

@@ -16,7 +16,6 @@ from crossalign import alignment
 from crossalign.classifier import Classifier
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.errors import EvaluationError, ImageError
-from crossalign.evaluation.classes import classes_for
 from crossalign.evaluation.memory import peak_memory
 from crossalign.evaluation.run import Setup, examples
 from crossalign.images import crops
@@ -180,13 +179,7 @@ def _prepared(setup: Setup, method: Method, encoder: Encoder) -> _Measured:
     begun = time.perf_counter()
     while True:
         with _timed(stages["writing"]):
-            classifier = Classifier(
-                classes_for(method, setup.class_list, setup.sources),
-                encoder=_TimedEncoder(encoder, texts),
-                method=method,
-                seed=setup.request.seed,
-                bank=setup.request.bank,
-            )
+            classifier = setup.classifier(method, _TimedEncoder(encoder, texts))
         texts.seconds.append(0.0)
         with _timed(pooling):
             classifier.prepare()

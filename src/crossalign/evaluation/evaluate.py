@@ -8,6 +8,7 @@ import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,14 +105,10 @@ def evaluate(
         raise EvaluationError(
             f"{out}: expected a folder that can be written to ({error.strerror})."
         ) from error
-    opened = _opened(store, out)
-    try:
-        passes = plan_passes(setup, out / JOURNALS, command)
+    passes = plan_passes(setup, out / JOURNALS, command)
+    with _opened(store, out) as opened:
         for one in passes:
             run_pass(setup, one, opened, on_progress)
-    finally:
-        if opened is not None and opened is not store:
-            opened.close()
     predictions = out / receipts.PREDICTIONS
     with whole_file(predictions) as unfinished:
         _write_csv(setup, passes, unfinished)
@@ -131,7 +128,7 @@ def evaluate(
             passes,
             content["results"],
             command=command,
-            finished=_now(),
+            finished=dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds"),
             predictions=predictions,
         ),
     )
@@ -194,10 +191,13 @@ def _replaced(request: Request, out: Path) -> list[str]:
     ]
 
 
-def _opened(store: Store | Path | Literal[False] | None, out: Path) -> Store | None:
-    if store is False:
-        return None
-    return store if isinstance(store, Store) else Store(store or out / "store")
+def _opened(
+    store: Store | Path | Literal[False] | None, out: Path
+) -> AbstractContextManager[Store | None]:
+    """Give the store, which is closed at the end where it was opened here."""
+    if store is False or isinstance(store, Store):
+        return nullcontext(store or None)
+    return Store(store or out / "store")
 
 
 def _results(
@@ -352,9 +352,4 @@ def write_json(path: Path, content: Any) -> None:
         path: The file.
         content: Plain values.
     """
-    text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
-    write_text(path, text)
-
-
-def _now() -> str:
-    return dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    write_text(path, json.dumps(content, indent=1, ensure_ascii=True) + "\n")

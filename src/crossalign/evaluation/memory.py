@@ -13,8 +13,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from crossalign.classifier import Classifier
-from crossalign.evaluation.classes import classes_for
 from crossalign.evaluation.request import Request
 from crossalign.evaluation.run import Setup, examples, prepare
 from crossalign.methods import Method
@@ -49,13 +47,7 @@ def main() -> int:
     """Classify as standard input says, and print the peak."""
     request = Request.from_json(json.load(sys.stdin))
     setup = prepare(request)
-    classifier = Classifier(
-        classes_for(setup.methods[0], setup.class_list, setup.sources),
-        encoder=setup.encoders[request.models[0]],
-        method=setup.methods[0],
-        seed=request.seed,
-        bank=request.bank,
-    )
+    classifier = setup.classifier(setup.methods[0], setup.encoders[request.models[0]])
     found = itertools.islice(examples(setup.dataset, request.per_class), int(sys.argv[1]))
     for _ in classifier.predict(example.image for example in found):
         pass

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import re
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +89,34 @@ class Setup:
         everything = len(self.dataset)
         return everything if limit is None else min(everything, limit * len(self.class_list.names))
 
+    def texts(self, method: Method, seed: int) -> ClassTexts:
+        """Write out what a method encodes for the classes.
+
+        Args:
+            method: The method.
+            seed: For random words.
+
+        Returns:
+            Label prompts, texts and their origin.
+        """
+        classes = classes_for(method, self.class_list, self.sources)
+        return texts_of(method, classes, self.sources, seed, bank=self.request.bank)
+
+    def classifier(self, method: Method, encoder: Encoder, **settings: Any) -> Classifier:
+        """Make the classifier of a method.
+
+        Args:
+            method: The method.
+            encoder: The encoder.
+            **settings: Others than the request's.
+
+        Returns:
+            The classifier.
+        """
+        classes = classes_for(method, self.class_list, self.sources)
+        usual = {"seed": self.request.seed, "bank": self.request.bank}
+        return Classifier(classes, encoder=encoder, method=method, **{**usual, **settings})
+
 
 def prepare(request: Request) -> Setup:
     """Read the data set, the texts and the encoders, and find out what is missing before any work.
@@ -114,11 +142,11 @@ def prepare(request: Request) -> Setup:
     class_list = ClassList.of(dataset.class_names)
     sources = Sources.load(request.descriptions, request.descriptors)
     methods = methods_of(request, dataset.templates)
+    setup = Setup(request, dataset, class_list, sources, methods, {})
     for method in methods:
-        classes = classes_for(method, class_list, sources)
-        texts_of(method, classes, sources, request.seed, bank=request.bank)
+        setup.texts(method, request.seed)
     encoders = {model: load_encoder(model, **request.encoder_options) for model in request.models}
-    return Setup(request, dataset, class_list, sources, methods, encoders)
+    return dataclasses.replace(setup, encoders=encoders)
 
 
 def plan_passes(setup: Setup, folder: Path, command: Sequence[str] = ()) -> list[Pass]:
@@ -138,9 +166,9 @@ def plan_passes(setup: Setup, folder: Path, command: Sequence[str] = ()) -> list
         pooled = resamples(request, method)
         seeds = 1 if pooled or not has_chance(method) else request.runs
         for seed in range(request.seed, request.seed + seeds):
-            classes = classes_for(method, setup.class_list, setup.sources)
-            texts = texts_of(method, classes, setup.sources, seed, bank=request.bank)
-            one = Pass(model, method, seed, request.runs if pooled else 1, texts)
+            one = Pass(
+                model, method, seed, request.runs if pooled else 1, setup.texts(method, seed)
+            )
             identity = _identity(setup, one)
             name = f"{_slug(one)}-{value_digest(identity)[:8]}.sqlite"
             one.journal = Journal(folder / name, identity, command)
@@ -176,13 +204,11 @@ def run_pass(
         EvaluationError: If the journal cannot be written, or there are no images.
     """
     request, journal = setup.request, one.journal
-    classifier = Classifier(
-        classes_for(one.method, setup.class_list, setup.sources),
-        encoder=setup.encoders[one.model],
-        method=one.method,
-        crops=request.adaptive(one.method),
+    classifier = setup.classifier(
+        one.method,
+        setup.encoders[one.model],
         seed=one.seed,
-        bank=request.bank,
+        crops=request.adaptive(one.method),
         store=store,
     )
     title = f"{one.model} {one.method.name} seed {one.seed}"
@@ -248,20 +274,16 @@ def _outcomes(
     first = next(rest, None)
     if first is None:  # everything is in the journal; the classes need not even be encoded
         return
-    waiting: deque[_Pending] = deque()
-
-    def images() -> Iterator[ImageSource]:
-        for pending in itertools.chain([first], rest):
-            waiting.append(pending)
-            yield pending.example.image
-
+    images, waiting = itertools.tee(itertools.chain([first], rest))
     indices = None
     if resamples(request, method):
         pool = method.crops.count if method.crops is not None else 0
         indices = resampling(pool, crops_in_run(method, request), one.runs, one.seed)
     vectors = classifier.prepare().vectors
-    for prediction in classifier.predict(images(), keep_evidence=indices is not None):
-        image = waiting.popleft()
+    predictions = classifier.predict(
+        (image.example.image for image in images), keep_evidence=indices is not None
+    )
+    for prediction, image in zip(predictions, waiting, strict=False):  # it is read ahead
         key, label = image.example.key, image.example.label
         evidence = prediction.evidence
         if evidence is None or prediction.scores is None:

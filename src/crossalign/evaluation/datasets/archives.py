@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from crossalign.errors import EvaluationError, import_extra
-from crossalign.evaluation.datasets.base import Dataset, Example, Reader, ReadOptions
+from crossalign.evaluation.datasets.base import Dataset, Example, Reader, ReadOptions, dataset_of
 from crossalign.evaluation.datasets.folders import SPLITS
-from crossalign.evaluation.datasets.lists import named, read_names, read_text
+from crossalign.evaluation.datasets.lists import read_names, read_text
 from crossalign.images import has_image_ending
 from crossalign.texts.descriptions import wordify
 
@@ -59,7 +59,8 @@ def read_parquet(reader: Reader, options: ReadOptions) -> Dataset:
                 yield Example(f"{file.name}/{row}", _bytes_of(picture, options.root), number)
 
     names = own if own is not None else [wordify(name) for name in ids]
-    return _dataset(reader, options, split, ids, names, sum(map(len, labels)), examples)
+    total, templates = sum(map(len, labels)), _templates(options.root)
+    return dataset_of(reader, options, split, ids, names, total, examples, templates)
 
 
 def read_tars(reader: Reader, options: ReadOptions) -> Dataset:
@@ -94,31 +95,8 @@ def read_tars(reader: Reader, options: ReadOptions) -> Dataset:
                 yield Example(f"{file.name}/{key}", data, label)
 
     ids = [str(number) for number in range(count)]
-    own = list(names.ordered)
-    return _dataset(reader, options, split, ids, own, sum(map(len, labels)), examples)
-
-
-def _dataset(
-    reader: Reader,
-    options: ReadOptions,
-    split: str,
-    ids: list[str],
-    names: list[str],
-    total: int,
-    examples: Any,
-) -> Dataset:
-    if total == 0:
-        raise reader.missing(f"no images in {options.root}")
-    return Dataset(
-        name=reader.name,
-        split=split,
-        root=options.root,
-        class_ids=tuple(ids),
-        class_names=named(options.names, ids, names),
-        total=total,
-        _examples=examples,
-        templates=_templates(options.root),
-    )
+    total, templates = sum(map(len, labels)), _templates(options.root)
+    return dataset_of(reader, options, split, ids, names.ordered, total, examples, templates)
 
 
 def _files_of_split(reader: Reader, options: ReadOptions, ending: str) -> tuple[list[Path], str]:

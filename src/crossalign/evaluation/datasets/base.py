@@ -201,8 +201,9 @@ def listed(
         raise reader.missing(
             f"{len(absent)} of {total} images are missing in {root}, the first is {absent[0]}"
         )
-    if total == 0:
-        raise reader.missing(f"no images in {root}")
+    found = dataset_of(
+        reader, options, split, class_ids, class_names, total, examples, reader.templates
+    )
     published = None if options.partial else reader.expected.get(split)
     if published is not None and published != (len(class_ids), total):
         empty = [name for index, name in enumerate(class_ids) if not counts[index]]
@@ -212,16 +213,42 @@ def listed(
             f"published has {published[1]} of {published[0]}{hint}. Use --partial to evaluate on "
             "it all the same"
         )
-    return Dataset(
-        name=reader.name,
-        split=split,
-        root=root,
-        class_ids=tuple(class_ids),
-        class_names=named(options.names, class_ids, class_names),
-        total=total,
-        _examples=examples,
-        templates=reader.templates,
-    )
+    return found
+
+
+def dataset_of(
+    reader: Reader,
+    options: ReadOptions,
+    split: str,
+    class_ids: Sequence[str],
+    class_names: Sequence[str],
+    total: int,
+    examples: Callable[[], Iterable[Example]],
+    templates: tuple[str, ...],
+) -> Dataset:
+    """Make a data set of what its reader found.
+
+    Args:
+        reader: The reader.
+        options: What was asked of it.
+        split: The split.
+        class_ids: Ids of the classes.
+        class_names: Their own names; those of ``options`` go before them.
+        total: Number of images.
+        examples: Gives them, anew at every call.
+        templates: Templates published for it.
+
+    Returns:
+        The data set.
+
+    Raises:
+        EvaluationError: If there are no images, or the given names do not fit the classes.
+    """
+    if total == 0:
+        raise reader.missing(f"no images in {options.root}")
+    names = named(options.names, class_ids, class_names)
+    ids = tuple(class_ids)
+    return Dataset(reader.name, split, options.root, ids, names, total, examples, templates)
 
 
 def lines(reader: Reader, root: Path, name: str) -> list[list[str]]:

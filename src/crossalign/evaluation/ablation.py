@@ -144,10 +144,8 @@ def _overridden(request: Request, wanted: Mapping[str, Any]) -> list[str]:
 
 
 def _row(variant: Variant, result: dict[str, Any], request: Request) -> dict[str, Any]:
-    crops = result["crops"]
-    protocol = PROTOCOLS[request.protocol]
-    if crops and protocol.resamples:  # the whole pool is encoded, whatever enters a run
-        crops = request.pool or protocol.pool or crops
+    # The whole pool is encoded, whatever enters a run.
+    crops = result["crops"] and (request.protocol_run.pool or result["crops"])
     return {
         "name": variant.method.name,
         "x": variant.x,
@@ -185,17 +183,14 @@ def page(result: dict[str, Any]) -> Page:
     parts: list[Table | Plot] = []
     for name, content in result["factors"].items():
         factor = FACTORS[name]
-        parts += [_table(factor, content), _plot(factor, content["variants"])]
+        rows = tuple((row["name"], row["texts"], *cells(row)) for row in content["variants"])
+        head = ("variant", "texts", *HEAD)
+        parts.append(Table(factor.title, head, rows, texts=2, note=verdict(content)))
+        parts.append(_plot(factor, content["variants"]))
     parts.append(_cost_plot(result["factors"]))
     receipts = tuple(f"{name}/receipt.json" for name in result["factors"])
     parts.append(report.made_table(result["made"], receipts))
     return Page(f"Ablation of {result['method']}", tuple(introduction), tuple(parts))
-
-
-def _table(factor: Factor, content: dict[str, Any]) -> Table:
-    rows = tuple((row["name"], row["texts"], *cells(row)) for row in content["variants"])
-    head = ("variant", "texts", *HEAD)
-    return Table(factor.title, head, rows, texts=2, note=verdict(content))
 
 
 HEAD = ("top-1", "[95 %]", "views an image")
@@ -254,20 +249,20 @@ def _plot(factor: Factor, rows: list[dict[str, Any]]) -> Plot:
 
 
 def _cost_plot(factors: dict[str, Any]) -> Plot:
+    points = {
+        name: sorted((row["views"], 100 * row["top1"]["mean"]) for row in content["variants"])
+        for name, content in factors.items()
+    }
+    differing = [name for name, found in points.items() if found[0][0] != found[-1][0]]
     series = [
         Series(
             FACTORS[name].title,
-            tuple(sorted((row["views"], 100 * row["top1"]["mean"]) for row in content["variants"])),
+            tuple(points[name]),
             marks=True,
-            joined=bool(FACTORS[name].axis),
+            joined=bool(differing and FACTORS[name].axis),
         )
-        for name, content in factors.items()
-        if len({row["views"] for row in content["variants"]}) > 1
+        for name in differing or list(points)[:1]
     ]
-    if not series:
-        name, content = next(iter(factors.items()))
-        points = tuple((row["views"], 100 * row["top1"]["mean"]) for row in content["variants"])
-        series = [Series(FACTORS[name].title, points, marks=True, joined=False)]
     svg = lines_svg(
         series,
         title="Accuracy and cost",

@@ -13,6 +13,7 @@ from typing import Any
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.receipt import load, sha256
+from crossalign.utils.files import packaged_text
 from crossalign.utils.text import first_of
 
 _MOST_NAMES = 3  # names in a message
@@ -24,13 +25,7 @@ TOTAL_TOLERANCE = 1e-9
 """Likewise for accuracies, which count images."""
 
 _COLUMNS = ("encoder", "method", "run", "image", "class", "predicted", "score", "content")
-_SCHEMA = """
-CREATE TABLE {0}_images (image TEXT PRIMARY KEY, class TEXT, content TEXT);
-CREATE TABLE {0} (
-    encoder TEXT, method TEXT, run TEXT, image TEXT, predicted TEXT, score TEXT,
-    PRIMARY KEY (encoder, method, run, image)
-) WITHOUT ROWID;
-"""
+_SCHEMA = packaged_text("evaluation", "predictions.sql")
 _IMAGES = {
     "no longer there": "SELECT image FROM old_images WHERE image NOT IN "
     "(SELECT image FROM new_images) ORDER BY image",
@@ -81,7 +76,9 @@ def compare(old: Path, new: Path) -> list[Difference]:
     if one is not None and two is not None:
         images, effects = compare_predictions((one, before), (two, after), names)
         found += images
-        found += _altered(one, before)
+        if sha256(one) != before["predictions"]["digest"]:
+            detail = f"{one} is not the one that the receipt was written with"
+            found.append(Difference("predictions file", detail))
     elif before["dataset"]["content"] != after["dataset"]["content"]:
         found.append(Difference("images", "the images differ; without both prediction files it "
                                 "cannot be said which"))  # fmt: skip
@@ -103,13 +100,6 @@ def predictions_beside(path: Path, receipt: dict[str, Any]) -> Path | None:
     """
     file = (path if path.is_dir() else path.parent) / receipt["predictions"]["file"]
     return file if file.is_file() else None
-
-
-def _altered(file: Path, receipt: dict[str, Any]) -> Iterator[Difference]:
-    if sha256(file) != receipt["predictions"]["digest"]:
-        yield Difference(
-            "predictions file", f"{file} is not the one that the receipt was written with"
-        )
 
 
 def _encoder_names(before: dict[str, Any], after: dict[str, Any]) -> dict[str, str]:

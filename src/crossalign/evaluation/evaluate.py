@@ -26,7 +26,7 @@ from crossalign.evaluation.provenance import (
     published_departures,
 )
 from crossalign.evaluation.reported import Cell, cells, matching, read_cells
-from crossalign.evaluation.request import PROTOCOLS, Request, crops_in_run
+from crossalign.evaluation.request import Request, crops_in_run
 from crossalign.evaluation.results import comparisons, summarise
 from crossalign.evaluation.run import (
     OnProgress,
@@ -261,12 +261,11 @@ def _taken(found: Outcomes, method: Method, request: Request) -> float:
 
 def _about_runs(request: Request) -> str:
     first, last = request.seed, request.seed + request.runs - 1
-    if PROTOCOLS[request.protocol].resamples:
-        pool = request.pool or PROTOCOLS[request.protocol].pool
+    if request.protocol_run.resamples:
         return (
-            f"{request.runs} resampling(s) of one pool of {pool} crops an image, with replacement, "
-            f"the same indices for all images, seed {first}. Their ± leaves out the chance in the "
-            "pool itself."
+            f"{request.runs} resampling(s) of one pool of {request.protocol_run.pool} crops an "
+            f"image, with replacement, the same indices for all images, seed {first}. Their ± "
+            "leaves out the chance in the pool itself."
         )
     seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
     text = f"{seeds}, fresh crops of every image for each."

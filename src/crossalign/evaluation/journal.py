@@ -20,25 +20,13 @@ from typing import Any
 
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.run_scores import Outcome
+from crossalign.utils.files import packaged_text
 from crossalign.utils.sqlite import Schema, connect, transaction
 
 _SCHEMA = Schema(
     application=0x58414C45,
     version=0,
-    statements="""
-CREATE TABLE identity (value TEXT NOT NULL);
-CREATE TABLE outcomes (
-    id INTEGER PRIMARY KEY, key BLOB NOT NULL, label INTEGER NOT NULL, stamp TEXT NOT NULL,
-    walk INTEGER NOT NULL, place INTEGER NOT NULL,
-    failed INTEGER NOT NULL, body TEXT NOT NULL
-);
-CREATE INDEX outcomes_by_key ON outcomes (key);
-CREATE INDEX outcomes_by_place ON outcomes (place);
-CREATE TABLE sessions (
-    id INTEGER PRIMARY KEY, started TEXT NOT NULL, command TEXT NOT NULL, images INTEGER NOT NULL,
-    seconds REAL NOT NULL
-)
-""",
+    statements=packaged_text("evaluation", "journal.sql"),
 )
 _SECONDS = 0.3  # of work that a killed process may lose
 _SHORT = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Sequence
 from typing import Any
@@ -17,18 +18,10 @@ from crossalign.evaluation.request import (
 from crossalign.evaluation.run import Setup, resamples
 from crossalign.images.crops import PUBLISHED_SIDE
 from crossalign.methods import METHODS, Method, get_method
+from crossalign.utils.files import packaged_text
 
-_FIELDS = {
-    "texts": "texts",
-    "crop_scale": "S_c",
-    "description_scale": "S_d",
-    "crop_weighting": "crop weights",
-    "description_weighting": "description weights",
-    "form": "form",
-    "top": "top",
-    "redundant": "redundant",
-    "most_texts": "most texts",
-}
+# What fields of methods are called in reports.
+_FIELDS: dict[str, str] = json.loads(packaged_text("evaluation", "method_fields.json"))
 _PUBLISHED_POOLS = {"imagenet": 60}  # and for its relatives; 100 for all others
 
 

@@ -13,7 +13,7 @@ from crossalign.encoders.base import Encoder, fingerprint
 from crossalign.errors import EvaluationError
 from crossalign.evaluation.datasets import DATASETS, NAME_LISTS
 from crossalign.evaluation.machine import machine, versions
-from crossalign.evaluation.request import PROTOCOLS, Protocol, Request, method_json
+from crossalign.evaluation.request import Request, method_json
 from crossalign.evaluation.run import Pass, Setup
 from crossalign.utils.digests import value_digest
 from crossalign.utils.files import file_digest
@@ -97,7 +97,7 @@ def make_receipt(
         },
         "methods": {method.name: method_json(method) for method in setup.methods},
         "protocol": {
-            **dataclasses.asdict(_protocol(request)),
+            **dataclasses.asdict(request.protocol_run),
             "seeds": sorted({one.seed for one in passes}),
             "runs": request.runs,
         },
@@ -122,15 +122,6 @@ def make_receipt(
             "digest": sha256(predictions),
         },
     }
-
-
-def _protocol(request: Request) -> Protocol:
-    """The protocol as it ran, with what the request sets of it."""
-    protocol = PROTOCOLS[request.protocol]
-    if not protocol.resamples:
-        return protocol
-    side, pool = request.side or protocol.side, request.pool or protocol.pool
-    return dataclasses.replace(protocol, side=side, pool=pool)
 
 
 def _ran(encoder: Encoder) -> dict[str, Any]:

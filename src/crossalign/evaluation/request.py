@@ -185,6 +185,15 @@ class Request:
                 raise type(error)(f"{_option(name)}: {error}") from error
 
     @property
+    def protocol_run(self) -> Protocol:
+        """The protocol as it runs, with what is set of it here."""
+        protocol = PROTOCOLS[self.protocol]
+        if not protocol.resamples:
+            return protocol
+        side, pool = self.side or protocol.side, self.pool or protocol.pool
+        return dataclasses.replace(protocol, side=side, pool=pool)
+
+    @property
     def encoder_options(self) -> dict[str, str]:
         """What encoders are loaded with beside their names."""
         options = {"dtype": self.dtype, "device": self.device, "runtime": self.engine}
@@ -299,19 +308,16 @@ def _settled(method: Method, request: Request, templates: tuple[str, ...]) -> Me
         if value is not None and getattr(method, f"{weighed}_scale") != 0:
             changes[name] = value
     if method.crops is not None:
-        protocol = PROTOCOLS[request.protocol]
-        spec = method.crops
+        protocol, spec = request.protocol_run, method.crops
         given = None if request.crops == "auto" else request.crops
         side = request.side or protocol.side or spec.side
-        count = spec.count if given is None else given
         weighting = changes.get("crop_weighting", method.crop_weighting)
         if request.adaptive(method) is not None and weighting != "softmax":
             raise EvaluationError(
                 f"--crops auto knows softmax weights alone; method {method.name!r} weighs crops by "
                 f"{weighting!r}. Leave it out, or give a number of crops."
             )
-        if protocol.resamples:
-            count = request.pool or protocol.pool or count
+        count = protocol.pool or given or spec.count
         changes["crops"] = dataclasses.replace(
             spec, side=side, kind=request.kind or spec.kind, count=count, seed=request.seed
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import logging
 import secrets
 import time
@@ -19,6 +20,7 @@ from crossalign.server.errors import ApiError, error_response, internal
 from crossalign.server.logs import printable
 from crossalign.server.metrics import Metrics
 from crossalign.server.settings import Settings
+from crossalign.utils.files import packaged_text
 
 log = logging.getLogger("crossalign.server.access")
 
@@ -34,17 +36,8 @@ _DRAIN_BYTES = 64 * 1024 * 1024
 _DRAIN_SECONDS = 5.0
 _NOT_DRAINED = (408, 503)  # there the wait is over
 
-HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), geolocation=(), microphone=()",
-}
+HEADERS: dict[str, str] = json.loads(packaged_text("server", "headers.json"))
+"""Of every answer, unless it has others."""
 
 
 class AccessMiddleware:

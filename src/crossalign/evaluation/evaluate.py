@@ -205,19 +205,18 @@ def _results(
 ) -> dict[str, Any]:
     """Put together what results.json holds."""
     request, dataset = setup.request, setup.dataset
-    groups: dict[tuple[str, str], list[Pass]] = {}
-    for one in passes:
-        groups.setdefault((one.model, one.method.name), []).append(one)
     outcomes: dict[tuple[str, str], Outcomes] = {}
     rows: list[dict[str, Any]] = []
-    for (model, method), members in groups.items():
-        found = outcomes[model, method] = read_outcomes(members)
+    # Those of one encoder and method stand together.
+    for names, group in itertools.groupby(passes, lambda one: (one.model, one.method.name)):
+        members = list(group)
+        found = outcomes[names] = read_outcomes(members)
         if not found.usable.any():
             raise _all_failed(members[0])
         rows.append(
             {
-                "encoder": model,
-                "method": method,
+                "encoder": names[0],
+                "method": names[1],
                 "texts": members[0].texts.origin,
                 "crops": crops_in_run(members[0].method, request),
                 "crops_taken": _taken(found, members[0].method, request),

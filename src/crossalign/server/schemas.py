@@ -150,11 +150,9 @@ class Cost(Documented):
     """To encode the classes; next to nothing where they are known."""
 
 
-class Classified(Documented):
+class Classified(Ranked):
     """The label of an image."""
 
-    label: str
-    score: float
     ranked: list[Ranked]
     """The best first."""
     size: list[int]
@@ -196,11 +194,9 @@ class RegionAdds(Documented):
     """What stands out here of that class; null: it is like the whole photo."""
 
 
-class ClassExplained(Documented):
+class ClassExplained(Ranked):
     """The score of one class, taken apart: all terms add up to it."""
 
-    label: str
-    score: float
     whole_score: float
     """What it would be with the whole image as the only crop."""
     descriptions: list[str]
@@ -224,11 +220,9 @@ class DescriptionAdds(Documented):
     """Above zero it speaks for the first class."""
 
 
-class Side(Documented):
+class Side(Ranked):
     """One of two classes that are compared."""
 
-    label: str
-    score: float
     descriptions: list[DescriptionAdds]
 
 

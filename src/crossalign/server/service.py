@@ -196,9 +196,7 @@ class Service:
     def explain(self, body: Body) -> AsciiJSON:
         """Label an image and take the scores of some classes apart."""
         image, given = parse_request(body, ExplainRequest, ExplainFields)
-        prediction, answer = self._label(
-            image, given, lambda found: check_labels(given, found.classes)
-        )
+        prediction, answer = self._label(image, given)
         answer |= explanation_fields(prediction, given, crops=answer["crops"] > 0)
         return AsciiJSON(answer)
 
@@ -208,16 +206,11 @@ class Service:
         made = self.class_sets.create(given.name, find_classes(given, self.settings))
         return AsciiJSON(made.summary(), 201)
 
-    def _label(
-        self,
-        image: bytes,
-        given: LabelFields,
-        check: Callable[[Classifier], None] | None = None,
-    ) -> tuple[Prediction, dict[str, Any]]:
+    def _label(self, image: bytes, given: LabelFields) -> tuple[Prediction, dict[str, Any]]:
         start = time.monotonic()
         base = self._base(given)
-        if check is not None:
-            check(base)
+        if isinstance(given, ExplainFields):
+            check_labels(given, base.classes)
         classifier = self._with_crops(base, given)
         ready = time.monotonic()
         with self._pixels.holding(stored_pixels(image)), self.batches.expecting():

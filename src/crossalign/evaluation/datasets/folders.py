@@ -95,7 +95,8 @@ def _split_folder(reader: Reader, options: ReadOptions) -> str:
                 f"{', '.join(found) or 'none'}"
             )
         return split
-    if not found or ((root / _TABLE).is_file() and _are_classes(root, found)):
+    table = read_names(root / _TABLE).by_id if found and (root / _TABLE).is_file() else {}
+    if not found or not table.keys().isdisjoint(found):
         return ""
     # A class may be called "test": then the images lie in it, and in a split they lie deeper.
     splits = [name for name in found if _is_split(root / name)]
@@ -114,10 +115,6 @@ def _is_split(folder: Path) -> bool:
     described = any((folder / name).is_file() for name in _METADATA)
     direct = any(map(has_image_ending, folder.iterdir()))
     return described or (not direct and any(image_names(folder)))
-
-
-def _are_classes(root: Path, folders: list[str]) -> bool:
-    return any(name in read_names(root / _TABLE).by_id for name in folders)
 
 
 def class_folders(folder: Path) -> list[str]:

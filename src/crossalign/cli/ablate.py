@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from crossalign.cli import evaluation_options as options
 from crossalign.cli.application import METHODS, OK, SOME_FAILED, command, say
+from crossalign.cli.declarations import option
 from crossalign.cli.options import EncoderOptions
 from crossalign.cli.output import print_table
 from crossalign.utils.text import counted
@@ -24,17 +24,14 @@ def ablate(
     crops: options.NumberOptions,
     runs: options.RunOptions,
     cache: options.CacheOptions,
-    method: Annotated[str, typer.Option(help="The method that is varied.")] = "wca",
-    factor: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="parts, count, side, kind, crop-scale, description-scale, texts, crop-weighting "
-            "or description-weighting; with values of your own as in count=4,16,60 or "
-            "side=0.1-0.3,0.5-0.9; repeat for several; all by default.",
-        ),
-    ] = None,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes.")] = Path(
-        "crossalign-ablation"
+    method: str = option("The method that is varied.", default="wca"),
+    factor: list[str] | None = option(
+        "parts, count, side, kind, crop-scale, description-scale, texts, crop-weighting "
+        "or description-weighting; with values of your own as in count=4,16,60 or "
+        "side=0.1-0.3,0.5-0.9; repeat for several; all by default.",
+    ),
+    out: Path = option(
+        "Where the report goes.", default=Path("crossalign-ablation"), metavar="DIR"
     ),
 ) -> int:
     """Vary one part of a method after the other, with plots."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import os
@@ -11,13 +10,13 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
-from typer.models import ArgumentInfo
 
 import crossalign
+from crossalign.cli.declarations import collected, parameters_of
 from crossalign.errors import CrossalignError, MissingExtraError
 
 OK, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -174,79 +173,6 @@ def _in_our_words(error: Any) -> str:
     return text if value in text else f"{text}; got {value}"
 
 
-class Options:
-    """Options that belong together, each declared once, as a frozen dataclass.
-
-    Its fields are made by :func:`option`, annotated as parameters of commands are, or are groups
-    themselves. A command with a parameter of such a class has all of its options, under one heading
-    of its help.
-    """
-
-    heading: ClassVar[str | None] = None
-
-    def __init_subclass__(cls, heading: str | None = None) -> None:
-        cls.heading = heading or cls.heading
-
-
-def option(text: str, *names: str, default: Any = None, **more: Any) -> Any:
-    """Declare an option of a group, named as the field is.
-
-    Args:
-        text: What the help says of it.
-        *names: Its names, where they are others.
-        default: What it is where it is not given. A flag that is False has no ``--no-`` form.
-        **more: As for ``typer.Option``.
-
-    Returns:
-        The field.
-    """
-    declared = {"names": names, "settings": {"help": text, **more}}
-    return dataclasses.field(default=default, metadata=declared)
-
-
-def _is_group(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Options)
-
-
-@functools.cache
-def _fields(group: type) -> tuple[tuple[str, Any, Any], ...]:
-    """Name, annotation and default of each option."""
-    hints = get_type_hints(group, include_extras=True)
-    found = []
-    for field in dataclasses.fields(group):
-        hint = hints[field.name]
-        if field.metadata:
-            usual = (f"--{field.name.replace('_', '-')}",) if field.default is False else ()
-            names = field.metadata["names"] or usual
-            hint = Annotated[hint, typer.Option(*names, **field.metadata["settings"])]
-        found.append((field.name, hint, field.default))
-    return tuple(found)
-
-
-def _parameters(
-    name: str, annotation: Any, default: Any, heading: str | None = None
-) -> Iterator[inspect.Parameter]:
-    """Give the parameters that one of a command stands for."""
-    if _is_group(annotation):
-        for field in _fields(annotation):
-            yield from _parameters(*field, annotation.heading)
-        return
-    if default is dataclasses.MISSING:
-        default = inspect.Parameter.empty
-    (declared,) = annotation.__metadata__
-    declared.rich_help_panel = None if isinstance(declared, ArgumentInfo) else heading
-    yield inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
-    )
-
-
-def _collected(name: str, annotation: Any, given: dict[str, Any]) -> Any:
-    """Put the values of a group's options together."""
-    if not _is_group(annotation):
-        return given[name]
-    return annotation(**{at: _collected(at, kind, given) for at, kind, _ in _fields(annotation)})
-
-
 def command(
     example: str, *, under: str | None = None, of: typer.Typer = app
 ) -> Callable[[Callable[..., int]], Callable[..., None]]:
@@ -267,11 +193,11 @@ def command(
 
         @functools.wraps(function)
         def run(**given: Any) -> None:
-            groups = {one.name: _collected(one.name, one.annotation, given) for one in taken}
+            groups = {one.name: collected(one.name, one.annotation, given) for one in taken}
             raise typer.Exit(_code_of(functools.partial(function, **groups)))
 
         parameters = [
-            each for one in taken for each in _parameters(one.name, one.annotation, one.default)
+            each for one in taken for each in parameters_of(one.name, one.annotation, one.default)
         ]
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         run.__annotations__ = {one.name: one.annotation for one in parameters}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from crossalign.cli.application import MANY, OK, SOME_FAILED, command, option, say, value_of
+from crossalign.cli.application import MANY, OK, SOME_FAILED, command, say, value_of
+from crossalign.cli.declarations import REQUIRED, argument, option
 from crossalign.cli.inputs import check_apart, check_writable
 from crossalign.cli.options import BackgroundOptions, ClassifierOptions, say_left_out
 from crossalign.cli.output import predict
@@ -25,22 +25,15 @@ class _CountedBackground(BackgroundOptions):
 
 @command("crossalign calibrate labelled -c 'tabby cat' -c pug --out calibration.json", under=MANY)
 def calibrate(
-    photos: Annotated[
-        Path,
-        typer.Argument(
-            metavar="PHOTOS", help="Folder of class folders, or a .csv table with path and label."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The calibration, as JSON.")],
+    *,
+    photos: Path = argument(
+        "PHOTOS", "Folder of class folders, or a .csv table with path and label."
+    ),
+    out: Path = option("The calibration, as JSON.", default=REQUIRED, metavar="FILE"),
     options: ClassifierOptions,
     beside: _CountedBackground,
-    precision: Annotated[
-        float | None,
-        typer.Option(help="Find the threshold from which on so many labels are right."),
-    ] = None,
-    plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the reliability: .svg or .html.")
-    ] = None,
+    precision: float | None = option("Find the threshold from which on so many labels are right."),
+    plot: Path | None = option("Draw the reliability: .svg or .html.", metavar="FILE"),
 ) -> int:
     """Learn from labelled photos what scores are worth, for `crossalign label --calibration`."""
     import numpy as np

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from crossalign.cli.application import OK, ONE, SOME_FAILED, command, say
+from crossalign.cli.declarations import argument, option
 from crossalign.cli.options import ClassifierOptions, JsonOptions
 from crossalign.cli.output import predict, print_line
 
@@ -16,12 +17,11 @@ if TYPE_CHECKING:
 
 @command("crossalign classify photo.jpg -c cat -c dog", under=ONE)
 def classify(
-    images: Annotated[list[str], typer.Argument(metavar="IMAGE", help="Image files.")],
+    *,
+    images: list[str] = argument("IMAGE", "Image files."),
     options: ClassifierOptions,
     output: JsonOptions,
-    top: Annotated[
-        int, typer.Option(min=1, help="Classes to show for each image; JSON has all.")
-    ] = 5,
+    top: int = option("Classes to show for each image; JSON has all.", default=5, min=1),
 ) -> int:
     """Label images among the given classes.
 

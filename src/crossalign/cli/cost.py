@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from crossalign.cli import evaluation_options as options
 from crossalign.cli.application import METHODS, OK, SOME_FAILED, command, say
+from crossalign.cli.declarations import option
 from crossalign.cli.options import EncoderOptions, JsonOptions
 from crossalign.cli.output import print_line, print_table
 
@@ -20,7 +19,7 @@ def cost(
     texts: options.TextOptions,
     crops: options.NumberOptions,
     output: JsonOptions,
-    images: Annotated[int, typer.Option(min=1, help="Images to measure on.")] = 20,
+    images: int = option("Images to measure on.", default=20, min=1),
 ) -> int:
     """Measure what methods cost beyond plain CLIP, stage by stage."""
     from crossalign.evaluation.cost import measure, tables, to_json

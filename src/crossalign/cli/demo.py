@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from crossalign.cli.application import OK, ONE, SOME_FAILED, command
+from crossalign.cli.declarations import option
 from crossalign.cli.inputs import check_writable
 from crossalign.cli.output import predict, print_table
 
 
 @command("crossalign demo --out demo", under=ONE)
 def demo(
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where to write the report.")] = Path(
-        "crossalign-demo"
+    out: Path = option(
+        "Where to write the report.", default=Path("crossalign-demo"), metavar="DIR"
     ),
 ) -> int:
     """Label real photos, offline, and write an HTML report."""

@@ -8,20 +8,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from crossalign.cli.application import (
-    OK,
-    SOME_FAILED,
-    WORDS,
-    Options,
-    command,
-    option,
-    say,
-    value_of,
-)
+from crossalign.cli.application import OK, SOME_FAILED, WORDS, command, say, value_of
+from crossalign.cli.declarations import Options, argument, option
 from crossalign.cli.inputs import check_writable
 from crossalign.utils.text import first_of
 
@@ -101,22 +93,16 @@ class _Model(Options, heading="Language model"):
     under=WORDS,
 )
 def describe(
-    classes: Annotated[
-        Path, typer.Argument(metavar="CLASSES", help="Class names: .txt with one a line, or .json.")
-    ],
+    *,
+    classes: Path = argument("CLASSES", "Class names: .txt with one a line, or .json."),
     model: _Model,
     wordnet: _Wordnet,
     wanted: _Texts,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE.json", help="Where to write the descriptions.")
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        typer.Option("--overwrite", help="Write over texts in FILE.json that were made by hand."),
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would be asked and its cost; ask nothing.")
-    ] = False,
+    out: Path | None = option("Where to write the descriptions.", metavar="FILE.json"),
+    overwrite: bool = option(
+        "Write over texts in FILE.json that were made by hand.", default=False
+    ),
+    dry_run: bool = option("Show what would be asked and its cost; ask nothing.", default=False),
 ) -> int:
     """Have descriptions written for class names, by a language model or from a wordnet.
 

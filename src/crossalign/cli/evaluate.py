@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
 from crossalign.cli import evaluation_options as options
-from crossalign.cli.application import METHODS, OK, SOME_FAILED, Options, command, option, say
+from crossalign.cli.application import METHODS, OK, SOME_FAILED, command, say
+from crossalign.cli.declarations import Options, option
 from crossalign.cli.options import CropOptions
 from crossalign.cli.output import print_table
 from crossalign.utils.text import counted
@@ -45,31 +46,20 @@ def evaluate(
     runs: options.RunOptions,
     weighing: WeighingOptions,
     cache: options.CacheOptions,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where results go, and an interrupted evaluation goes on."
-        ),
-    ] = None,
-    reported: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Published numbers to compare with, beside the ones known: .csv with "
-            "dataset,encoder,method,top1,source.",
-        ),
-    ] = None,
-    parquet: Annotated[
-        bool, typer.Option("--parquet", help="Write predictions.parquet too.")
-    ] = False,
-    check: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="RECEIPT",
-            help="Repeat the evaluation of a receipt, with the other options given set otherwise, "
-            "and say what differs.",
-        ),
-    ] = None,
+    out: Path | None = option(
+        "Where results go, and an interrupted evaluation goes on.", metavar="DIR"
+    ),
+    reported: Path | None = option(
+        "Published numbers to compare with, beside the ones known: .csv with "
+        "dataset,encoder,method,top1,source.",
+        metavar="FILE",
+    ),
+    parquet: bool = option("Write predictions.parquet too.", default=False),
+    check: Path | None = option(
+        "Repeat the evaluation of a receipt, with the other options given set otherwise, "
+        "and say what differs.",
+        metavar="RECEIPT",
+    ),
 ) -> int:
     """Evaluate methods and encoders on a labelled data set."""
     groups = (dataset, part, encoders, methods, texts, crops, runs, weighing)

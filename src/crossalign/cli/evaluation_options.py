@@ -1,18 +1,17 @@
 """Options of the commands that evaluate, and the request that they make."""
 
-# ruff: noqa: RUF009 - option() makes a field
-
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
-from crossalign.cli.application import Options, option, say, value_of
+from crossalign.cli.application import say, value_of
+from crossalign.cli.declarations import Options, argument, option
 from crossalign.cli.options import EncoderOptions, LayoutOptions, byte_count
 
 if TYPE_CHECKING:
@@ -24,13 +23,9 @@ if TYPE_CHECKING:
 class DatasetOptions(Options):
     """What to evaluate on."""
 
-    dataset: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="DATASET",
-            help="A folder of labelled photos, or a data set's name with --root.",
-        ),
-    ] = None
+    dataset: str | None = argument(
+        "DATASET", "A folder of labelled photos, or a data set's name with --root.", default=None
+    )
     root: str | None = option("Folder of a named data set.", metavar="DIR")
     split: str | None = option("Which part; the usual one by default.")
     names: str | None = option(

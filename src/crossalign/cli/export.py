@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from crossalign.cli.application import ENCODERS, OK, SOME_FAILED, command
+from crossalign.cli.declarations import argument, option
 from crossalign.cli.inputs import image_files
 from crossalign.cli.output import print_parity
 
 
 @command("crossalign export hf:openai/clip-vit-base-patch32 my-model", under=ENCODERS)
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="hf:... or open_clip:...")],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to make.")],
-    dtype: Annotated[
-        str, typer.Option(help="fp32; fp16, half the size; or int8, a quarter.")
-    ] = "fp32",
-    accept: Annotated[
-        bool, typer.Option("--accept", help="Keep int8 files even below a cosine of 0.999.")
-    ] = False,
-    photos: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Photos to compare on; synthetic pictures otherwise."),
-    ] = None,
+    model: str = argument("MODEL", "hf:... or open_clip:..."),
+    folder: Path = argument("DIR", "The folder to make."),
+    dtype: str = option("fp32; fp16, half the size; or int8, a quarter.", default="fp32"),
+    accept: bool = option("Keep int8 files even below a cosine of 0.999.", default=False),
+    photos: Path | None = option(
+        "Photos to compare on; synthetic pictures otherwise.", metavar="DIR"
+    ),
 ) -> int:
     """Write a PyTorch encoder as ONNX files, if they embed as it does.
 

@@ -1,27 +1,16 @@
 """``crossalign label``."""
 
-# ruff: noqa: RUF009 - option() makes a field
-
 from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from crossalign.cli.application import (
-    INTERRUPTED,
-    MANY,
-    OK,
-    SOME_FAILED,
-    Options,
-    command,
-    option,
-    say,
-    value_of,
-)
+from crossalign.cli.application import INTERRUPTED, MANY, OK, SOME_FAILED, command, say, value_of
+from crossalign.cli.declarations import REQUIRED, Options, argument, option
 from crossalign.cli.label_results import JobProgress, print_summary, write_results
 from crossalign.cli.options import (
     BackgroundOptions,
@@ -154,14 +143,12 @@ class _Ray(Options, heading="Ray"):
 
 @command("crossalign label photos --classes classes.txt --out labels.csv", under=MANY)
 def label(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE",
-            help="Folder, 'pattern', list (.txt), table (.csv, .parquet) or archive (.tar, .zip).",
-        ),
-    ],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="The table: .csv, .jsonl or .parquet.")],
+    *,
+    source: str = argument(
+        "SOURCE",
+        "Folder, 'pattern', list (.txt), table (.csv, .parquet) or archive (.tar, .zip).",
+    ),
+    out: Path = option("The table: .csv, .jsonl or .parquet.", default=REQUIRED, metavar="FILE"),
     classes: ClassOptions,
     encoder: _Encoder,
     method: MethodOptions,

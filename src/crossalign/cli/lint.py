@@ -5,20 +5,12 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from crossalign.cli.application import (
-    OK,
-    SOME_FAILED,
-    WORDS,
-    Options,
-    command,
-    option,
-    say,
-    value_of,
-)
+from crossalign.cli.application import OK, SOME_FAILED, WORDS, command, say, value_of
+from crossalign.cli.declarations import Options, argument, option
 from crossalign.cli.options import EncoderOptions, JsonOptions
 from crossalign.cli.output import print_line
 from crossalign.utils.text import counted
@@ -59,9 +51,8 @@ class _Checks(Options):
 
 @command("crossalign lint birds.json --text-only", under=WORDS)
 def lint(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Descriptions (.json) or class names (.txt).")
-    ],
+    *,
+    file: Path = argument("FILE", "Descriptions (.json) or class names (.txt)."),
     encoder: EncoderOptions,
     checks: _Checks,
     output: JsonOptions,

@@ -1,7 +1,5 @@
 """Options that several commands have in common, each declared once, and what is made of them."""
 
-# ruff: noqa: RUF009 - option() makes a field
-
 from __future__ import annotations
 
 import dataclasses
@@ -15,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from crossalign.cli.application import Options, option, say, value_of
+from crossalign.cli.application import say, value_of
+from crossalign.cli.declarations import Options, option
 
 if TYPE_CHECKING:
     from crossalign.alignment.adaptive import Adaptive

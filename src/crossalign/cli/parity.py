@@ -1,16 +1,15 @@
 """``crossalign parity``."""
 
-# ruff: noqa: RUF009 - option() makes a field
-
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from crossalign.cli.application import ENCODERS, OK, SOME_FAILED, Options, command, option, value_of
+from crossalign.cli.application import ENCODERS, OK, SOME_FAILED, command, value_of
+from crossalign.cli.declarations import Options, argument, option
 from crossalign.cli.inputs import image_files
 from crossalign.cli.options import EncoderOptions
 from crossalign.cli.output import print_parity
@@ -52,8 +51,9 @@ class _Comparison(Options):
     under=ENCODERS,
 )
 def parity(
-    model_a: Annotated[str, typer.Argument(metavar="MODEL_A", help="The encoder to reproduce.")],
-    model_b: Annotated[str, typer.Argument(metavar="MODEL_B", help="The one that should do so.")],
+    *,
+    model_a: str = argument("MODEL_A", "The encoder to reproduce."),
+    model_b: str = argument("MODEL_B", "The one that should do so."),
     options: _Comparison,
 ) -> int:
     """Compare two encoders: cosines, changed decisions and speed.

@@ -2,44 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import typer
 
 from crossalign.cli.application import OK, WORDS, command, value_of
+from crossalign.cli.declarations import REQUIRED, Options, argument, option
 from crossalign.cli.inputs import check_apart
 from crossalign.cli.options import EncoderOptions
 
 
+@dataclass(frozen=True)
+class _Criterion(Options):
+    threshold: float | None = option("cosine: highest one of two kept; 0.99 by default.")
+    margin: float | None = option("usefulness: what it must exceed; 0 by default.")
+    least: int | None = option("usefulness: texts to keep at any rate; 1 by default.")
+    keep: int | None = option("coverage: texts to keep of a class.")
+
+
 @command("crossalign refine pets.json --out fewer.json", under=WORDS)
 def refine(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Descriptions (.json).")],
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write those kept (.json).")],
+    *,
+    file: Path = argument("FILE", "Descriptions (.json)."),
+    out: Path = option("Where to write those kept (.json).", default=REQUIRED, metavar="FILE"),
     encoder: EncoderOptions,
-    by: Annotated[
-        Literal["cosine", "usefulness", "coverage"],
-        typer.Option(help="What to drop: repetition, what tells nothing apart, all but a few."),
-    ] = "cosine",
-    threshold: Annotated[
-        float | None, typer.Option(help="cosine: highest one of two kept; 0.99 by default.")
-    ] = None,
-    margin: Annotated[
-        float | None, typer.Option(help="usefulness: what it must exceed; 0 by default.")
-    ] = None,
-    least: Annotated[
-        int | None, typer.Option(help="usefulness: texts to keep at any rate; 1 by default.")
-    ] = None,
-    keep: Annotated[int | None, typer.Option(help="coverage: texts to keep of a class.")] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print every text that is dropped.")] = False,
+    by: Literal["cosine", "usefulness", "coverage"] = option(
+        "What to drop: repetition, what tells nothing apart, all but a few.", default="cosine"
+    ),
+    criterion: _Criterion,
+    show: bool = option("Print every text that is dropped.", default=False),
 ) -> int:
     """Keep fewer and better descriptions, by their texts alone."""
     from crossalign.texts.descriptions import DescriptionSet
     from crossalign.texts.filtering import CRITERIA
     from crossalign.texts.quality import visible
 
-    given = {"threshold": threshold, "margin": margin, "least": least, "keep": keep}
-    settings = _settings(by, {name: value for name, value in given.items() if value is not None})
+    given = vars(criterion).items()
+    settings = _settings(by, {name: value for name, value in given if value is not None})
     if out.suffix.lower() != ".json":
         raise typer.BadParameter(f"{out}: expected a .json file", param_hint="--out")
     check_apart("--out", out, "the file that is refined", [file])

@@ -1,19 +1,15 @@
 """``crossalign serve``."""
 
-# ruff: noqa: RUF009 - option() makes a field
-
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-import typer
-
-from crossalign.cli.application import MANY, OK, Options, command, option
+from crossalign.cli.application import MANY, OK, command
+from crossalign.cli.declarations import Options, option
 from crossalign.cli.options import EncoderOptions, SpeedOptions
-from crossalign.errors import MissingExtraError
+from crossalign.errors import import_extra
 
 _NEEDED = ("fastapi", "uvicorn", "python_multipart", "prometheus_client", "pydantic_settings")
 
@@ -77,16 +73,15 @@ def serve(
     encoder: EncoderOptions,
     speed: SpeedOptions,
     flags: _Settings,
-    host: Annotated[str, typer.Option(help="Address to bind to.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to bind to.")] = 8000,
-    log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], typer.Option(help="How much to log.")
-    ] = "info",
+    host: str = option("Address to bind to.", default="127.0.0.1"),
+    port: int = option("Port to bind to.", default=8000, min=0, max=65535),
+    log_level: Literal["debug", "info", "warning", "error"] = option(
+        "How much to log.", default="info"
+    ),
 ) -> int:
     """Serve labels and explanations over HTTP, with a page at /."""
     for module in _NEEDED:
-        if importlib.util.find_spec(module) is None:
-            raise MissingExtraError("crossalign serve", module.replace("_", "-"), "server")
+        import_extra(module, "crossalign serve", "server", module.replace("_", "-"))
     from crossalign.server.run import serve as run
     from crossalign.server.settings import Settings
 

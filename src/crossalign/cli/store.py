@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import TYPE_CHECKING
 
 import typer
 
 from crossalign.cli.application import ENCODERS, OK, SOME_FAILED, CommandGroup, app, command, say
+from crossalign.cli.declarations import argument, option
 from crossalign.cli.options import JsonOptions, byte_count
 from crossalign.cli.output import print_line, print_table
 from crossalign.utils.text import counted
@@ -20,12 +21,13 @@ group = typer.Typer(
 )
 app.add_typer(group, name="store", rich_help_panel=ENCODERS)
 
-Folder: TypeAlias = Annotated[Path, typer.Argument(metavar="DIR", help="The store's folder.")]
+_FOLDER = argument("DIR", "The store's folder.")
 
 
 @command("crossalign store info embeddings", of=group)
 def info(
-    folder: Folder,
+    *,
+    folder: Path = _FOLDER,
     output: JsonOptions,
 ) -> int:
     """Say what a store holds and how much room it takes."""
@@ -57,7 +59,7 @@ def info(
 
 
 @command("crossalign store verify embeddings", of=group)
-def verify(folder: Folder) -> int:
+def verify(folder: Path = _FOLDER) -> int:
     """Read all of a store and check it. Exit code 1 if something is broken."""
     with _opened(folder) as store:
         verdict = store.verify()
@@ -71,21 +73,14 @@ def verify(folder: Folder) -> int:
 
 @command("crossalign store prune embeddings --max-size 20G", of=group)
 def prune(
-    folder: Folder,
-    max_size: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SIZE",
-            help="Drop what was not used for longest beyond it, such as 500M or 20G.",
-        ),
-    ] = None,
-    unused_days: Annotated[
-        float | None, typer.Option(min=0, help="Drop what was not used for that many days.")
-    ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Drop all of the encoders whose name begins with this."),
-    ] = None,
+    folder: Path = _FOLDER,
+    max_size: str | None = option(
+        "Drop what was not used for longest beyond it, such as 500M or 20G.", metavar="SIZE"
+    ),
+    unused_days: float | None = option("Drop what was not used for that many days.", min=0),
+    encoder: str | None = option(
+        "Drop all of the encoders whose name begins with this.", metavar="NAME"
+    ),
 ) -> int:
     """Drop what is broken and what is not wanted, and give the room back to the disk.
 

@@ -8,7 +8,7 @@ differs between the methods is in these fields, so a variant is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
@@ -92,7 +92,7 @@ class Method:
         for name, known in (
             ("crop_weighting", WEIGHTINGS),
             ("description_weighting", WEIGHTINGS),
-            ("texts", tuple(_TEXTS)),
+            ("texts", get_args(Texts)),
             ("form", FORMS),
             ("style", get_args(SentenceStyle)),
         ):
@@ -179,7 +179,7 @@ def class_texts(
     if all(found):
         texts, origin = found, "descriptions of the bank"
     else:
-        texts, origin = _beside_templates(found, *_TEXTS[method.texts](method, spoken, seed))
+        texts, origin = _beside_templates(found, *_written(method, spoken, seed))
     pairs = zip(classes, found, strict=True)
     return ClassTexts(
         labels=tuple(fill_template(LABEL_TEMPLATE, name) for name in spoken),
@@ -300,73 +300,53 @@ def _beside_templates(
     )
 
 
-def _label(_method: Method, classes: DescriptionSet, _seed: int) -> _Group:
-    return fill_templates((LABEL_TEMPLATE,), classes), "label prompt"
-
-
-def _templates(method: Method, classes: DescriptionSet, _seed: int) -> _Group:
-    name = method.templates if isinstance(method.templates, str) else "given"
-    return fill_templates(method.templates, classes), f"{name} templates"
-
-
-def _descriptors(method: Method, classes: DescriptionSet, _seed: int) -> _Group:
-    if not classes.has_descriptions:
+def _written(method: Method, classes: DescriptionSet, seed: int) -> _Group:
+    """Write out a method's own texts of each class, and say in words what they are."""
+    if method.texts == "label":
+        return fill_templates((LABEL_TEMPLATE,), classes), "label prompt"
+    if method.texts == "waffle":
+        return waffle_texts(classes, seed=seed), "random words"
+    if method.texts == "descriptors" and not classes.has_descriptions:
         *most, last = [name for name, known in METHODS.items() if known.texts != "descriptors"]
         raise DescriptionError(
             f"method '{method.name}' needs short descriptors of every class; got names alone. "
             "Give {class: [descriptor, ...]}, or choose a method that works on names: "
             f"{', '.join(most)} or {last}."
         )
-    return descriptor_sentences(classes, method.style), "descriptors"
-
-
-def _waffle(_method: Method, classes: DescriptionSet, seed: int) -> _Group:
-    return waffle_texts(classes, seed=seed), "random words"
-
-
-def _descriptions(method: Method, classes: DescriptionSet, seed: int) -> _Group:
-    if classes.has_descriptions:
+    if method.texts == "descriptors":
+        return descriptor_sentences(classes, method.style), "descriptors"
+    if method.texts == "descriptions" and classes.has_descriptions:
         return classes.texts, "descriptions"
-    return _templates(method, classes, seed)
+    name = method.templates if isinstance(method.templates, str) else "given"
+    return fill_templates(method.templates, classes), f"{name} templates"
 
 
-_TEXTS: dict[str, Callable[[Method, DescriptionSet, int], _Group]] = {
-    "label": _label,
-    "templates": _templates,
-    "descriptors": _descriptors,
-    "waffle": _waffle,
-    "descriptions": _descriptions,
-}
-
+_WCA = Method(
+    "wca",
+    "descriptions",
+    crops=CropSpec.paper(),
+    crop_scale=PUBLISHED_CROP_SCALE,
+    description_scale=PUBLISHED_DESCRIPTION_SCALE,
+    source="Li et al., ICML 2024, arXiv 2406.02915",
+)
 _FAMILY = (
     Method("clip", "label", source="Radford et al., ICML 2021, arXiv 2103.00020"),
     Method("clip-e", "templates", source="Radford et al., ICML 2021, arXiv 2103.00020"),
     Method("clip-d", "descriptors", source="Menon and Vondrick, ICLR 2023, arXiv 2210.07183"),
     Method("waffle", "waffle", source="Roth et al., ICCV 2023, arXiv 2306.07282"),
     Method("cupl", "descriptions", source="Pratt et al., ICCV 2023, arXiv 2209.03320"),
-    Method(
-        "wca",
-        "descriptions",
-        crops=CropSpec.paper(),
-        crop_scale=PUBLISHED_CROP_SCALE,
-        description_scale=PUBLISHED_DESCRIPTION_SCALE,
-        source="Li et al., ICML 2024, arXiv 2406.02915",
-    ),
-    Method(
-        "bifta",
-        "descriptions",
+    _WCA,
+    replace(
+        _WCA,
+        name="bifta",
         crops=CropSpec(count=100, kind="refined"),
-        crop_scale=PUBLISHED_CROP_SCALE,
-        description_scale=PUBLISHED_DESCRIPTION_SCALE,
         redundant=REDUNDANT,
         source="Sun et al., TMLR 2026, arXiv 2601.20419",
     ),
-    Method(
-        "lgca",
-        "descriptions",
+    replace(
+        _WCA,
+        name="lgca",
         crops=CropSpec(kind="nested", side=(0.3, 0.9)),
-        crop_scale=PUBLISHED_CROP_SCALE,
-        description_scale=PUBLISHED_DESCRIPTION_SCALE,
         crop_weighting="top-k",
         top=20,
         source="in the style of LGCA's progressive expansion, arXiv 2511.00419",

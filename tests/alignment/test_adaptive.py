@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from crossalign import alignment
+from crossalign.alignment import adaptive
 from crossalign.alignment.adaptive import (
     Adaptive,
     SequentialTest,
@@ -405,3 +406,14 @@ def test_arrays_are_checked():
     assert trial.taken == 0
     with pytest.raises(AlignmentError, match="at most 5 more"):
         trial.add(np.ones((6, 3)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("Contest", "SequentialTest"), ("Plan", "CropOrder"), ("plan", "order_crops")],
+)
+def test_names_of_the_last_release_still_work(old, new):
+    with pytest.deprecated_call(match=f"adaptive.{old} is now {new}"):
+        assert getattr(adaptive, old) is getattr(adaptive, new)
+    with pytest.raises(AttributeError, match="no attribute 'Contests'"):
+        adaptive.Contests  # noqa: B018

@@ -33,6 +33,7 @@ from __future__ import annotations
 import functools
 import math
 import numbers
+import warnings
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -393,3 +394,16 @@ def _check_vectors(name: str, vectors: Any, ndim: int, dim: int | None = None) -
     if not np.isfinite(vectors).all():
         raise AlignmentError(f"expected finite numbers; '{name}' holds NaN or infinity.")
     return vectors
+
+
+_RENAMED = {"Contest": "SequentialTest", "Plan": "CropOrder", "plan": "order_crops"}
+
+
+def __getattr__(name: str) -> Any:
+    """Give what had another name in the last release, with a DeprecationWarning."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _RENAMED[name]
+    message = f"{__name__}.{name} is now {new}; the old name goes with the next release"
+    warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return globals()[new]

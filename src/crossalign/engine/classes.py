@@ -141,16 +141,17 @@ def _refined(
     threshold: float,
 ) -> tuple[tuple[tuple[str, ...], ...], npt.NDArray[np.int64], Embeddings]:
     """Drop the texts of each class that repeat one before them."""
-    kept = [
-        [place for place in range(stop - start) if place not in dropped]
-        for start, stop in itertools.pairwise(offsets.tolist())
-        for dropped in [repeats(rows[start:stop], threshold)]
-    ]
-    chosen = np.concatenate([start + np.array(k) for start, k in zip(offsets, kept, strict=False)])
+    kept = np.ones(len(rows), bool)
+    bounds = list(itertools.pairwise(offsets.tolist()))
+    for start, stop in bounds:
+        kept[[start + place for place in repeats(rows[start:stop], threshold)]] = False
     return (
-        tuple(tuple(group[k] for k in places) for group, places in zip(groups, kept, strict=True)),
-        np.cumsum([0, *map(len, kept)]),
-        rows[chosen],
+        tuple(
+            tuple(itertools.compress(group, kept[start:stop]))
+            for group, (start, stop) in zip(groups, bounds, strict=True)
+        ),
+        np.cumsum([0, *kept])[offsets],
+        rows[kept],
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from crossalign.engine.classes import EncodedClasses, crop_weights, description_
 from crossalign.images.crops import Boxes
 from crossalign.methods import Method
 from crossalign.predictions import CropScores, EncodedImage, Explanation, Prediction, Reserve
+
+_double = partial(np.asarray, dtype=np.float64)
 
 
 def explain_score(
@@ -42,11 +45,7 @@ def explain_score(
     text_weights = description_weights(method, classes.labels, index, texts)
     # The weights are those of the score; what follows is rounded as little as can be.
     terms = alignment.contributions(
-        np.asarray(crops, np.float64),
-        np.asarray(weights, np.float64),
-        np.asarray(texts, np.float64),
-        np.asarray(text_weights, np.float64),
-        method.form,
+        _double(crops), _double(weights), _double(texts), _double(text_weights), method.form
     )
     return Explanation(
         image=prediction.image,
@@ -82,10 +81,7 @@ def explain_crops(
     whole, crops = image.parts()
     weights = crop_weights(method, classes, whole, crops)
     terms = alignment.crop_contributions(
-        np.asarray(crops, np.float64),
-        np.asarray(weights, np.float64),
-        np.asarray(classes.vectors, np.float64),
-        method.form,
+        _double(crops), _double(weights), _double(classes.vectors), method.form
     )
     return CropScores(
         image=prediction.image,
@@ -116,11 +112,11 @@ def _reserve(
     top = support_size(method.crop_weighting, method.top)
     if top is None or top >= len(crops):
         return None
-    rows = np.asarray(crops, np.float64)
-    all_weights = alignment.crop_weights(np.asarray(whole, np.float64), rows, method.crop_scale)
+    rows = _double(crops)
+    all_weights = alignment.crop_weights(_double(whole), rows, method.crop_scale)
     all_weights = np.where(weights > 0, weights, all_weights / all_weights[weights > 0].sum())
-    vectors = np.asarray(classes.vectors, np.float64)
+    vectors = _double(classes.vectors)
     terms = alignment.crop_contributions(rows, all_weights, vectors, "sum")
-    pooled = np.asarray(weights, np.float64) @ rows
+    pooled = _double(weights) @ rows
     norm = float(np.linalg.norm(pooled)) if method.form == "prototype" else 1.0
     return Reserve(top, all_weights, terms / (norm or 1.0))

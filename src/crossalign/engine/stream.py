@@ -91,28 +91,31 @@ class _Image:
         return sum(map(len, self.asked)) == len(self.rows)
 
 
+@dataclass(slots=True, eq=False)
 class _Engine:
-    """Everything that is under way at one time."""
+    """Everything that is under way at one time.
 
-    def __init__(
-        self,
-        opener: Opener,
-        planner: Planner,
-        batch_size: int,
-        pool: ThreadPoolExecutor,
-        budget: MemoryBudget,
-    ) -> None:
-        self._budget = budget
-        self._opener = opener
-        self._planner = planner
-        self._size = batch_size
-        self._pool = pool
-        self._dim = opener.encoder.card.dim
-        self._preprocess = opener.encoder.preprocess
-        self._queue: deque[tuple[_Image, Indices, Future[Pixels]]] = deque()  # being cut
-        self._batch: list[tuple[_Image, Indices, Pixels]] = []  # cut, waiting for a full batch
-        self._filled = 0
-        self.waiting: deque[_Image] = deque()  # begun and not given out, in order
+    Args:
+        opener: Opens images, and has the encoder.
+        planner: Makes their plans.
+        batch_size: Views in a batch.
+        pool: Threads that cut.
+        budget: Memory for pixels.
+        queue: Views that are being cut.
+        batch: Views that are cut and wait for a full batch.
+        filled: How many these are.
+        waiting: Images that are begun and not given out, in order.
+    """
+
+    opener: Opener
+    planner: Planner
+    batch_size: int
+    pool: ThreadPoolExecutor
+    budget: MemoryBudget
+    queue: deque[tuple[_Image, Indices, Future[Pixels]]] = field(default_factory=deque)
+    batch: list[tuple[_Image, Indices, Pixels]] = field(default_factory=list)
+    filled: int = 0
+    waiting: deque[_Image] = field(default_factory=deque)
 
     def has_room(self, most: int, size: int) -> bool:
         """Tell whether another image should be begun.
@@ -127,11 +130,11 @@ class _Engine:
         Returns:
             True if so.
         """
-        queued = self._filled + sum(len(indices) for _, indices, _ in self._queue)
-        if queued >= 2 * self._size or len(self.waiting) >= most:
+        queued = self.filled + sum(len(indices) for _, indices, _ in self.queue)
+        if queued >= 2 * self.batch_size or len(self.waiting) >= most:
             return False
         held = sum(image.picture.bytes for image in self.waiting if image.picture is not None)
-        return not held or held + size <= self._budget.size
+        return not held or held + size <= self.budget.size
 
     def begin(self, image: _Image) -> None:
         """Take up an image and have its first views cut."""
@@ -143,13 +146,13 @@ class _Engine:
             return
         image.opening = Future()  # which held the picture too
         image.views, image.picture = views, picture
-        picture.when_dropped = functools.partial(self._budget.free, image.reservation)
-        image.rows = np.empty((views.count, self._dim), np.float32)
+        picture.when_dropped = functools.partial(self.budget.free, image.reservation)
+        image.rows = np.empty((views.count, self.opener.encoder.card.dim), np.float32)
         image.encoded = np.zeros(views.count, np.bool_)
         if views.packed is not None:
             image.rows[views.stored] = unpack(views.packed)
             image.encoded[views.stored] = True
-        image.plan = self._planner(views)
+        image.plan = self.planner(views)
         self._ask(image, next(image.plan))
         self._go_on(image)
 
@@ -159,12 +162,12 @@ class _Engine:
         Returns:
             False if there was nothing to do.
         """
-        if not self._queue:
-            if self._batch:
+        if not self.queue:
+            if self.batch:
                 self._encode()
                 return True
             return False
-        image, indices, cutting = self._queue.popleft()
+        image, indices, cutting = self.queue.popleft()
         image.cutting -= 1
         if not image.done:
             try:
@@ -174,7 +177,7 @@ class _Engine:
                 return True
             if image.cutting == 0 and image.all_asked:
                 image.picture = None
-                self._budget.free(image.reservation)
+                self.budget.free(image.reservation)
             self._add(image, indices, pixels)
         return True
 
@@ -194,23 +197,23 @@ class _Engine:
     def _add(self, image: _Image, indices: Indices, pixels: Pixels) -> None:
         start = 0
         while start < len(pixels):
-            stop = start + self._size - self._filled
+            stop = start + self.batch_size - self.filled
             taken = pixels[start:stop]
-            self._batch.append((image, indices[start:stop], taken))
-            self._filled += len(taken)
+            self.batch.append((image, indices[start:stop], taken))
+            self.filled += len(taken)
             start += len(taken)
-            if self._filled == self._size:
+            if self.filled == self.batch_size:
                 self._encode()
 
     def _encode(self) -> None:
         """Encode the batch and hand the embeddings to their images."""
-        batch, self._batch, self._filled = self._batch, [], 0
+        batch, self.batch, self.filled = self.batch, [], 0
         pixels = [part for _, _, part in batch]
-        rows = self._opener.encoder.encode_images(
+        rows = self.opener.encoder.encode_images(
             pixels[0] if len(pixels) == 1 else np.concatenate(pixels)
         )
         packed = None
-        if self._opener.store is not None:
+        if self.opener.store is not None:
             packed = pack(rows)
             rows = unpack(packed)  # what the store will give next time
         start = 0
@@ -233,7 +236,7 @@ class _Engine:
             except StopIteration:
                 if image.fresh and image.views is not None:
                     indices, packed = zip(*image.fresh, strict=True)
-                    self._opener.keep(image.views, np.concatenate(indices), np.concatenate(packed))
+                    self.opener.keep(image.views, np.concatenate(indices), np.concatenate(packed))
                 self._finish(image)
                 return
             self._ask(image, wanted)
@@ -252,14 +255,16 @@ class _Engine:
             picture.last(image.cutting)
         for start in starts:
             indices = missing[start : start + _VIEWS_PER_PART]
-            cutting = self._pool.submit(picture.cut, indices, views.boxes, self._preprocess)
-            self._queue.append((image, indices, cutting))
+            cutting = self.pool.submit(
+                picture.cut, indices, views.boxes, self.opener.encoder.preprocess
+            )
+            self.queue.append((image, indices, cutting))
 
     def _finish(self, image: _Image, error: ImageFailure | None = None) -> None:
         image.error, image.done = error, True
         image.picture = image.plan = None
         image.fresh.clear()
-        self._budget.free(image.reservation)
+        self.budget.free(image.reservation)
 
 
 def encode_stream(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import math
 import threading
@@ -153,15 +154,18 @@ class Opener:
     max_pixels: int
     draft: bool
     store: Store | None
-    _fingerprint: str = dataclasses.field(init=False)
-    _least_side: int | None = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_fingerprint", fingerprint(self.encoder))
+    @functools.cached_property
+    def _fingerprint(self) -> str:
+        return fingerprint(self.encoder)
+
+    @functools.cached_property
+    def _least_side(self) -> int | None:
+        """Short side in pixels that a picture decoded at a part of its size still has."""
         share = 1.0 if self.spec is None else self.spec.side[0]
         steps = self.encoder.preprocess
         least = math.ceil(_DRAFT_MARGIN * (steps.resize or steps.size) / share)
-        object.__setattr__(self, "_least_side", least if self.draft else None)
+        return least if self.draft else None
 
     def look(self, source: Any) -> tuple[bytes | None, int]:
         """See how large an image is, without decoding it.

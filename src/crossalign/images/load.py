@@ -21,32 +21,16 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from crossalign.errors import ImageError
 from crossalign.images.color import flat_rgb, to_uint8
-from crossalign.images.endings import IMAGE_ENDINGS
+from crossalign.images.endings import IMAGE_ENDINGS as IMAGE_ENDINGS
 from crossalign.images.sniff import AGAIN, identify
-from crossalign.images.source import (
-    ImageSource,
-    SupportsArray,
-    content_digest,
-    is_one_image,
-    source_name,
-)
+from crossalign.images.source import ImageSource as ImageSource
+from crossalign.images.source import SupportsArray as SupportsArray
+from crossalign.images.source import content_digest as content_digest
+from crossalign.images.source import is_one_image as is_one_image
+from crossalign.images.source import source_name as source_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-__all__ = [
-    "DEFAULT_MAX_PIXELS",
-    "IMAGE_ENDINGS",
-    "ImageSource",
-    "SupportsArray",
-    "content_digest",
-    "is_one_image",
-    "load_image",
-    "load_reduced",
-    "read_file",
-    "source_name",
-    "stored_pixels",
-]
 
 DEFAULT_MAX_PIXELS = 178_956_970
 """Pictures above this many pixels are refused before they are decoded (about 13,377 x 13,377)."""
@@ -117,7 +101,21 @@ def load_image(source: ImageSource, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> 
 the download probably gave an error page: fetch the image itself
     """
     with _named(source):
-        return _load(source, max_pixels)
+        if max_pixels < 1:
+            raise ImageError(f"expected max_pixels of at least 1, got {max_pixels}")
+        if isinstance(source, Image.Image):
+            _check_size(source.size, max_pixels)
+            with _decoding(remedy="hand it in before its file is closed, or pass the path"):
+                return _upright_rgb(source, max_pixels)
+        with _opened(source) as stream:
+            if stream is not None:
+                return _from_stream(stream, max_pixels)[0]
+        if hasattr(source, "__array__"):
+            return _from_array(source, max_pixels)
+        raise ImageError(
+            "expected a path, bytes, an open file, a PIL image or an array, got "
+            f"{type(source).__name__}; for nested lists pass np.asarray(...)"
+        )
 
 
 def load_reduced(
@@ -212,24 +210,6 @@ def _named(source: object) -> Iterator[None]:
 
 
 # ------------------------------------------------------------------ opening and its many failures
-
-
-def _load(source: Any, max_pixels: int) -> Image.Image:
-    if max_pixels < 1:
-        raise ImageError(f"expected max_pixels of at least 1, got {max_pixels}")
-    if isinstance(source, Image.Image):
-        _check_size(source.size, max_pixels)
-        with _decoding(remedy="hand it in before its file is closed, or pass the path"):
-            return _upright_rgb(source, max_pixels)
-    with _opened(source) as stream:
-        if stream is not None:
-            return _from_stream(stream, max_pixels)[0]
-    if hasattr(source, "__array__"):
-        return _from_array(source, max_pixels)
-    raise ImageError(
-        "expected a path, bytes, an open file, a PIL image or an array, got "
-        f"{type(source).__name__}; for nested lists pass np.asarray(...)"
-    )
 
 
 @contextmanager

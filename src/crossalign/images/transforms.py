@@ -24,13 +24,6 @@ Centre: TypeAlias = Literal["round", "floor"]
 """Where a central square begins that has an odd number of pixels around it: half to even, as
 torchvision has it, or one pixel less before than behind, as Transformers has it."""
 
-_FILTERS: dict[str, Image.Resampling] = {
-    "nearest": Image.Resampling.NEAREST,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
-
 # Beyond this many times the output's area, resizing the whole image before the centre crop would
 # build a picture of which nearly everything is thrown away (a 1 x 10000 strip would need 1.5 GB).
 _MAX_RESIZED_AREA = 64
@@ -292,4 +285,5 @@ def _check_boxes(boxes: npt.ArrayLike, size: tuple[int, int]) -> list[tuple[int,
 
 
 def _filter(resample: str) -> Image.Resampling:
-    return _FILTERS[one_of("resample", resample, _FILTERS, error=CropError)]
+    name = one_of("resample", resample, get_args(Resample), error=CropError)
+    return Image.Resampling[name.upper()]

@@ -11,6 +11,7 @@ from crossalign.encoders.base import Embeddings
 from crossalign.errors import CropError, CrossalignError, DescriptionError, ImageError, MethodError
 from crossalign.images.crops import Boxes
 from crossalign.predictions.explanation import CropScores, Explanation, Scores
+from crossalign.utils.text import quoted
 
 ImageFailure: TypeAlias = ImageError | CropError | MemoryError
 """Why an image cannot be used."""
@@ -172,8 +173,7 @@ class Prediction:
         if wanted not in self.classes:
             raise DescriptionError(
                 f"expected one of the {len(self.classes)} classes of this prediction; got "
-                f"{wanted!r}. It knows {', '.join(map(repr, self.classes[:5]))}"
-                f"{', ...' if len(self.classes) > 5 else ''}."
+                f"{wanted!r}. It knows {quoted(self.classes, 5)}."
             )
         return self._made_by()._explain(kept, str(wanted))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crossalign.engine.cache.database import Database
 from crossalign.engine.cache.quantization import checksum
@@ -106,15 +106,8 @@ def describe(database: Database, folder: Path) -> Info:
         "(SELECT COALESCE(SUM(LENGTH(data)), 0) FROM texts WHERE encoder = e.id) "
         "FROM encoders e ORDER BY fingerprint"
     )
-    return Info(
-        folder=folder,
-        bytes=database.size(),
-        max_bytes=limit(database),
-        pictures=pictures,
-        views=views,
-        texts=texts,
-        encoders=tuple(Share(*share) for share in shares),
-    )
+    made = tuple(Share(*share) for share in shares)
+    return Info(folder, database.size(), limit(database), pictures, views, texts, made)
 
 
 def verify(database: Database) -> Verdict:
@@ -129,35 +122,25 @@ def verify(database: Database) -> Verdict:
     problems, checked = [], 0
     try:
         with database.strictly():
-            lines = [str(line) for (line,) in database.read("PRAGMA integrity_check")]
-            problems += [line for line in lines if line != "ok"]
+            problems += damage(database)
             broken, checked = broken_rows(database)
+            problems += [f"{table}, row {row}: its checksum does not fit" for table, row in broken]
     except StoreError as error:
         problems.append(str(error))
-    else:
-        problems += [f"{table}, row {row}: its checksum does not fit" for table, row in broken]
     return Verdict(checked, tuple(problems))
 
 
-def is_whole(database: Database) -> bool:
-    """Tell whether the database's own structure is sound and all of it can be read.
+def damage(database: Database) -> list[str]:
+    """Have SQLite check the structure of the file.
 
     Args:
         database: A store's file.
 
     Returns:
-        True if so.
+        What is wrong, a line each.
     """
-    try:
-        with database.strictly():
-            whole = database.read("PRAGMA integrity_check") == [("ok",)]
-            broken_rows(database)
-    except StoreError as error:
-        # Only what is wrong with the file itself, which comes as this very class, matters here.
-        if type(error.__cause__) is sqlite3.DatabaseError:
-            return False
-        raise
-    return whole
+    lines = [str(line) for (line,) in database.read("PRAGMA integrity_check")]
+    return [line for line in lines if line != "ok"]
 
 
 def broken_rows(database: Database) -> tuple[list[tuple[str, int]], int]:
@@ -189,11 +172,8 @@ def count(database: Database) -> int:
     Returns:
         Views of a picture, and texts, a row each.
     """
-    return sum(
-        number
-        for table in TABLES
-        for (number,) in database.read(f"SELECT COUNT(*) FROM {table}")  # noqa: S608
-    )
+    query = "SELECT (SELECT COUNT(*) FROM views) + (SELECT COUNT(*) FROM texts)"
+    return sum(number for (number,) in database.read(query))
 
 
 def limit(database: Database) -> int:
@@ -209,30 +189,16 @@ def limit(database: Database) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def drop_unused(rows: sqlite3.Connection, since: int) -> None:
-    """Drop what was not used lately.
+def drop_where(rows: sqlite3.Connection, condition: str, *values: Any) -> None:
+    """Drop rows of embeddings.
 
     Args:
         rows: The database, within a change.
-        since: Seconds since 1970.
+        condition: Which ones, in SQL.
+        *values: For its question marks.
     """
     for table in TABLES:
-        rows.execute(f"DELETE FROM {table} WHERE used < ?", (since,))  # noqa: S608
-
-
-def drop_encoder(rows: sqlite3.Connection, name: str) -> None:
-    """Drop everything of some encoders.
-
-    Args:
-        rows: The database, within a change.
-        name: How their fingerprints begin.
-    """
-    for table in TABLES:
-        rows.execute(
-            f"DELETE FROM {table} WHERE encoder IN "  # noqa: S608
-            "(SELECT id FROM encoders WHERE SUBSTR(fingerprint, 1, ?) = ?)",
-            (len(name), name),
-        )
+        rows.execute(f"DELETE FROM {table} WHERE {condition}", values)  # noqa: S608
 
 
 def drop_orphans(rows: sqlite3.Connection) -> None:
@@ -260,29 +226,15 @@ def drop_oldest(database: Database, rows: sqlite3.Connection, size: int) -> None
         size: In bytes.
     """
     drop_orphans(rows)
-    if _size_of_files(rows) > size / 2:
+    files = "SELECT COALESCE(SUM(LENGTH(digest) + LENGTH(content) + 16), 0) FROM files"
+    if rows.execute(files).fetchone()[0] > size / 2:
         rows.execute("DELETE FROM files")
     excess = database.size() - size
     for table in TABLES:
         oldest = rows.execute(f"SELECT id, LENGTH(data) FROM {table} ORDER BY used, id")  # noqa: S608
-        dropped = list(_until(oldest, excess))
-        excess -= sum(length for _, length in dropped)
-        numbers = [(number,) for number, _ in dropped]
-        rows.executemany(f"DELETE FROM {table} WHERE id = ?", numbers)  # noqa: S608
+        dropped = []
+        while excess > 0 and (row := oldest.fetchone()):
+            dropped.append(row[:1])
+            excess -= row[1]
+        rows.executemany(f"DELETE FROM {table} WHERE id = ?", dropped)  # noqa: S608
     drop_orphans(rows)
-
-
-def _size_of_files(rows: sqlite3.Connection) -> int:
-    (found,) = rows.execute(
-        "SELECT COALESCE(SUM(LENGTH(digest) + LENGTH(content) + 16), 0) FROM files"
-    ).fetchone()
-    return int(found)
-
-
-def _until(rows: Iterator[tuple[int, int]], total: int) -> Iterator[tuple[int, int]]:
-    """Take rows of (number, size) until their sizes reach a total."""
-    for row in rows:
-        if total <= 0:
-            return
-        total -= row[1]
-        yield row

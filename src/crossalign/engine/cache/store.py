@@ -20,7 +20,7 @@ import os
 import sqlite3
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -129,14 +129,11 @@ class Store:
             Indices that are there, rising, int64, shape (k,), and their packed embeddings, shape
             (k,); None where there are none.
         """
-        found = [self._row(encoder, name, content) for name in dict.fromkeys((_WHOLE, layout))]
-        parts = [part for part in found if part is not None]
-        if not parts:
+        found = list(self._rows(encoder, content, _WHOLE, layout))
+        if not found:
             return np.empty(0, np.int64), None
-        return (
-            np.concatenate([indices for indices, _ in parts]),
-            np.concatenate([packed for _, packed in parts]),
-        )
+        indices, packed = zip(*found, strict=True)
+        return np.concatenate(indices), np.concatenate(packed)
 
     def put_views(
         self,
@@ -274,21 +271,30 @@ class Store:
             StoreError: If the store can be neither read nor emptied.
         """
         with self._database.strictly():
-            emptied = not maintenance.is_whole(self._database)
+            try:
+                emptied = bool(maintenance.damage(self._database))
+                broken, _ = maintenance.broken_rows(self._database)
+            except StoreError as error:
+                # Only what is wrong with the file itself, which comes as this very class.
+                if type(error.__cause__) is not sqlite3.DatabaseError:
+                    raise
+                emptied, broken = True, []
             if emptied:
                 self._database.clear()
             before = maintenance.count(self._database)
-            broken, _ = maintenance.broken_rows(self._database)
 
             def work(rows: sqlite3.Connection) -> None:
                 for table, row in broken:
                     rows.execute(f"DELETE FROM {table} WHERE id = ?", (row,))  # noqa: S608
                 if unused_days is not None:
-                    maintenance.drop_unused(rows, _now() - int(unused_days * 86400))
+                    since = _now() - int(unused_days * 86400)
+                    maintenance.drop_where(rows, "used < ?", since)
                 if encoder is not None:
-                    maintenance.drop_encoder(rows, encoder)
-                limit = maintenance.limit(self._database) or None
-                wanted = limit if max_bytes is None else max_bytes
+                    theirs = "SELECT id FROM encoders WHERE SUBSTR(fingerprint, 1, ?) = ?"
+                    maintenance.drop_where(rows, f"encoder IN ({theirs})", len(encoder), encoder)
+                wanted = max_bytes
+                if wanted is None:
+                    wanted = maintenance.limit(self._database) or None
                 if wanted is not None:
                     maintenance.drop_oldest(self._database, rows, wanted)
                 maintenance.drop_orphans(rows)
@@ -317,19 +323,22 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({str(self._folder)!r})"
 
-    def _row(self, encoder: str, layout: str, content: bytes) -> tuple[Indices, Packed] | None:
+    def _rows(
+        self, encoder: str, content: bytes, *layouts: str
+    ) -> Iterator[tuple[Indices, Packed]]:
+        """What is there of a picture in two layouts, that of the whole picture first."""
         for row, used, stamp, places, data in self._database.read(
             "SELECT v.id, used, checksum, places, data FROM views v JOIN encoders e "
-            "ON e.id = v.encoder WHERE fingerprint = ? AND layout = ? AND content = ?",
+            "ON e.id = v.encoder WHERE fingerprint = ? AND content = ? AND layout IN (?, ?) "
+            "ORDER BY layout",
             encoder,
-            layout,
             content,
+            *layouts,
         ):
             if checksum(places, data) == stamp:  # else it is encoded again, and replaced
                 self._note_use("views", row, used)
                 numbers = np.frombuffer(places, "<u2").astype(np.int64)
-                return numbers, from_bytes(data, len(numbers))
-        return None
+                yield numbers, from_bytes(data, len(numbers))
 
     def _merge(
         self,
@@ -340,13 +349,12 @@ class Store:
         indices: Indices,
         packed: Packed,
     ) -> None:
-        held = self._row(encoder, layout, content)
-        if held is not None:
-            fresh = ~np.isin(indices, held[0])
+        for held, rounded in self._rows(encoder, content, layout, layout):
+            fresh = ~np.isin(indices, held)
             if not fresh.any():
                 return
-            indices = np.concatenate([held[0], indices[fresh]])
-            packed = np.concatenate([held[1], packed[fresh]])
+            indices = np.concatenate([held, indices[fresh]])
+            packed = np.concatenate([rounded, packed[fresh]])
         order = np.argsort(indices, kind="stable")
         numbers, data = indices[order].astype("<u2").tobytes(), packed[order].tobytes()
         rows.execute(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args, runtime_checkable
 
@@ -296,35 +295,3 @@ def check_texts(texts: Sequence[str]) -> list[str]:
 
 class TextsCutWarning(UserWarning):
     """Texts are longer than an encoder reads, and their ends were not read."""
-
-
-def warn_of_cuts(cut: int, total: int, limit: int) -> None:
-    """Warn the caller of ``encode_texts``, which calls this, that texts were cut.
-
-    Args:
-        cut: How many were; none gives no warning.
-        total: Of how many that were given.
-        limit: Context length in tokens.
-    """
-    if cut:
-        warnings.warn(
-            f"{cut} of {total} texts are longer than {limit} tokens and were cut there; shorten "
-            "them if their ends matter.",
-            TextsCutWarning,
-            stacklevel=3,
-        )
-
-
-def batches_by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Put texts of like length together, so that little is padded.
-
-    Args:
-        lengths: Tokens of each text.
-        size: Texts in a batch.
-
-    Yields:
-        Places of the texts of one batch, shortest first; every place comes once.
-    """
-    order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    for start in range(0, len(order), size):
-        yield order[start : start + size]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +12,11 @@ from crossalign.encoders.base import (
     Embeddings,
     ModelCard,
     Preprocess,
-    batches_by_length,
+    TextsCutWarning,
     check_pixels,
     check_texts,
-    warn_of_cuts,
 )
-
-if TYPE_CHECKING:
-    from crossalign.images.transforms import Pixels
+from crossalign.images.transforms import Pixels
 
 # Networks of matrix products are as fast with many views at a time, and GPUs need them.
 IMAGE_BATCH = 32
@@ -90,11 +88,18 @@ class DualEncoder:
         texts = check_texts(texts)
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         rows, lengths, cut = self._read(list(places)) if places else ([], [], set())
-        warn_of_cuts(
-            sum(places[text] in cut for text in texts), len(texts), self.card.context_length
-        )
+        if cut:
+            warnings.warn(
+                f"{sum(places[text] in cut for text in texts)} of {len(texts)} texts are longer "
+                f"than {self.card.context_length} tokens and were cut there; shorten them if their "
+                "ends matter.",
+                TextsCutWarning,
+                stacklevel=2,
+            )
         unique = np.empty((len(places), self.card.dim), np.float32)
-        for chosen in batches_by_length(lengths, self._text_batch):
+        order = sorted(range(len(lengths)), key=lengths.__getitem__)
+        for start in range(0, len(order), self._text_batch):
+            chosen = order[start : start + self._text_batch]
             longest = lengths[chosen[-1]]
             unique[chosen] = self._embed_texts([rows[place] for place in chosen], longest)
         return unique[[places[text] for text in texts]]

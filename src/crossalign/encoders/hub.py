@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from crossalign.encoders.base import ModelCard
 from crossalign.errors import EncoderError
+from crossalign.utils.files import file_digest
 
 _T = TypeVar("_T")
 
@@ -162,9 +163,7 @@ def digest_files(digest: Any, files: Iterable[tuple[str, Path]]) -> str:
     """
     for before, path in files:
         digest.update(before.encode())
-        with path.open("rb") as stream:
-            while block := stream.read(1 << 22):
-                digest.update(block)
+        file_digest(path, lambda: digest)
     found: str = digest.hexdigest()
     return found
 
@@ -236,8 +235,7 @@ def stated_dim(config: Mapping[str, Any]) -> int:
         What it states, or leaves to the default of its family.
     """
     kind = str(config.get("model_type"))
-    towers = [config.get("vision_config"), config.get("text_config")]
-    places = [config, *(tower for tower in towers if isinstance(tower, Mapping))]
+    places = [config, inner(config, "vision_config"), inner(config, "text_config")]
     keys = ["embed_dim", "projection_dim"]
     keys += [] if kind in DEFAULT_PROJECTION else ["hidden_size"]  # no projection follows there
     found = [place[key] for key in keys for place in places if type(place.get(key)) is int]
@@ -254,14 +252,24 @@ def stated_context(config: Mapping[str, Any], settings: Mapping[str, Any]) -> in
     Returns:
         The smallest length that they state, or leave to the default of the family; None if none.
     """
-    old, new = config.get("text_config_dict"), config.get("text_config")
-    text = {
-        **(old if isinstance(old, Mapping) else {}),
-        **(new if isinstance(new, Mapping) else {}),
-    }
+    text = {**inner(config, "text_config_dict"), **inner(config, "text_config")}
     default = DEFAULT_CONTEXT.get(str(config.get("model_type")))
     stated = text.get("max_position_embeddings", default)
     return smallest_limit(stated, settings.get("model_max_length"))
+
+
+def inner(config: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Find the part of a configuration that stands under a key.
+
+    Args:
+        config: The configuration.
+        key: The key.
+
+    Returns:
+        The part; an empty one where none stands there.
+    """
+    part = config.get(key)
+    return part if isinstance(part, Mapping) else {}
 
 
 def smallest_limit(*stated: object) -> int | None:

@@ -95,8 +95,7 @@ class Parity:
     @property
     def min_cosine(self) -> float:
         """The least cosine of all; NaN if the encoders' dimensions differ."""
-        least = min(self.images.min_cosine, self.texts.min_cosine)
-        return math.nan if math.isnan(self.texts.min_cosine) else least
+        return float(np.minimum(self.images.min_cosine, self.texts.min_cosine))
 
     def passes(self, gate: float = GATE) -> bool:
         """Tell whether every cosine reaches the gate.
@@ -145,11 +144,7 @@ def compare(
 
     failed: list[str] = []
     given, sources = _peeked(photos)
-    readable = (
-        views
-        for source in (sources if given else synthetic_pictures())
-        for views in _views(source, a, b, failed)
-    )
+    readable = _views(sources if given else synthetic_pictures(), a, b, failed)
     some, batches = _peeked(_in_batches(readable))
     if not some:
         raise EncoderError(
@@ -195,14 +190,17 @@ def synthetic_pictures(count: int = 64, seed: int = 0) -> list[Image.Image]:
 _CLASSES = ("cat", "dog", "bird", "car", "tree", "house", "flower", "person", "boat", "food")
 
 
-def _views(source: Any, a: Encoder, b: Encoder, failed: list[str]) -> list[tuple[Pixels, Pixels]]:
-    """What each encoder sees of a photo; nothing and a line if it cannot be read."""
-    try:
-        image = load_image(source)
-    except ImageError as error:
-        failed.append(str(error))
-        return []
-    return [(a.preprocess.views(image), b.preprocess.views(image))]
+def _views(
+    sources: Iterable[Any], a: Encoder, b: Encoder, failed: list[str]
+) -> Iterator[tuple[Pixels, Pixels]]:
+    """What each encoder sees of the photos; a line for those that cannot be read."""
+    for source in sources:
+        try:
+            image = load_image(source)
+        except ImageError as error:  # noqa: PERF203 - one photo may fail
+            failed.append(str(error))
+        else:
+            yield a.preprocess.views(image), b.preprocess.views(image)
 
 
 def _in_batches(things: Iterable[_T]) -> Iterator[list[_T]]:

@@ -12,11 +12,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from crossalign.encoders.base import Preprocess
 from crossalign.errors import EncoderError
 from crossalign.images.transforms import Fit, Resample
+
+Channels: TypeAlias = tuple[float, float, float]
+"""A number for red, green and blue each."""
 
 # Newer versions of Transformers write the second instead of the first.
 PROCESSORS = ("preprocessor_config.json", "processor_config.json")
@@ -89,8 +92,8 @@ def read_processor(folder: Path) -> Preprocess:
     Raises:
         EncoderError: If it is missing, or as :func:`read_preprocess`.
     """
-    there = [folder / name for name in PROCESSORS if (folder / name).exists()]
-    path = there[0] if there else folder / PROCESSORS[0]
+    paths = [folder / name for name in PROCESSORS]
+    path = next((path for path in paths if path.exists()), paths[0])
     return read_preprocess(read_json(path), str(path))
 
 
@@ -218,7 +221,7 @@ class _Stated:
         side: int = sides[0]
         return side
 
-    def three(self, key: str, *, positive: bool = False) -> tuple[float, float, float]:
+    def three(self, key: str, *, positive: bool = False) -> Channels:
         values = self.get(key)
         fits = (
             isinstance(values, list | tuple) and len(values) == 3 and all(map(_is_number, values))
@@ -251,42 +254,35 @@ def _family(stated: _Stated) -> str:
 
 def _size_and_fit(stated: _Stated, family: str) -> tuple[int, Fit, int]:
     """Find the size of the input, how a picture comes to a square, and its side before the crop."""
-    size, short_side = _resize(stated, family)
+    stated_size = stated.get("size")
+    short_side = isinstance(stated_size, Mapping) and set(stated_size) == {"shortest_edge"}
+    if short_side:
+        size = stated_size["shortest_edge"]
+        if not _is_side(size):
+            raise stated.refusal("size", "a shortest_edge of whole pixels from 1 up")
+    else:
+        size = stated.square("size", " or {'shortest_edge': n}")
+        if not isinstance(stated_size, Mapping):
+            both = stated.get("default_to_square")
+            short_side = not both if isinstance(both, bool) else family in SHORT_SIDE
     unasked = stated.get("do_center_crop") is None and family in NEVER_CROPS_UNASKED
     if unasked or not stated.flag("do_center_crop"):
         if short_side:
             raise stated.refusal(
                 "do_center_crop",
-                f"true, since size {stated.get('size')!r} is that of the short side, and the input "
-                "has to become square",
+                f"true, since size {stated_size!r} is that of the short side, and the input has to "
+                "become square",
             )
         return size, "squash", size
     crop = stated.square("crop_size")
     if crop > size:
         raise stated.refusal(
-            "crop_size",
-            f"at most the side of size, {stated.get('size')!r}: pictures are not padded",
+            "crop_size", f"at most the side of size, {stated_size!r}: pictures are not padded"
         )
     return crop, "crop" if short_side else "squash", size
 
 
-def _resize(stated: _Stated, family: str) -> tuple[int, bool]:
-    """Side in pixels, and whether it is that of the short side."""
-    size = stated.get("size")
-    if isinstance(size, Mapping) and set(size) == {"shortest_edge"}:
-        if not _is_side(size["shortest_edge"]):
-            raise stated.refusal("size", "a shortest_edge of whole pixels from 1 up")
-        return size["shortest_edge"], True
-    side = stated.square("size", " or {'shortest_edge': n}")
-    if isinstance(size, Mapping):
-        return side, False
-    both = stated.get("default_to_square")
-    return side, not both if isinstance(both, bool) else family in SHORT_SIDE
-
-
-def _mean_and_std(
-    stated: _Stated, family: str
-) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+def _mean_and_std(stated: _Stated, family: str) -> tuple[Channels, Channels]:
     """Mean and deviation on a scale where white is 1."""
     # Before do_rescale existed, feature extractors always divided by 255.
     if stated.get("do_rescale") is not None and not stated.flag("do_rescale"):
@@ -301,18 +297,15 @@ def _mean_and_std(
         raise stated.refusal("rescale_factor", supported)
     if family == "EfficientNet" and stated.get("include_top") is not False:
         raise stated.refusal("include_top", "false: normalising twice is not supported")
+    # With an offset, levels went to -1 .. 1 before.
+    shift, scale = (0.5, 0.5) if offset else (0.0, 1.0)
     if not stated.flag("do_normalize"):
-        share = 0.5 if offset else 0.0
-        return (share,) * 3, (0.5 if offset else 1.0,) * 3
+        return (shift,) * 3, (scale,) * 3
     mean, std = stated.three("image_mean"), stated.three("image_std", positive=True)
-    if offset:  # levels went to -1 .. 1 before
-        return _scaled(mean, 0.5, 0.5), _scaled(std, 0.5, 0.0)
-    return mean, std
+    return _scaled(mean, scale, shift), _scaled(std, scale, 0.0)
 
 
-def _scaled(
-    values: tuple[float, float, float], factor: float, offset: float
-) -> tuple[float, float, float]:
+def _scaled(values: Channels, factor: float, offset: float) -> Channels:
     red, green, blue = (factor * value + offset for value in values)
     return red, green, blue
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,26 +31,18 @@ class Scheme:
     cards: str | Callable[[], list[ModelCard]] | None = None
 
 
-_SCHEMES: dict[str, Scheme] = {
-    "builtin": Scheme(
-        usage="builtin",
-        loader="crossalign.encoders.builtin:load",
-        cards="crossalign.encoders.builtin:cards",
-    ),
-    "onnx": Scheme(
-        usage="onnx:<folder or hub repository>",
-        loader="crossalign.encoders.onnx.encoder:load",
-        cards="crossalign.encoders.onnx.encoder:cards",
-    ),
-    "hf": Scheme(
-        usage="hf:<folder or hub repository>",
-        loader="crossalign.encoders.torch.transformers:load",
-        cards="crossalign.encoders.torch.checkpoint:cards",
-    ),
-    "open_clip": Scheme(
-        usage="open_clip:<architecture>/<pretrained tag or .safetensors file>",
-        loader="crossalign.encoders.torch.open_clip:load",
-        cards="crossalign.encoders.torch.open_clip_files:cards",
+def _family(usage: str, module: str) -> Scheme:
+    """Name a family of this package, of which one module has ``load`` and ``cards``."""
+    where = f"crossalign.encoders.{module}"
+    return Scheme(usage, f"{where}:load", f"{where}:cards")
+
+
+_SCHEMES = {
+    "builtin": _family("builtin", "builtin"),
+    "onnx": _family("onnx:<folder or hub repository>", "onnx.encoder"),
+    "hf": _family("hf:<folder or hub repository>", "torch.transformers"),
+    "open_clip": _family(
+        "open_clip:<architecture>/<pretrained tag or .safetensors file>", "torch.open_clip"
     ),
 }
 
@@ -181,7 +173,4 @@ def list_encoders() -> list[ModelCard]:
 
 
 def _resolve(target: Any) -> Any:
-    if not isinstance(target, str):
-        return target
-    module, _, function = target.partition(":")
-    return getattr(importlib.import_module(module), function)
+    return pkgutil.resolve_name(target) if isinstance(target, str) else target

@@ -6,15 +6,15 @@ out. What pixels and texts go through before the graphs is read from the model's
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from crossalign.encoders.base import Embeddings, ModelCard, Preprocess
 from crossalign.encoders.devices import read_dtype, warn_user
 from crossalign.encoders.dual import DualEncoder
-from crossalign.encoders.hub import cached_cards, stated_dim
+from crossalign.encoders.hub import cached_cards, read_licence, stated_dim
 from crossalign.encoders.onnx.files import SUFFIXES, ModelFiles, find, locate
 from crossalign.encoders.onnx.graph import TYPES, Tower, described
 from crossalign.encoders.onnx.runtime import (
@@ -26,9 +26,7 @@ from crossalign.encoders.onnx.runtime import (
 )
 from crossalign.encoders.onnx.tokenizer import CAUSAL, MASKED, TextReader, context_length
 from crossalign.errors import EncoderError
-
-if TYPE_CHECKING:
-    from crossalign.images.transforms import Pixels
+from crossalign.images.transforms import Pixels
 
 TEXT_INPUTS = ("input_ids", "attention_mask", "position_ids", "token_type_ids")
 # These embed by a projection behind the pooled output, which is therefore no embedding.
@@ -71,15 +69,13 @@ class OnnxEncoder(DualEncoder):
         self._least = LEAST_PROBE_COSINE.get(self._dtype, LEAST_PROBE_COSINE_QUANTISED)
         self._length = self._fixed_length()
         self._padding = self._choose_padding()
-        card = ModelCard(
-            name=name,
+        stated = _describe(name, files)
+        card = dataclasses.replace(
+            stated,
             # Another precision embeds a little differently, so it is another encoder.
-            revision="-".join(filter(None, [files.revision(), factory.precision])),
+            revision="-".join(filter(None, [stated.revision, factory.precision])),
             dim=self._dim(),
-            image_size=self._preprocess.size,
             context_length=self._reader.context_length,
-            licence=files.licence(),
-            bytes=files.bytes(),
         )
         super().__init__(card, self._preprocess, self._image_tower.batch, self._text_tower.batch)
 
@@ -149,22 +145,17 @@ class OnnxEncoder(DualEncoder):
     def _fixed_length(self) -> int:
         """Check the text graph's inputs; give the length of a full row."""
         tower, limit = self._text_tower, self._reader.context_length
-        unknown = (
-            [] if len(tower.inputs) == 1 else [n for n in tower.inputs if n not in TEXT_INPUTS]
-        )
-        wrong = [
-            name
-            for name, entry in tower.inputs.items()
-            if len(entry.shape) != 2 or entry.type not in ("tensor(int64)", "tensor(int32)")
-        ]
-        if unknown or wrong:
+        unknown = len(tower.inputs) > 1 and not tower.inputs.keys() <= {*TEXT_INPUTS}
+        if unknown or any(
+            len(entry.shape) != 2 or entry.type not in ("tensor(int64)", "tensor(int32)")
+            for entry in tower.inputs.values()
+        ):
             raise EncoderError(
                 f"expected inputs among {', '.join(TEXT_INPUTS)}, whole numbers of shape (n, L), "
                 f"in {tower.path}; it has {described(tower.inputs)}."
             )
-        fixed = {
-            entry.shape[1] for entry in tower.inputs.values() if isinstance(entry.shape[1], int)
-        }
+        lengths = {entry.shape[1] for entry in tower.inputs.values()}
+        fixed = {length for length in lengths if isinstance(length, int)}
         if len(fixed) > 1 or max(fixed, default=0) > limit:
             raise EncoderError(
                 f"{tower.path} takes texts of {', '.join(map(str, sorted(fixed)))} tokens, but the "
@@ -262,17 +253,17 @@ def load(
 
 def cards() -> list[ModelCard]:
     """List the models of this family that the hub's cache on this machine holds."""
-    return cached_cards(lambda name, folder: _describe(find(folder), name))
+    return cached_cards(lambda name, folder: _describe(f"onnx:{name}", find(folder)))
 
 
-def _describe(files: ModelFiles, name: str) -> ModelCard:
+def _describe(name: str, files: ModelFiles) -> ModelCard:
     """Describe a model from its settings alone."""
     return ModelCard(
-        name=f"onnx:{name}",
+        name=name,
         revision=files.revision(),
         dim=stated_dim(files.config()),
         image_size=files.preprocess().size,
         context_length=context_length(files),
-        licence=files.licence(),
+        licence=read_licence(files.folder),
         bytes=files.bytes(),
     )

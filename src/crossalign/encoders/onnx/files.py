@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from crossalign.encoders.base import Preprocess
-from crossalign.encoders.hub import Source, digest_files, hub_commit, read_licence
+from crossalign.encoders.hub import Source, digest_files, hub_commit
 from crossalign.encoders.preprocessing import (
+    PROCESSORS,
     read_json,
     read_open_clip_preprocess,
     read_processor,
@@ -37,17 +38,10 @@ PLACES = (
     ("vision_model", "text_model"),
     ("visual/model", "textual/model"),
 )
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 SETTINGS = (
-    "config.json",
-    "preprocessor_config.json",
-    "processor_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "visual/preprocess_cfg.json",
-    "textual/tokenizer.json",
-    "textual/tokenizer_config.json",
-    "textual/special_tokens_map.json",
+    *("config.json", *PROCESSORS, *TOKENIZER),
+    *("visual/preprocess_cfg.json", *(f"textual/{file}" for file in TOKENIZER)),
 )
 NEEDED = (
     "config.json, preprocessor_config.json, tokenizer.json, tokenizer_config.json, "
@@ -129,10 +123,6 @@ class ModelFiles:
             for status in [path.stat()]
         ]
         return f"{_digest(self.folder, tuple(stamps))}-{self.dtype}"
-
-    def licence(self) -> str:
-        """Read ``license:`` at the head of README.md; "unknown" where there is none."""
-        return read_licence(self.folder)
 
 
 def locate(rest: str, dtype: str | None, revision: str | None) -> tuple[str, ModelFiles]:

@@ -29,9 +29,7 @@ def check_target(target: Path, dtype: str) -> bool:
         return False
     there = variants(path.relative_to(target).as_posix() for path in target.rglob("*.onnx"))
     if dtype in there:
-        raise EncoderError(
-            f"{target} is in the way: it holds {dtype} already. Name another folder."
-        )
+        raise _in_the_way(target, f"it holds {dtype} already")
     if not there:
         raise EncoderError(f"{target} is in the way; name a folder that is not there yet.")
     return True
@@ -52,10 +50,8 @@ def check_same(target: Path, revision: str) -> None:
     except OSError:
         said = ""
     if f"revision {revision}," not in said:
-        raise EncoderError(
-            f"{target} is in the way: its {_README} does not say that its files were made from "
-            f"revision {revision}, as these are. Name another folder."
-        )
+        what = f"its {_README} does not say that its files were made from revision {revision}"
+        raise _in_the_way(target, f"{what}, as these are")
 
 
 def join(made: Path, target: Path, paragraph: str) -> None:
@@ -76,10 +72,8 @@ def join(made: Path, target: Path, paragraph: str) -> None:
             continue
         there = target / file
         if not there.is_file() or there.read_bytes() != (made / file).read_bytes():
-            raise EncoderError(
-                f"{target} is in the way: its {file.as_posix()} is not that of this model as it is "
-                "written now. Name another folder."
-            )
+            what = f"its {file.as_posix()} is not that of this model as it is written now"
+            raise _in_the_way(target, what)
     # Weights before their graphs: a variant counts as being there from its last graph on.
     for file in sorted(graphs, key=lambda file: file.suffix == ".onnx"):
         (made / file).replace(target / file)
@@ -87,6 +81,10 @@ def join(made: Path, target: Path, paragraph: str) -> None:
     scratch = made / _README
     scratch.write_text(f"{head}{paragraph}\n{fence}{tail}", encoding="utf-8")
     scratch.replace(target / _README)
+
+
+def _in_the_way(target: Path, what: str) -> EncoderError:
+    return EncoderError(f"{target} is in the way: {what}. Name another folder.")
 
 
 def _is_graph(file: Path) -> bool:

@@ -92,8 +92,9 @@ class Tower:
         try:
             rows = self.session.run([self.output], ready)[0]
         except Exception as error:
+            shapes = ", ".join(f"{name} {values.shape}" for name, values in ready.items())
             raise EncoderError(
-                f"{self.path} cannot be run on {', '.join(_shapes(ready))}: {_line(error)}. The "
+                f"{self.path} cannot be run on {shapes}: {_line(error)}. The "
                 "files beside it may be another model's."
             ) from error
         rows = np.asarray(rows, dtype=np.float32)
@@ -142,10 +143,6 @@ def described(entries: dict[str, Any]) -> str:
         One line.
     """
     return ", ".join(f"{name} {entry.type} {entry.shape}" for name, entry in entries.items())
-
-
-def _shapes(feeds: dict[str, Array]) -> list[str]:
-    return [f"{name} {values.shape}" for name, values in feeds.items()]
 
 
 def _line(error: Exception) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +41,8 @@ def save(source: Path, stem: Path, dtype: str) -> Path:
         if dtype == "fp16":
             store_half(model)
     size = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
-    options: dict[str, Any] = {}
-    if size > LARGEST:
-        options = {"save_as_external_data": True, "location": f"{path.name}_data"}
-    onnx.save(model, str(path), **options)
+    beside = f"{path.name}_data"
+    onnx.save(model, str(path), save_as_external_data=size > LARGEST, location=beside)
     return path
 
 
@@ -88,28 +85,16 @@ def _quantised(source: Path) -> Any:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     made = source.with_name("quantised.onnx")
-    with _quiet():
+    size = sum(path.stat().st_size for path in source.parent.iterdir())
+    with contextlib.ExitStack() as stack:  # the quantiser writes advice to the log
+        stack.callback(logging.disable, logging.root.manager.disable)
+        logging.disable(logging.WARNING)
         quantize_dynamic(
             str(source),
             str(made),
             op_types_to_quantize=["MatMul", "Gather"],
             per_channel=True,
             weight_type=QuantType.QInt8,
-            use_external_data_format=_size(source.parent) > LARGEST,
+            use_external_data_format=size > LARGEST,
         )
     return onnx.load(str(made))
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.iterdir())
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the quantiser from writing advice to the log."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from crossalign.encoders.hub import smallest_limit, stated_context
+from crossalign.encoders.hub import inner, smallest_limit, stated_context
 from crossalign.encoders.onnx.files import ModelFiles
 from crossalign.encoders.preprocessing import read_json
 from crossalign.errors import EncoderError
@@ -57,17 +57,18 @@ class TextReader:
         self._split = files.split
         self._tidy = None
         if files.split:
-            text = _part(config, "text_cfg")
-            self._tidy = _part(text, "tokenizer_kwargs").get("clean")
+            text = inner(config, "text_cfg")
+            self._tidy = inner(text, "tokenizer_kwargs").get("clean")
             self.padding, self.all_ones = _open_clip_padding(text), False
         else:
             kind = str(config.get("model_type"))
-            text = _part(config, "text_config")
+            text = inner(config, "text_config")
             self.padding, self.all_ones = _padding(kind), kind in UNMASKED
         self.context_length = context_length(files)
         self._tokenizer.no_padding()
         self._tokenizer.encode_special_tokens = True
-        self._cut_left = settings.get("truncation_side") == "left"
+        left = settings.get("truncation_side") == "left"
+        self._cut_side: Literal["left", "right"] = "left" if left else "right"
         self.limit(self.context_length)
         if self.padding == "trim" and not self._tokenizer.num_special_tokens_to_add(False):
             raise EncoderError(
@@ -96,8 +97,7 @@ class TextReader:
                 f"{self._origin}: a context length of {length} tokens has no room beside the "
                 f"{specials} special tokens; check model_max_length in tokenizer_config.json."
             )
-        direction: Literal["left", "right"] = "left" if self._cut_left else "right"
-        self._tokenizer.enable_truncation(length, direction=direction)
+        self._tokenizer.enable_truncation(length, direction=self._cut_side)
         self.context_length = length
 
     def read(self, texts: Sequence[str]) -> tuple[list[list[int]], set[int]]:
@@ -160,7 +160,7 @@ class TextReader:
         token = specials.get("pad_token")
         token = token.get("content") if isinstance(token, Mapping) else token
         if token is None:
-            token = _part(content, "padding").get("pad_token")
+            token = inner(content, "padding").get("pad_token")
         found = text.get("pad_token_id") if token is None else self._tokenizer.token_to_id(token)
         if type(found) is int and found >= 0:
             return found
@@ -185,7 +185,7 @@ def context_length(files: ModelFiles) -> int:
     config = files.config()
     settings = read_json(files.tokenizer_folder / "tokenizer_config.json", optional=True)
     if files.split:
-        text = _part(config, "text_cfg")
+        text = inner(config, "text_cfg")
         stated = text.get("context_length", OPEN_CLIP_CONTEXT if text else None)
         limit = smallest_limit(stated, settings.get("model_max_length"))
     else:
@@ -210,11 +210,6 @@ def _open(path: Path) -> tokenizers.Tokenizer:
         ) from error
 
 
-def _part(config: Mapping[str, Any], key: str) -> dict[str, Any]:
-    part = config.get(key)
-    return dict(part) if isinstance(part, Mapping) else {}
-
-
 def _padding(kind: str) -> Padding:
     if kind in CAUSAL:
         return "trim"
@@ -229,7 +224,7 @@ def _open_clip_padding(text: Mapping[str, Any]) -> Padding:
 
 def _pad_side(settings: Mapping[str, Any], content: Mapping[str, Any]) -> str:
     """Side on which padding goes, as tokenizer_config.json says, or tokenizer.json."""
-    stated = settings.get("padding_side") or _part(content, "padding").get("direction")
+    stated = settings.get("padding_side") or inner(content, "padding").get("direction")
     if stated is None:  # what the classes of Transformers do then
         stated = "left" if str(settings.get("tokenizer_class")).startswith("Gemma") else "right"
     return str(stated).lower()

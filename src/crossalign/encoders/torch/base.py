@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,9 +15,7 @@ from crossalign.encoders.base import ModelCard, Preprocess
 from crossalign.encoders.devices import choose_device, read_dtype
 from crossalign.encoders.dual import DualEncoder
 from crossalign.errors import EncoderError, MissingExtraError
-
-if TYPE_CHECKING:
-    from crossalign.images.transforms import Pixels
+from crossalign.images.transforms import Pixels
 
 # Texts of several lengths, to trace a text tower with.
 EXAMPLE_TEXTS = ["a photo of a cat.", "dog"]

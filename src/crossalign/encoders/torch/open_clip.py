@@ -25,6 +25,7 @@ from crossalign.encoders.torch.base import (
     revision_in,
 )
 from crossalign.encoders.torch.open_clip_files import WEIGHTS, plain_specials, save_settings
+from crossalign.encoders.torch.open_clip_files import cards as cards
 from crossalign.errors import EncoderError
 from crossalign.utils.text import close_names
 
@@ -205,8 +206,9 @@ def load(
                 f"expected one revision behind '@' or as revision=; got {name!r} and {revision!r}."
             )
         name = f"open_clip:{architecture}/{tag}"
-        found = _find_tag(open_clip, name, architecture, tag, pinned or revision)
-        file, overrides, revision, licence = found
+        file, overrides, revision, licence = _find_tag(
+            open_clip, name, architecture, tag, pinned or revision
+        )
     if file.suffix != ".safetensors" and torch.__version__ < (2, 6):
         # There, open_clip may fall back to reading more than weights.
         raise EncoderError(f"{name}: {file} is a pickle; to read it safely, PyTorch 2.6 is needed.")

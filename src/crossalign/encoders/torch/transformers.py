@@ -32,6 +32,7 @@ from crossalign.encoders.torch.base import (
     revision_in,
 )
 from crossalign.encoders.torch.checkpoint import NEEDED, find_weights, locate, read_revision
+from crossalign.encoders.torch.checkpoint import cards as cards
 from crossalign.errors import EncoderError
 
 # How far texts are padded, by model_type; read off the models' code in Transformers. All others are
@@ -97,14 +98,11 @@ class TransformersEncoder(TorchEncoder):
         )
 
     def _save_settings(self, folder: Path) -> None:
-        for file in ("config.json", *PROCESSORS):
+        for file in ("config.json", "tokenizer.json", *PROCESSORS):
             if (self._folder / file).is_file():
                 shutil.copyfile(self._folder / file, folder / file)
         self._tokenizer.save_pretrained(folder)
-        whole = folder / "tokenizer.json"
-        if not whole.is_file() and (self._folder / whole.name).is_file():
-            shutil.copyfile(self._folder / whole.name, whole)
-        if not whole.is_file():
+        if not (folder / "tokenizer.json").is_file():
             raise EncoderError(
                 f"{self.card.name}: its tokenizer cannot be written as a tokenizer.json, which "
                 "onnx: needs. Put the one that the hub's conversions of this model have into "

@@ -252,12 +252,8 @@ def with_crops(
                 f"got two seeds: {seed} and {spec.seed} in the CropSpec. Give one of them."
             )
     else:
-        count: Any = crops if rule is None else rule.maximum
-        spec = replace(
-            spec,
-            count=spec.count if count is None else count,
-            seed=spec.seed if seed is None else seed,
-        )
+        asked: Any = {"count": crops if rule is None else rule.maximum, "seed": seed}
+        spec = replace(spec, **{name: value for name, value in asked.items() if value is not None})
     if rule is not None and method.crop_weighting != "softmax":
         raise MethodError(
             "adaptive crops know the published softmax weights alone; method "

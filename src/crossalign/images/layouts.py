@@ -175,16 +175,10 @@ def _sobol_column(axis: int, bits: int, words: Words, count: int) -> Floats:
 
 def _directions(axis: int, bits: int) -> list[int]:
     """Direction numbers of Sobol's first three axes: polynomials 1, x + 1 and x^2 + x + 1."""
-    if axis == 0:
-        numbers = [1] * bits
-    elif axis == 1:
-        numbers = [1]
-        while len(numbers) < bits:
-            numbers.append(2 * numbers[-1] ^ numbers[-1])
-    else:
-        numbers = [1, 3]
-        while len(numbers) < bits:
-            numbers.append(2 * numbers[-1] ^ 4 * numbers[-2] ^ numbers[-2])
+    numbers = ([1] * bits, [1], [1, 3])[axis]
+    while len(numbers) < bits:
+        last, before = numbers[-1], numbers[-2:][0]
+        numbers.append(2 * last ^ (last if axis == 1 else 4 * before ^ before))
     return [number << (_BITS - 1 - index) for index, number in enumerate(numbers[:bits])]
 
 

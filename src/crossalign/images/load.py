@@ -291,22 +291,13 @@ def _from_stream(
         _check_size(image.size, max_pixels)
         width, height = image.size
         if least_side is not None and image.format in ("JPEG", "MPO"):
-            _draft(image, least_side)
+            image.draft(None, (least_side, least_side))  # the smallest of its sizes above that
         stored = image.size
         upright = _upright_rgb(image, max_pixels, own=True)
         if stored == (width, height):
             return upright, upright.size
         turned = _orientation(image) in _QUARTER_TURNS
         return upright, (height, width) if turned else (width, height)
-
-
-def _draft(image: Image.Image, least_side: int) -> None:
-    """Have a JPEG decoded at the smallest of its sizes that is not below the least."""
-    width, height = image.size
-    for part in (8, 4, 2):
-        if min(width, height) // part >= least_side:
-            image.draft(None, (width // part, height // part))
-            return
 
 
 @functools.cache

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from crossalign.predictions.explanation import CropScores, Explanation, Reserve, Scores
-from crossalign.predictions.prediction import EncodedImage, ImageFailure, Prediction
-
-__all__ = [
-    "CropScores",
-    "EncodedImage",
-    "Explanation",
-    "ImageFailure",
-    "Prediction",
-    "Reserve",
-    "Scores",
-]
+from crossalign.predictions.explanation import CropScores as CropScores
+from crossalign.predictions.explanation import Explanation as Explanation
+from crossalign.predictions.explanation import Reserve as Reserve
+from crossalign.predictions.explanation import Scores as Scores
+from crossalign.predictions.prediction import EncodedImage as EncodedImage
+from crossalign.predictions.prediction import ImageFailure as ImageFailure
+from crossalign.predictions.prediction import Prediction as Prediction

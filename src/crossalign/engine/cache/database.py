@@ -105,10 +105,8 @@ class Database:
 
     def size(self) -> int:
         """Add up the pages in use, in bytes."""
-        pages = [self.read(f"PRAGMA {name}") for name in ("page_count", "freelist_count")]
-        if not all(pages):
-            return 0
-        return int(pages[0][0][0] - pages[1][0][0]) * _PAGE
+        query = "SELECT page_count - freelist_count FROM pragma_page_count, pragma_freelist_count"
+        return sum(int(pages) * _PAGE for (pages,) in self.read(query))
 
     def shrink(self) -> None:
         """Give free room back to the disk."""

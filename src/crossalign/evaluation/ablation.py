@@ -174,11 +174,7 @@ def page(result: dict[str, Any]) -> Page:
         + f"Protocol {result['protocol']}; {result['about_runs']} Top-1 accuracy in per cent with "
         "95 % intervals (Wilson).",
         *data["notes"],
-        (
-            "A difference counts as significant where the paired sign-flip test over images (with "
-            "one run each, McNemar's exact test) says so after Holm's correction for all pairs of "
-            "variants of its factor."
-        ),
+        report.NOTES["ablation"],
     ]
     parts: list[Table | Plot] = []
     for name, content in result["factors"].items():

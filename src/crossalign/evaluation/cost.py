@@ -17,6 +17,7 @@ from crossalign.classifier import Classifier
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.errors import EvaluationError, ImageError
 from crossalign.evaluation.memory import peak_memory
+from crossalign.evaluation.report import NOTES
 from crossalign.evaluation.run import Setup, examples
 from crossalign.images import crops
 from crossalign.images.load import content_digest, load_image
@@ -295,10 +296,7 @@ def tables(costs: Costs) -> tuple[Table, Table]:
             ("method", "texts a class", *class_times, "class, ms", "kept of a class, KiB",
              "an image's arrays, MiB", "process, MiB"),
             of_classes,
-            note="A class is paid for once, whatever the number of images. An image's arrays: the "
-            "most that arrays and pictures of one stage take, without the encoder's own. Process: "
-            "the most that a process with this method alone takes, interpreter and encoder "
-            "included.",
+            note=NOTES["class cost"],
         ),
     )  # fmt: skip
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from crossalign.reports.charts import Panel, Series, dots_svg, lines_svg, panels_svg
 from crossalign.reports.page import Page, Plot, Table
+from crossalign.utils.files import packaged_text
 from crossalign.utils.text import counted
+
+NOTES: dict[str, str] = json.loads(packaged_text("evaluation", "notes.json"))
+"""What readers should know about the tables and plots of evaluations, by what it is about."""
 
 
 def percent(spread: dict[str, Any]) -> str:
@@ -67,20 +72,12 @@ def evaluation_page(content: dict[str, Any]) -> Page:
         )
     ]
     if data["shared_names"]:
-        introduction.append(
-            f"{data['shared_names']} classes share their name with one before them, so they can "
-            "never be predicted."
-        )
+        introduction.append(NOTES["shared names"].format_map(data))
     introduction += data["notes"]
     failed = max(row["failed"] for row in rows)
     if failed:
         introduction.append(f"{counted(failed, 'image')} could not be read: left out.")
-    introduction.append(
-        "Per cent. ± is the standard deviation of a run, the interval in brackets covers the "
-        "chance in which images were there (Wilson, 95 %). ECE: expected calibration error of "
-        f"softmax(scores / {content['temperature']}). AURC: area under the risk-coverage "
-        "curve, images in the order of their lead over the runner-up."
-    )
+    introduction.append(NOTES["numbers"].format_map(content))
     parts: list[Table | Plot] = [_accuracies(rows)]
     parts += [_published(content["reported"])] if content["reported"] else []
     if content["comparisons"]:
@@ -130,8 +127,7 @@ def _published(rows: list[dict[str, Any]]) -> Table:
         ("encoder", "method", "source", "what differs", "published", "here", "points"),
         cells,
         texts=4,
-        note="What differs: settings other than those of the published run; a number beside any is "
-        "not a repetition. Files of class names and descriptions are taken for the published ones.",
+        note=NOTES["reported"],
     )
 
 
@@ -171,14 +167,7 @@ def comparison_cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 COMPARISON_HEAD = ("difference", "[95 %]", "better / worse", "p", "p adjusted", "significant")
 
-COMPARISON_NOTE = (
-    "Images are what chance draws; several runs enter with their mean for each image. Better / "
-    "worse: images on which the second did better or worse than the first. p: paired sign-flip "
-    "test of the mean difference, which with one run each is McNemar's exact test. Adjusted "
-    "(Holm) for {family}; significant: adjusted p below 0.05. The intervals (Agresti and Min, "
-    "95 % each) are not adjusted for the number of comparisons, so one may leave out 0 beside a "
-    '"no". What is not significant may be noise.'
-)
+COMPARISON_NOTE = NOTES["comparisons"]
 
 
 def _comparisons(rows: list[dict[str, Any]], baseline: str | None) -> Table:
@@ -207,8 +196,7 @@ def made_table(rows: list[list[str]], receipts: tuple[str, ...]) -> Table:
         ("what", "how"),
         tuple((what, how) for what, how in rows),
         texts=2,
-        note="Everything else it depends on, with digests of images and texts, is in the receipt; "
-        "`crossalign evaluate --check RECEIPT` repeats it.",
+        note=NOTES["made"],
         links=receipts,
     )
 
@@ -227,14 +215,10 @@ def _plots(rows: list[dict[str, Any]]) -> list[Plot]:
     mistakes = lines_svg(curves, title="Mistakes among the surest images", x=x, y=y)
     title = "Accuracy at each confidence"
     reliability = panels_svg(panels, title=title, x="confidence", y="accuracy")
-    note = (
-        "First run. A dot is a bin of confidences, its area the share of the images in it. On the "
-        "dashed line confidence is what it says; below it, it is too high."
-    )
     return [
         Plot("top1", "Top-1 accuracy with intervals", top1),
         Plot("risk", "Risk and coverage", mistakes),
-        Plot("reliability", "Reliability", reliability, note),
+        Plot("reliability", "Reliability", reliability, NOTES["reliability"]),
     ]
 
 

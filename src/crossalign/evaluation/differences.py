@@ -25,19 +25,12 @@ TOTAL_TOLERANCE = 1e-9
 """Likewise for accuracies, which count images."""
 
 _COLUMNS = ("encoder", "method", "run", "image", "class", "predicted", "score", "content")
-_SCHEMA = packaged_text("evaluation", "predictions.sql")
 _IMAGES = {
-    "no longer there": "SELECT image FROM old_images WHERE image NOT IN "
-    "(SELECT image FROM new_images) ORDER BY image",
-    "new": "SELECT image FROM new_images WHERE image NOT IN (SELECT image FROM old_images) "
-    "ORDER BY rowid",
-    "changed": "SELECT image FROM new_images JOIN old_images USING (image) "
-    "WHERE new_images.content <> old_images.content ORDER BY new_images.rowid",
-    "labelled otherwise": "SELECT image FROM new_images JOIN old_images USING (image) "
-    "WHERE NOT same_class(old_images.class, new_images.class) ORDER BY new_images.rowid",
-}
-_PAIRS = "FROM new JOIN old USING (encoder, method, run, image)"
-_SAME = "(old.predicted = new.predicted OR same_class(old.predicted, new.predicted))"
+    "no longer there": "gone",
+    "new": "added",
+    "changed": "changed",
+    "labelled otherwise": "relabelled",
+}  # what is said of images, and the views of ``data/comparison.sql`` that list them
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,18 +262,21 @@ def compare_predictions(
     # A file of its own that goes away.
     with contextlib.closing(sqlite3.connect("", isolation_level=None)) as rows:
         rows.create_function("same_class", 2, same_class)
+        rows.executescript(packaged_text("evaluation", "comparison.sql"))
         rows.execute("BEGIN")
         _insert(rows, "old", old[0], {})
         _insert(rows, "new", new[0], names)
-        listed = [_listed(what, rows.execute(query)) for what, query in _IMAGES.items()]
+        listed = [
+            _listed(what, rows.execute(f"SELECT image FROM {view} ORDER BY place"))  # noqa: S608
+            for what, view in _IMAGES.items()
+        ]
         images = "; ".join(text for _, text in listed if text)
         total, changed, scores = rows.execute(
-            f"SELECT count(*), total(NOT {_SAME}), max(CASE WHEN {_SAME} AND old.score <> '' "
-            f"AND new.score <> '' THEN abs(old.score - new.score) END) {_PAIRS}"
+            "SELECT count(*), total(NOT same), max(CASE WHEN same THEN gap END) FROM pairs"
         ).fetchone()
         effects = []
         if changed:
-            differing = rows.execute(f"SELECT image {_PAIRS} WHERE NOT {_SAME} ORDER BY image")
+            differing = rows.execute("SELECT image FROM pairs WHERE NOT same ORDER BY image")
             count, text = _listed("of them", differing)
             effects.append(Difference("predictions", f"{count} of {total} differ, {text}"))
         elif not total and rows.execute("SELECT 1 FROM new").fetchone():
@@ -292,8 +288,6 @@ def compare_predictions(
 
 
 def _insert(rows: sqlite3.Connection, table: str, file: Path, names: Mapping[str, str]) -> None:
-    for statement in _SCHEMA.format(table).split(";"):
-        rows.execute(statement)
     for row in _rows(file):
         row["encoder"] = names.get(row["encoder"], row["encoder"])
         rows.execute(

@@ -14,33 +14,9 @@ from crossalign.texts._data import data_words
 _LISTS = data_words("english.txt")
 _TABLES = {name: frozenset(words) for name, words in _LISTS.items()}
 
-ARTICLES = _TABLES["articles"]
-DETERMINERS = _TABLES["determiners"]
-PRONOUNS = _TABLES["pronouns"]
-RELATIVES = _TABLES["relatives"]
-PREPOSITIONS = _TABLES["prepositions"]
-CONJUNCTIONS = _TABLES["conjunctions"]
-FREQUENCY = _TABLES["frequency"]
-DEGREES = _TABLES["degrees"]
-NUMBERS = _TABLES["numbers"]
-UNITS = _TABLES["units"]
-EXTENTS = _TABLES["extents"]
-COPULAS = _TABLES["copulas"]
-HAVES = _TABLES["haves"]
-MODALS = _TABLES["modals"]
-VERBS = _TABLES["verbs"]
-AMBIGUOUS_VERBS = _TABLES["ambiguous_verbs"]
-PARTICIPLES = _TABLES["participles"]
-NOT_ADJECTIVES = _TABLES["not_adjectives"]
-ING_NOUNS = _TABLES["ing_nouns"]
-ING_VERBS = _TABLES["ing_verbs"]
-KINDS = _TABLES["kinds"]
-MASS_KINDS = _TABLES["mass_kinds"]
-PARTS = _TABLES["parts"]
-MEASURES = _TABLES["measures"]
-MASS = _TABLES["mass"]
-PLURALS = _TABLES["plurals"]
-ADJECTIVES = _TABLES["qualities"] | _TABLES["colours"] | _TABLES["materials"] | PARTICIPLES
+ADJECTIVES = (
+    _TABLES["qualities"] | _TABLES["colours"] | _TABLES["materials"] | _TABLES["participles"]
+)
 DEGREE_PAIRS = frozenset(
     tuple(pair.split())
     for pair in ("at least", "at most", "fewer than", "less than", "more than", "up to")
@@ -53,11 +29,19 @@ _NUMERAL = re.compile(r"\d[\d.,]*(?:[-\u2013/x]\d[\d.,]*)?")
 _ADJECTIVE_ENDING = re.compile(r".{3,}ed|.{3,}(?:ish|ous|ful|ly)|.{2,}less|.{3,}[ai]ble|.{2,}esque")
 
 
+def __getattr__(name: str) -> frozenset[str]:
+    """Give a table by its name in capitals, such as ``MASS_KINDS`` for ``mass_kinds``."""
+    try:
+        return _TABLES[name.lower()]
+    except KeyError:
+        raise AttributeError(f"there is no table of words {name!r}") from None
+
+
 def is_adjective(word: str) -> bool:
     """Tell whether a word is an adjective or participle, by table and then by ending."""
     if word in ADJECTIVES:
         return True
-    if word in NOT_ADJECTIVES or word in KINDS or word in PARTS:
+    if word in _TABLES["not_adjectives"] or word in _TABLES["kinds"] or word in _TABLES["parts"]:
         return False
     *front, last = re.split(r"[-/]", word)
     if front:
@@ -67,12 +51,14 @@ def is_adjective(word: str) -> bool:
 
 def is_number(word: str) -> bool:
     """Tell whether a word is a count: "two", "4", "10-20", "several", "no"."""
-    return word in NUMBERS or bool(_NUMERAL.fullmatch(word))
+    return word in _TABLES["numbers"] or bool(_NUMERAL.fullmatch(word))
 
 
 def is_plural(noun: str) -> bool:
     """Guess whether a noun is a plural."""
-    return noun in PLURALS or (noun.endswith("s") and not noun.endswith(("ss", "us", "is")))
+    return noun in _TABLES["plurals"] or (
+        noun.endswith("s") and not noun.endswith(("ss", "us", "is"))
+    )
 
 
 def singulars(noun: str) -> Iterator[str]:
@@ -91,13 +77,17 @@ def third_person(word: str, following: str = "", *, after_adverb: bool = False) 
     stems = [word, word.removesuffix("s"), word.removesuffix("es")]
     if word.endswith("ies"):
         stems.append(f"{word[:-3]}y")
-    stem = next((s for s in stems if s in VERBS or s in AMBIGUOUS_VERBS), "")
+    stem = next((s for s in stems if s in _TABLES["verbs"] or s in _TABLES["ambiguous_verbs"]), "")
     if not stem:
         return ""
-    if stem in AMBIGUOUS_VERBS:  # "controls the heat", but "controls for the oven"
-        verb = following in DETERMINERS | {"like", "underground"}
+    if stem in _TABLES["ambiguous_verbs"]:  # "controls the heat", but "controls for the oven"
+        verb = following in _TABLES["determiners"] | {"like", "underground"}
     else:  # "live in water", but "live plants"
-        verb = stem != word or following in DETERMINERS | PREPOSITIONS | CONJUNCTIONS
+        verb = (
+            stem != word
+            or following
+            in _TABLES["determiners"] | _TABLES["prepositions"] | _TABLES["conjunctions"]
+        )
     if not verb and not after_adverb:
         return ""
     if stem != word:

@@ -6,9 +6,10 @@ there and asks only what is open.
 
 from __future__ import annotations
 
-import queue
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 from crossalign.errors import WriterError
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.generate import described_set
-from crossalign.texts.generate.answers import MAX_CHARACTERS, Answer, read_answer
+from crossalign.texts.generate.answers import MAX_CHARACTERS, read_answer
 from crossalign.texts.generate.endpoint import Endpoint, EndpointBusy, OversizedReply, Reply
 from crossalign.texts.generate.journal import Journal, Record
 from crossalign.texts.generate.prompts import Question
@@ -137,7 +138,8 @@ def write(
         _key(question, endpoint): question
         for question in still_open(questions, endpoint, journal, tries)
     }
-    run = _Run(pending, client, endpoint, journal, tries, retry or RetryPolicy())
+    tasks = deque(pending.items())
+    run = _Run(tasks, client, endpoint, journal, tries, retry or RetryPolicy())
     threads = [
         threading.Thread(target=run.work, name=f"crossalign-writer-{place}", daemon=True)
         for place in range(min(parallel, len(pending)))
@@ -155,71 +157,69 @@ def write(
     if run.fatal is not None:
         raise run.fatal
     report(total - len(pending) + run.settled, total)
-    return _outcome(questions, endpoint, journal, tries, run)
+    for question in questions:
+        key = _key(question, endpoint)
+        if written := _settled(question, journal.answers(key), tries):
+            run.result.written.append(written)
+        else:
+            run.result.open.append((question, run.reasons.get(key, "not asked any more")))
+    return run.result
 
 
+@dataclass(slots=True)
 class _Run:
     """What the threads of one run share."""
 
-    def __init__(
-        self,
-        pending: dict[str, Question],
-        client: Asks,
-        endpoint: Endpoint,
-        journal: Journal,
-        tries: int,
-        retry: RetryPolicy,
-    ) -> None:
-        self.settled = 0
-        self.stop = threading.Event()
-        self.fatal: BaseException | None = None
-        self.open: dict[str, str] = {}
-        self.asked = self.tokens_in = self.tokens_out = 0
-        self._tasks: queue.SimpleQueue[tuple[str, Question]] = queue.SimpleQueue()
-        for task in pending.items():
-            self._tasks.put(task)
-        self._client, self._endpoint, self._journal = client, endpoint, journal
-        self._tries, self._retry = tries, retry
-        self._sleep = retry.sleep or self.stop.wait
-        self._lock = threading.Lock()
-        self._not_before = retry.clock()
-        self._lost_in_a_row = 0
-        self._heard = False
+    tasks: deque[tuple[str, Question]]
+    client: Asks
+    endpoint: Endpoint
+    journal: Journal
+    tries: int
+    retry: RetryPolicy
+    result: GenerationResult = field(default_factory=GenerationResult)
+    settled: int = 0
+    stop: threading.Event = field(default_factory=threading.Event)
+    fatal: BaseException | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    not_before: float = -math.inf
+    lost_in_a_row: int = 0
+    heard: bool = False
 
     def work(self) -> None:
         """Take questions until there are none, or somebody says stop."""
         try:
             while not self.stop.is_set():
                 try:
-                    key, question = self._tasks.get_nowait()
-                except queue.Empty:
+                    key, question = self.tasks.popleft()
+                except IndexError:
                     return
                 self._settle(key, question)
-                with self._lock:
+                with self.lock:
                     self.settled += 1
         except BaseException as error:  # raised again in the thread that waits
-            with self._lock:
+            with self.lock:
                 self.fatal = self.fatal or error
             self.stop.set()
 
     def _settle(self, key: str, question: Question) -> None:
         """Ask until an answer is good, or there were enough bad ones, or none comes at all."""
         while not self.stop.is_set():
-            if _settled(question, self._journal.answers(key), self._tries):
+            if _settled(question, self.journal.answers(key), self.tries):
                 return
             try:
                 reply = self._ask(question.prompt)
             except EndpointBusy as busy:
-                with self._lock:
-                    self.open[key] = busy.reason
-                    self._lost_in_a_row += 1
-                    if self._lost_in_a_row >= self._retry.in_a_row:
+                with self.lock:
+                    self.reasons[key] = busy.reason
+                    self.lost_in_a_row += 1
+                    if self.lost_in_a_row >= self.retry.in_a_row:
                         self.stop.set()
                 return
-            if reply is None or not self._journal.add(self._record(key, question, reply)):
+            if reply is None or not self.journal.add(self._record(key, question, reply)):
                 return
-            with self._lock:
-                self._lost_in_a_row = 0
+            with self.lock:
+                self.lost_in_a_row = 0
 
     def _ask(self, prompt: str) -> Reply | None:
         """Send a question until something comes back; None if the run ends meanwhile."""
@@ -228,81 +228,66 @@ class _Run:
             self._pause()
             if self.stop.is_set():
                 return None
-            with self._lock:
-                self.asked += 1
+            with self.lock:
+                self.result.asked += 1
             try:
-                reply = self._client.ask(prompt)
+                reply = self.client.ask(prompt)
             except OversizedReply:
                 reply = Reply("", 0, 0)  # an answer, and a bad one: asking for ever costs money
             except EndpointBusy as busy:
                 failures += 1
                 wait = busy.wait
                 if wait is None:
-                    wait = min(self._retry.longest, self._retry.first * 2.0 ** (failures - 1))
-                heard = self._heard or not busy.unreachable
-                if failures >= (self._retry.tries if heard else self._retry.unheard):
+                    wait = min(self.retry.longest, self.retry.first * 2.0 ** (failures - 1))
+                heard = self.heard or not busy.unreachable
+                if failures >= (self.retry.tries if heard else self.retry.unheard):
                     raise
-                if wait > self._retry.limit:
+                if wait > self.retry.limit:
                     self.stop.set()
                     raise EndpointBusy(f"it asks to wait {wait:.0f} seconds") from None
                 if busy.limited:  # on all threads together, so none asks for a while
-                    with self._lock:
-                        self._not_before = max(self._not_before, self._retry.clock() + wait)
+                    with self.lock:
+                        self.not_before = max(self.not_before, self.retry.clock() + wait)
                 else:
                     self._sleep(wait)
                 continue
-            with self._lock:
-                self._heard = True
-                self.tokens_in += reply.tokens_in
-                self.tokens_out += reply.tokens_out
+            with self.lock:
+                self.heard = True
+                self.result.tokens_in += reply.tokens_in
+                self.result.tokens_out += reply.tokens_out
             return reply
 
     def _pause(self) -> None:
         while not self.stop.is_set():
-            with self._lock:
-                wait = self._not_before - self._retry.clock()
+            with self.lock:
+                wait = self.not_before - self.retry.clock()
             if wait <= 0:
                 return
             self._sleep(wait)
+
+    def _sleep(self, seconds: float) -> None:
+        (self.retry.sleep or self.stop.wait)(seconds)
 
     def _record(self, key: str, question: Question, reply: Reply) -> Record:
         # One character more than is looked at, so that it reads as too long the next time too.
         answer = reply.text[: MAX_CHARACTERS + 1]
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        asked = (key, question.class_name, self._endpoint.model, question.prompt, now)
+        asked = (key, question.class_name, self.endpoint.model, question.prompt, now)
         tokens = (reply.tokens_in, reply.tokens_out)
         return Record(*asked, answer, digest(answer), *tokens, reply.cut)
 
 
-def _best(question: Question, records: Iterable[Record]) -> tuple[Answer, Record] | None:
-    """Choose the answer with the most usable texts, the first of those."""
+def _settled(question: Question, records: Sequence[Record], tries: int) -> Written | None:
+    """Choose the answer with the most usable texts, the first of those; None while it is open."""
     read = [(read_answer(item.answer, question.rules, cut=item.cut), item) for item in records]
-    return max(read, key=lambda pair: len(pair[0].texts), default=None)
-
-
-def _settled(question: Question, records: Sequence[Record], tries: int) -> bool:
-    best = _best(question, records)
-    return best is not None and (not best[0].problem or len(records) >= tries)
+    answer, record = max(read, key=lambda pair: len(pair[0].texts), default=(None, None))
+    if answer is None or record is None or (answer.problem and len(records) < tries):
+        return None
+    return Written(question, answer.texts, record, answer.problem)
 
 
 def _key(question: Question, endpoint: Endpoint) -> str:
     return question.key(endpoint.model, endpoint.settings)
-
-
-def _outcome(
-    questions: Sequence[Question], endpoint: Endpoint, journal: Journal, tries: int, run: _Run
-) -> GenerationResult:
-    outcome = GenerationResult(asked=run.asked, tokens_in=run.tokens_in, tokens_out=run.tokens_out)
-    for question in questions:
-        key = _key(question, endpoint)
-        records = journal.answers(key)
-        best = _best(question, records)
-        if best is None or not _settled(question, records, tries):
-            outcome.open.append((question, run.open.get(key, "not asked any more")))
-        else:
-            answer, record = best
-            outcome.written.append(Written(question, answer.texts, record, answer.problem))
-    return outcome
 
 
 def compose(

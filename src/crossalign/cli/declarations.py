@@ -24,6 +24,18 @@ class Options:
     def __init_subclass__(cls, heading: str | None = None) -> None:
         cls.heading = heading or cls.heading
 
+    def given(self, *without: str) -> dict[str, Any]:
+        """Tell what was given on the command line, of options that are None otherwise.
+
+        Args:
+            *without: Names of fields that do not count.
+
+        Returns:
+            Values by the names of their fields.
+        """
+        values = vars(self).items()
+        return {name: one for name, one in values if one is not None and name not in without}
+
 
 REQUIRED: Any = dataclasses.MISSING
 """Default of an option that must be given."""

@@ -132,7 +132,7 @@ def describe(
     asked = names.classes if target is None else target.to_describe()
     questions = make_questions(asked, prompts, options)
     if dry_run or target is None:
-        return _plan(questions, endpoint, out, model.tries, model.price)
+        return _plan(questions, endpoint, out, model)
     settings = {
         "prompts": prompts.name,
         **dataclasses.asdict(options),
@@ -190,20 +190,14 @@ def _listed(names: Sequence[str]) -> str:
     return first_of([visible(name) for name in names], _SHOWN)
 
 
-def _plan(
-    questions: list[Question],
-    endpoint: Endpoint,
-    out: Path | None,
-    tries: int,
-    price: tuple[float, float] | None,
-) -> int:
+def _plan(questions: list[Question], endpoint: Endpoint, out: Path | None, model: _Model) -> int:
     from crossalign.texts.generate.journal import Journal, journal_path
     from crossalign.texts.generate.language_model import estimate, still_open
 
     left = questions
     if out is not None and journal_path(out).is_file():
         with Journal(journal_path(out)) as journal:
-            left = still_open(questions, endpoint, journal, tries)
+            left = still_open(questions, endpoint, journal, model.tries)
     for question in questions:
         if question.class_name == questions[0].class_name:
             typer.echo(f"{question.prompt}\n")
@@ -213,7 +207,7 @@ def _plan(
         f"{found.questions} questions to {endpoint.model}{done}, those about the first class as "
         f"above; about {found.tokens_in} tokens in, {found.tokens_out} tokens out"
     )
-    if price is not None:
+    if (price := model.price) is not None:
         typer.echo(f"about {found.cost(*price):.4f} at {price[0]:g} and {price[1]:g} a million")
     return OK
 

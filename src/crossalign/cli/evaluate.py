@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import typer
 
@@ -15,10 +15,6 @@ from crossalign.cli.declarations import Options, option
 from crossalign.cli.options import CropOptions
 from crossalign.cli.output import print_table
 from crossalign.utils.text import counted
-
-if TYPE_CHECKING:
-    from crossalign.engine.cache.store import Store
-    from crossalign.evaluation import Request
 
 _DEFAULT_OUT = Path("crossalign-evaluation")
 
@@ -72,26 +68,14 @@ def evaluate(
                 "differs and writes no report"
             )
         return _check(check, fields, out, False if cache.no_store else cache.store)
-    folder = out or _DEFAULT_OUT
-    with cache.opened(folder) as store:
-        return _evaluate(options.request_of(fields), folder, store, reported, parquet)
-
-
-def _evaluate(
-    request: Request,
-    out: Path,
-    store: Store | Path | Literal[False] | None,
-    reported: Path | None,
-    parquet: bool,
-) -> int:
     from crossalign.evaluation import evaluate as run
-    from crossalign.evaluation.report import family, percent
     from crossalign.utils.progress import PassProgress
 
-    with PassProgress() as progress:
+    folder = out or _DEFAULT_OUT
+    with cache.opened(folder) as store, PassProgress() as progress:
         content = run(
-            request,
-            out,
+            options.request_of(fields),
+            folder,
             store=store,
             reported=reported,
             command=["crossalign", *sys.argv[1:]],
@@ -99,6 +83,12 @@ def _evaluate(
             on_progress=progress,
             on_note=options.note,
         )
+    return _show(content, folder)
+
+
+def _show(content: dict[str, Any], out: Path) -> int:
+    from crossalign.evaluation.report import family, percent
+
     rows = [
         (
             row["encoder"],

@@ -12,7 +12,7 @@ import typer
 
 from crossalign.cli.application import say, value_of
 from crossalign.cli.declarations import Options, argument, option
-from crossalign.cli.options import EncoderOptions, LayoutOptions, byte_count
+from crossalign.cli.options import EncoderOptions, LayoutOptions, SpeedOptions, byte_count
 
 if TYPE_CHECKING:
     from crossalign.engine.cache.store import Store
@@ -91,13 +91,10 @@ class RunOptions(Options):
 
 
 @dataclass(frozen=True)
-class CacheOptions(Options, heading="Speed"):
+class CacheOptions(SpeedOptions, heading="Speed"):
     """Where embeddings are kept."""
 
     store: Path | None = option("Where embeddings are kept; OUT/store by default.", metavar="DIR")
-    store_size: str | None = option(
-        "Limit of the store, such as 500M or 20G; 0 for none.", metavar="SIZE"
-    )
     no_store: bool = option(
         "Keep no embeddings: slower, and no room on the disk taken.", default=False
     )

@@ -11,7 +11,7 @@ import typer
 
 from crossalign.cli.application import INTERRUPTED, MANY, OK, SOME_FAILED, command, say, value_of
 from crossalign.cli.declarations import REQUIRED, Options, argument, option
-from crossalign.cli.label_results import JobProgress, print_summary, write_results
+from crossalign.cli.label_results import print_summary, write_results
 from crossalign.cli.options import (
     BackgroundOptions,
     ClassOptions,
@@ -118,11 +118,7 @@ class _Ray(Options, heading="Ray"):
                 param_hint="--executor",
             )
         if executor == "local":
-            idle = [
-                f"--{name.replace('_', '-')}"
-                for name, value in vars(self).items()
-                if name != "executor" and value is not None
-            ]
+            idle = [f"--{name.replace('_', '-')}" for name in self.given("executor")]
             if idle:
                 raise typer.BadParameter(f"{', '.join(idle)}: only with --executor ray")
             return local_engine
@@ -164,6 +160,7 @@ def label(
     from crossalign.labeling.job import run_job
     from crossalign.labeling.output_table import job_path
     from crossalign.labeling.sources import open_source
+    from crossalign.utils.progress import PassProgress
 
     with value_of("--export"):
         exports = [parse_export(text) for text in results.export or ()]
@@ -175,7 +172,7 @@ def label(
         classes.load(),
         decisions,
         model=encoder.model,
-        model_options=tuple(encoder.given().items()),
+        model_options=tuple(encoder.settings().items()),
         method=chosen,
         crops=method.number(chosen),
         seed=method.seed,
@@ -188,7 +185,7 @@ def label(
         classifier = build(store=speed.open_store())
     classes.say_undescribed(classifier)
     say_left_out(decisions, classifier)
-    with JobProgress() as progress:
+    with PassProgress("") as progress:
         outcome = run_job(
             images,
             out,
@@ -198,7 +195,7 @@ def label(
             retry_errors=job.retry_errors,
             engine=runner,
             on_note=say,
-            on_progress=progress.update,
+            on_progress=functools.partial(progress, "images labelled"),
         )
     if outcome.stopped:
         say(

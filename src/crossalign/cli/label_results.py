@@ -1,15 +1,15 @@
-"""What ``crossalign label`` shows and writes: progress, the summary, the report and exports."""
+"""What ``crossalign label`` shows and writes: the summary, the report and exports."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
 from crossalign.cli.application import say
 from crossalign.cli.output import print_table
-from crossalign.utils.text import first_of
+from crossalign.utils.text import count_images, first_of
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -19,35 +19,11 @@ if TYPE_CHECKING:
     from crossalign.labeling.sources import Source
 
 
-class JobProgress:
-    """Progress that begins when the total is known."""
-
-    def __init__(self) -> None:
-        self._progress: Any = None
-
-    def update(self, done: int, total: int, before: int) -> None:
-        """Say how many are done, of how many, and how many of them were done before."""
-        if self._progress is None:
-            from crossalign.utils.progress import Progress
-
-            self._progress = Progress("images labelled", total, before)
-            self._progress.__enter__()
-        self._progress.update(done)
-
-    def __enter__(self) -> JobProgress:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        if self._progress is not None:
-            self._progress.__exit__(*error)
-
-
 def print_summary(out: Path, outcome: Outcome, decisions: Decisions) -> None:
     """Print what a job found, and what to look at first."""
     from crossalign.labeling.job_file import JobFile
     from crossalign.labeling.output_table import job_path
     from crossalign.labeling.review import review
-    from crossalign.utils.text import count_images
 
     with JobFile(job_path(out)) as job:
         found = review(job)
@@ -75,7 +51,6 @@ def write_results(
     from crossalign.labeling.exports import Job, write_exports
     from crossalign.labeling.job_file import JobFile
     from crossalign.labeling.output_table import job_path, write_rows
-    from crossalign.utils.text import count_images
 
     card = classifier.encoder.card
     model = f"crossalign {classifier.method.name}, {card.name} {card.revision}"
@@ -95,7 +70,6 @@ def write_results(
 
 
 def _print_lists(found: Review) -> None:
-    from crossalign.utils.text import count_images
 
     for title, images in (
         (f"Least sure, by {found.sure}", found.least_sure),

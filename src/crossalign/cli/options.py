@@ -80,17 +80,13 @@ class EncoderOptions(Options, heading="Encoder"):
     )
     revision: str | None = option("Branch, tag or commit of the encoder's hub repository.")
 
-    def given(self) -> dict[str, str]:
+    def settings(self) -> dict[str, str]:
         """Give what the encoder is loaded with, if it takes that."""
         from crossalign.encoders.registry import check_options
 
         with value_of("--model"):
             check_options(self.model)
-        settings = {
-            name: value
-            for name, value in vars(self).items()
-            if name != "model" and value is not None
-        }
+        settings = self.given("model")
         for name, value in settings.items():
             with value_of(f"--{name}"):
                 check_options(self.model, **{name: value})
@@ -102,7 +98,7 @@ class EncoderOptions(Options, heading="Encoder"):
 
         if not sys.stderr.isatty():  # bars of other libraries are for people who watch
             os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        settings = self.given()
+        settings = self.settings()
         with value_of(*(f"--{name}" for name in settings), "--model"):
             return load_encoder(self.model, **settings)
 
@@ -165,9 +161,7 @@ class MethodOptions(Options, heading="Method"):
 
         with value_of("--method"):
             method = get_method(self.method)
-        changes = {
-            key: value for key, value in vars(self.crops.layout).items() if value is not None
-        }
+        changes = self.crops.layout.given()
         if changes and method.crops is None:
             raise typer.BadParameter(
                 f"--{' and --'.join(changes)} go with crops; method {method.name} takes none"

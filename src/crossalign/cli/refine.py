@@ -39,8 +39,7 @@ def refine(
     from crossalign.texts.filtering import CRITERIA
     from crossalign.texts.quality import visible
 
-    given = vars(criterion).items()
-    settings = _settings(by, {name: value for name, value in given if value is not None})
+    settings = _settings(by, criterion.given())
     if out.suffix.lower() != ".json":
         raise typer.BadParameter(f"{out}: expected a .json file", param_hint="--out")
     check_apart("--out", out, "the file that is refined", [file])

@@ -6,6 +6,7 @@ script, and all names are escaped. However large the job, the number of previews
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import math
@@ -13,6 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from crossalign.errors import ImageError, LabelingError
 from crossalign.images.load import load_reduced, read_file
@@ -22,7 +24,7 @@ from crossalign.labeling.ownership import OwnFolder, holds, is_inside
 from crossalign.labeling.review import counts, review
 from crossalign.labeling.sources import Entry, Source
 from crossalign.reports.html import render
-from crossalign.utils.files import write_text
+from crossalign.utils.files import failing_as, write_text
 from crossalign.utils.text import count_images
 
 SIDE = 192
@@ -68,26 +70,22 @@ def write_sheets(
     found = review(job, count=_LISTED)
     extra = {image.path for image in (*found.least_sure, *found.unusual)}
     extra |= {path for group in found.duplicates for path in group[:MOST_IN_GROUP]}
-    try:
+    with failing_as(LabelingError, f"cannot write the report to {folder}: "):
         own.clear()
         shown = {image.id: image.number for _, images in _chosen(job, most) for image in images}
-        pictures = _Pictures(_previews(source, own, shown, extra))
+        picture = functools.partial(_picture, _previews(source, own, shown, extra))
         page_of_all = render(
             "contact_sheets.html",
             title=title,
             images=count_images(job.count()),
             found=found,
-            labels=_label_pages(own, job, most, page, pictures, title),
-            picture=pictures,
+            labels=_label_pages(own, job, most, page, picture, title),
+            picture=picture,
             most_in_group=MOST_IN_GROUP,
             most_errors=MOST_ERRORS,
         )
         index = own.claim("index.html")
         write_text(index, page_of_all)
-    except OSError as error:
-        raise LabelingError(
-            f"cannot write the report to {folder}: {error.strerror or error}."
-        ) from error
     return index
 
 
@@ -114,16 +112,13 @@ def _check_images(own: OwnFolder, job: JobFile) -> None:
     """A list may name pictures anywhere, those of an earlier report among them."""
     names = {os.path.abspath(own.path / name) for name in own.names()}  # noqa: PTH100
     paths = job.query("SELECT path FROM items") if names else ()
-    held = next((p for p in map(_decoded, paths) if os.path.abspath(p) in names), None)  # noqa: PTH100
+    files = (os.fsdecode(path) for (path,) in paths)
+    held = next((file for file in files if os.path.abspath(file) in names), None)  # noqa: PTH100
     if held is not None:
         raise LabelingError(
             f"{held} belongs to an earlier report in {own.path} and is an image of this job: it "
             "would be replaced. Choose another folder for the report."
         )
-
-
-def _decoded(values: tuple[bytes]) -> str:
-    return os.fsdecode(values[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +150,10 @@ class _Picture:
     preview: str
 
 
-class _Pictures:
-    """The pictures of images by their paths."""
-
-    def __init__(self, previews: dict[str, str]) -> None:
-        self._previews = previews
-
-    def __call__(self, path: str) -> _Picture:
-        file = Path(path)
-        address = file.absolute().as_uri() if file.exists() else ""
-        return _Picture(file.name, address, self._previews.get(path, ""))
+def _picture(previews: dict[str, str], path: str) -> _Picture:
+    file = Path(path)
+    address = file.absolute().as_uri() if file.exists() else ""
+    return _Picture(file.name, address, previews.get(path, ""))
 
 
 def _chosen(job: JobFile, most: int) -> Iterator[tuple[str, list[_Chosen]]]:
@@ -185,7 +174,7 @@ def _chosen(job: JobFile, most: int) -> Iterator[tuple[str, list[_Chosen]]]:
 
 
 def _label_pages(
-    own: OwnFolder, job: JobFile, most: int, size: int, pictures: _Pictures, title: str
+    own: OwnFolder, job: JobFile, most: int, size: int, picture: Any, title: str
 ) -> list[_Label]:
     """Write the pages of each label, in the order of the index."""
     numbers = dict(counts(job))
@@ -206,7 +195,7 @@ def _label_pages(
                 images=count_images(numbers[label]),
                 few=f", the {len(images)} most doubtful are shown" if cut else "",
                 shown=images[at * size : (at + 1) * size],
-                picture=pictures,
+                picture=picture,
             )
             write_text(own.claim(name), page)
         written.append(_Label(label, names, numbers[label], len(images)))

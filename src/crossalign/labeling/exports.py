@@ -22,7 +22,7 @@ from crossalign.labeling.job_file import JobFile
 from crossalign.labeling.output_table import check_ours, job_path
 from crossalign.labeling.ownership import OwnFolder, check_writable, is_inside, is_source
 from crossalign.labeling.sources import Source
-from crossalign.utils.files import file_digest, open_text, whole_file
+from crossalign.utils.files import failing_as, file_digest, open_text, whole_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +161,8 @@ def export(kind: str, path: Path, job: Job) -> int:
     _check(kind, path, job.source, several)
     if kind in _FILES:
         check_ours(path, job.file)
-    try:
+    with failing_as(LabelingError, f"cannot export to {path}: "):
         return EXPORTS[kind](path, job)
-    except OSError as error:
-        raise LabelingError(f"cannot export to {path}: {error.strerror or error}.") from error
 
 
 # ----------------------------------------------------------------------------------- label formats

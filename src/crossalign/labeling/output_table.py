@@ -19,7 +19,7 @@ from crossalign.labeling.job_file import JobFile
 from crossalign.labeling.ownership import check_writable, is_source
 from crossalign.labeling.sources import Source
 from crossalign.labeling.tables import pyarrow
-from crossalign.utils.files import file_digest, open_text, whole_file
+from crossalign.utils.files import failing_as, file_digest, open_text, whole_file
 
 _ROWS_PER_GROUP = 4096
 
@@ -126,17 +126,17 @@ def write_table(
     Raises:
         LabelingError: If it cannot be written.
     """
-    try:
-        with whole_file(path) as unfinished:
-            _WRITERS[path.suffix.lower()](unfinished, rows, several)
-            if on_whole is not None:
-                on_whole(unfinished)
-    except OSError as error:
-        raise LabelingError(
-            f"cannot write {path}: {error.strerror or error}. The labels are kept beside it, in "
-            f"{path.name}.job: make room or mend the rights, and run the same command again; "
-            "nothing is labelled twice."
-        ) from error
+    remedy = (
+        f". The labels are kept beside it, in {path.name}.job: make room or mend the rights, and "
+        "run the same command again; nothing is labelled twice."
+    )
+    with (
+        failing_as(LabelingError, f"cannot write {path}: ", remedy),
+        whole_file(path) as unfinished,
+    ):
+        _WRITERS[path.suffix.lower()](unfinished, rows, several)
+        if on_whole is not None:
+            on_whole(unfinished)
 
 
 def _csv(path: Path, rows: Iterable[Row], _several: bool) -> None:

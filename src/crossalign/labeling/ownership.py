@@ -14,7 +14,6 @@ from pathlib import Path
 from crossalign.errors import LabelingError
 from crossalign.labeling.sources import Source
 from crossalign.utils import files
-from crossalign.utils.files import unfinished_files
 
 LIST = ".crossalign-files"
 """Names the files of a folder that are crossalign's own: a heading, then a name a line."""
@@ -122,7 +121,7 @@ class OwnFolder:
             if not self._is_within(path) or path.is_dir():
                 continue
             path.unlink(missing_ok=True)
-            for left in unfinished_files(path):
+            for left in files.unfinished_files(path):
                 left.unlink(missing_ok=True)
         for parent in sorted({(self.path / name).parent for name in own}, reverse=True):
             if parent != self.path:
@@ -159,13 +158,12 @@ def check_writable(folder: Path) -> None:
     Raises:
         LabelingError: If it cannot be written.
     """
-    try:
+    remedy = (
+        f". Check the rights of {files.nearest_folder(folder)} and whether there is room, or "
+        "choose another place."
+    )
+    with files.failing_as(LabelingError, f"cannot write to {folder}: ", remedy):
         files.check_writable(folder)
-    except OSError as error:
-        raise LabelingError(
-            f"cannot write to {folder}: {error.strerror}. Check the rights of "
-            f"{files.nearest_folder(folder)} and whether there is room, or choose another place."
-        ) from error
 
 
 def is_source(path: Path, source: Source) -> bool:

@@ -30,6 +30,7 @@ from crossalign.labeling.tables import (
     open_list,
     pyarrow,
 )
+from crossalign.utils.files import failing_as
 
 # Where a file says how many pixels it holds, if not at its start.
 _HEAD = 2**24
@@ -235,11 +236,8 @@ def _file(path: Path, identity: str, column: str | None) -> Source:
 
 def _is_image(path: Path) -> bool:
     """Look into a file whose name says nothing."""
-    try:
-        with path.open("rb") as stream:
-            return stored_pixels(stream.read(_HEAD)) > 0
-    except OSError as error:
-        raise LabelingError(f"{path} cannot be read: {error.strerror}.") from error
+    with failing_as(LabelingError, f"{path} cannot be read: "), path.open("rb") as stream:
+        return stored_pixels(stream.read(_HEAD)) > 0
 
 
 # ------------------------------------------------------------------------------- lists and tables

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 
 from crossalign.errors import LabelingError, import_extra
 from crossalign.images import has_image_ending
+from crossalign.utils.files import failing_as
 
 PATH_COLUMNS = ("path", "image", "file", "filename", "file_name", "filepath", "image_path")
 """Names that a column of paths goes by, in the order in which they are looked for."""
@@ -132,10 +133,8 @@ def open_list(path: Path, newline: str | None = None) -> TextIO:
     Raises:
         LabelingError: If it cannot be read.
     """
-    try:
+    with failing_as(LabelingError, f"{path} cannot be read: "):
         return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
-    except OSError as error:
-        raise LabelingError(f"{path} cannot be read: {error.strerror}.") from error
 
 
 def pyarrow(feature: str = "parquet", extra: str = "parquet") -> tuple[Any, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from crossalign.errors import DescriptionError
 from crossalign.texts.validation import kind
-from crossalign.utils.files import write_text
+from crossalign.utils.files import failing_as, write_text
 from crossalign.utils.text import quoted
 
 PROVENANCE = "$provenance"
@@ -123,10 +123,6 @@ def write_classes(file: Path, content: Any) -> None:
     text = content
     if not isinstance(content, str):
         text = json.dumps(content, ensure_ascii=False, indent=2) + "\n"
-    try:
+    remedy = "). Check that the folder exists and is writable."
+    with failing_as(DescriptionError, f"{file}: could not be written (", remedy):
         write_text(file, text)
-    except OSError as error:
-        raise DescriptionError(
-            f"{file}: could not be written ({error.strerror or error}). "
-            "Check that the folder exists and is writable."
-        ) from error

@@ -84,6 +84,34 @@ def packaged_text(room: str, name: str) -> str:
     return (resources.files(f"crossalign.{room}") / "data" / name).read_text(encoding="utf-8")
 
 
+@contextmanager
+def failing_as(error: type[Exception], before: str, after: str = ".") -> Iterator[None]:
+    """Raise an error of ours in place of the system's, with the reason that it gives.
+
+    Args:
+        error: What is raised.
+        before: The message up to the reason.
+        after: The message after it.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        Exception: ``error``, in place of an OSError.
+
+    Example:
+        >>> with failing_as(ValueError, "no such list: ", "!"):
+        ...     open("/there/is/none")
+        Traceback (most recent call last):
+        ...
+        ValueError: no such list: No such file or directory!
+    """
+    try:
+        yield
+    except OSError as failure:
+        raise error(f"{before}{failure.strerror or failure}{after}") from failure
+
+
 def unfinished_files(path: Path) -> list[Path]:
     """Find what :func:`whole_file` left of a file when it was killed.
 

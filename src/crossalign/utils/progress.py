@@ -92,10 +92,13 @@ class PassProgress:
     """Progress of several passes, one after the other, a bar for each.
 
     Call it with the title of the pass, the number done and the total.
+
+    Args:
+        prefix: What stands before the titles.
     """
 
-    def __init__(self) -> None:
-        self._title = ""
+    def __init__(self, prefix: str = "images, ") -> None:
+        self._prefix, self._title = prefix, ""
         self._bar: Progress | None = None
 
     def __enter__(self) -> PassProgress:
@@ -105,17 +108,18 @@ class PassProgress:
         if self._bar is not None:
             self._bar.__exit__(None, None, None)
 
-    def __call__(self, title: str, done: int, total: int) -> None:
+    def __call__(self, title: str, done: int, total: int, before: int = 0) -> None:
         """Show how far a pass is.
 
         Args:
             title: The pass.
             done: How much is done.
             total: Of how much.
+            before: How much of it was done before.
         """
         if title != self._title or self._bar is None:
             self.__exit__()
-            self._title, self._bar = title, Progress(f"images, {title}", total)
+            self._title, self._bar = title, Progress(f"{self._prefix}{title}", total, before)
         self._bar.update(done)
 
 

@@ -24,7 +24,7 @@ from crossalign.labeling.job import Work, restored_signals
 from crossalign.labeling.ownership import OwnFolder
 from crossalign.labeling.ray.shards import Shard, read_results, score_shard, write_shards
 from crossalign.utils.digests import value_digest
-from crossalign.utils.files import write_text
+from crossalign.utils.files import failing_as, write_text
 from crossalign.utils.text import counted
 
 if TYPE_CHECKING:
@@ -260,10 +260,6 @@ def _check_address(address: str | None) -> None:
     host, colon, port = (address or "").rpartition(":")
     if not colon or "/" in host or not port.isdigit():
         return  # "auto", "local" and addresses of Ray's client are Ray's own matter
-    try:
+    remedy = ". `ray status` on its head says whether it runs and at which address."
+    with failing_as(LabelingError, f"no Ray cluster answers at {address}: ", remedy):
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
-    except OSError as error:
-        raise LabelingError(
-            f"no Ray cluster answers at {address}: {error.strerror or error}. `ray status` on its "
-            "head says whether it runs and at which address."
-        ) from error

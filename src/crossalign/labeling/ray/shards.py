@@ -43,6 +43,10 @@ MOST_ATTEMPTS = 20
 """How often a shard is begun before it is given up, whatever the reason."""
 
 
+def _file(ending: str, what: str) -> Any:
+    return property(lambda shard: shard.folder / f"{shard.name}{ending}", doc=what)
+
+
 @dataclass(frozen=True, slots=True)
 class Shard:
     """The files of a shard.
@@ -55,25 +59,10 @@ class Shard:
     folder: Path
     name: str
 
-    @property
-    def source(self) -> Path:
-        """Its images."""
-        return self.folder / f"{self.name}.in.parquet"
-
-    @property
-    def result(self) -> Path:
-        """Its rows."""
-        return self.folder / f"{self.name}.out.parquet"
-
-    @property
-    def marker(self) -> Path:
-        """There when the rows are complete."""
-        return self.folder / f"{self.name}.done"
-
-    @property
-    def journal(self) -> Path:
-        """What was begun and what was finished."""
-        return self.folder / f"{self.name}.journal"
+    source = _file(".in.parquet", "Its images.")
+    result = _file(".out.parquet", "Its rows.")
+    marker = _file(".done", "There when the rows are complete.")
+    journal = _file(".journal", "What was begun and what was finished.")
 
 
 def write_shards(

@@ -17,6 +17,7 @@ from typing import Any
 
 from crossalign.errors import WriterError
 from crossalign.texts.quality import digest
+from crossalign.utils.files import failing_as
 
 _FORMAT = 1
 
@@ -65,13 +66,9 @@ class Journal:
         self.unreadable = 0
         self._lock = threading.Lock()
         self._records: defaultdict[str, list[Record]] = defaultdict(list)
-        try:
+        remedy = "). Check that the folder exists and is writable."
+        with failing_as(WriterError, f"{path}: the journal cannot be opened (", remedy):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        except OSError as error:
-            raise WriterError(
-                f"{path}: the journal cannot be opened ({error.strerror or error}). Check that the "
-                "folder exists and is writable."
-            ) from error
         try:
             _lock(self._file, path)
             self._read()

@@ -133,14 +133,11 @@ def _plain(request: Request) -> Request:
 
 def _overridden(request: Request, wanted: Mapping[str, Any]) -> list[str]:
     """Name what the request sets and every factor sets anew."""
-    return [
-        f"without effect: --{FACTORS[name].sets.replace('_', '-')}: the only factor, {name!r}, "
-        "sets it"
-        for name in wanted
-        if len(wanted) == 1
-        and FACTORS[name].sets
-        and getattr(request, FACTORS[name].sets) is not None
-    ]
+    name, *others = wanted
+    sets = FACTORS[name].sets
+    if others or not sets or getattr(request, sets) is None:
+        return []
+    return [f"without effect: --{sets.replace('_', '-')}: the only factor, {name!r}, sets it"]
 
 
 def _row(variant: Variant, result: dict[str, Any], request: Request) -> dict[str, Any]:

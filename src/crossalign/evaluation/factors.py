@@ -93,11 +93,8 @@ def _named(method: Method, name: str, x: float | None = None, **changes: Any) ->
 
 
 # A scale of 0 alone leaves the choice that some ways make, such as the best 20 crops of lgca.
-_NO_CROP_WEIGHTS: Mapping[str, Any] = {"crop_scale": 0.0, "crop_weighting": "uniform"}
-_NO_DESCRIPTION_WEIGHTS: Mapping[str, Any] = {
-    "description_scale": 0.0,
-    "description_weighting": "uniform",
-}
+def _unweighed(part: str) -> dict[str, Any]:
+    return {f"{part}_scale": 0.0, f"{part}_weighting": "uniform"}
 
 
 def _parts(method: Method, _values: tuple[Any, ...]) -> Variants:
@@ -113,8 +110,8 @@ def _parts(method: Method, _values: tuple[Any, ...]) -> Variants:
                 method,
                 name,
                 crops=method.crops if crops else None,
-                **({} if weights else _NO_CROP_WEIGHTS),
-                **({} if texts else _NO_DESCRIPTION_WEIGHTS),
+                **({} if weights else _unweighed("crop")),
+                **({} if texts else _unweighed("description")),
             )
         )
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -23,15 +24,10 @@ def versions() -> dict[str, str]:
         Names to versions.
     """
     found = {"crossalign": crossalign.__version__, "python": platform.python_version()}
-    found.update({name: version for name in _PACKAGES if (version := _version(name))})
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
     return found
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def machine() -> dict[str, Any]:

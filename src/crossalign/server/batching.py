@@ -19,7 +19,7 @@ from typing import TypeAlias, TypeVar
 
 import numpy as np
 
-from crossalign.encoders.base import Embeddings, Encoder, ModelCard, Preprocess, check_pixels
+from crossalign.encoders.base import Embeddings, Encoder, check_pixels
 from crossalign.errors import EncoderError
 from crossalign.images.crops import Pixels
 from crossalign.server import cancellation
@@ -71,6 +71,7 @@ class BatchingEncoder:
         on_batch: Callable[[int, float], None] | None = None,
     ) -> None:
         self._encoder = encoder
+        self.card, self.preprocess = encoder.card, encoder.preprocess
         self._batch_views = batch_views
         self._batch_seconds = batch_seconds
         self._on_batch = on_batch
@@ -84,16 +85,6 @@ class BatchingEncoder:
         self._texts = Budget(1)
         self._thread = threading.Thread(target=self._run, name="crossalign-batches", daemon=True)
         self._thread.start()
-
-    @property
-    def card(self) -> ModelCard:
-        """The card of the encoder that does the work."""
-        return self._encoder.card
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """The preprocessing of the encoder that does the work."""
-        return self._encoder.preprocess
 
     @contextmanager
     def expecting(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 from prometheus_client import (
@@ -21,36 +22,33 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        counter = functools.partial(Counter, registry=self._registry)
+        histogram = functools.partial(Histogram, registry=self._registry)
         ProcessCollector(registry=self._registry)  # memory, processor time, open files
-        self.requests = Counter(
+        self.requests = counter(
             "crossalign_requests",
             "Requests answered, by route, method and status.",
             ("route", "method", "status"),
-            registry=self._registry,
         )
-        self.seconds = Histogram(
+        self.seconds = histogram(
             "crossalign_request_seconds",
             "From the head of a request to the end of its answer, by route.",
             ("route",),
             buckets=(0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
-            registry=self._registry,
         )
-        self.batch_views = Histogram(
+        self.batch_views = histogram(
             "crossalign_batch_views",
             "Views in each batch of the encoder.",
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
-            registry=self._registry,
         )
-        self.encoder_seconds = Counter(
+        self.encoder_seconds = counter(
             "crossalign_encoder_seconds",
             "Time that the encoder spent on images.",
-            registry=self._registry,
         )
-        self.lookups = Counter(
+        self.lookups = counter(
             "crossalign_class_lookups",
             "Classes that came with a request, by whether they were encoded already.",
             ("known",),
-            registry=self._registry,
         )
 
     def watch(self, **gauges: tuple[str, Callable[[], float]]) -> None:

@@ -6,6 +6,7 @@ import math
 import numbers
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import TYPE_CHECKING, Protocol, TypeAlias, get_args, runtime_checkable
 
 import numpy as np
@@ -295,3 +296,15 @@ def check_texts(texts: Sequence[str]) -> list[str]:
 
 class TextsCutWarning(UserWarning):
     """Texts are longer than an encoder reads, and their ends were not read."""
+
+
+def read_data(file: str) -> str:
+    """Read a text that ships with this room.
+
+    Args:
+        file: Its path below ``data``.
+
+    Returns:
+        The text.
+    """
+    return (resources.files("crossalign.encoders") / "data" / file).read_text(encoding="utf-8")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crossalign.encoders.base import ModelCard, Preprocess
+from crossalign.encoders.base import ModelCard, Preprocess, read_data
 from crossalign.encoders.dual import DualEncoder
 from crossalign.encoders.onnx.runtime import session_options, thread_count
 from crossalign.errors import EncoderError
@@ -102,7 +102,7 @@ class BuiltinEncoder(DualEncoder):
     def _tokenizer(self) -> tokenizers.Tokenizer:
         from tokenizers import Tokenizer
 
-        tokenizer = Tokenizer.from_str(_data("tokenizer.json").read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_str(read_data("builtin/tokenizer.json"))
         tokenizer.no_padding()
         tokenizer.encode_special_tokens = True  # "[PAD]" in a user's text is text
         tokenizer.enable_truncation(self.card.context_length)
@@ -112,7 +112,7 @@ class BuiltinEncoder(DualEncoder):
         import onnxruntime
 
         return onnxruntime.InferenceSession(
-            _data(file).read_bytes(),
+            (resources.files("crossalign.encoders") / "data" / "builtin" / file).read_bytes(),
             session_options(self._threads),
             providers=["CPUExecutionProvider"],
         )
@@ -143,9 +143,5 @@ def cards() -> list[ModelCard]:
 
 @functools.cache
 def _card() -> ModelCard:
-    content = json.loads(_data("model.json").read_text(encoding="utf-8"))
+    content = json.loads(read_data("builtin/model.json"))
     return ModelCard(**{name: content[name] for name in ModelCard.__dataclass_fields__})
-
-
-def _data(file: str) -> Any:
-    return resources.files("crossalign.encoders") / "data" / "builtin" / file

@@ -13,12 +13,12 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import crossalign
 from crossalign.encoders import Encoder, load_encoder
+from crossalign.encoders.base import read_data
 from crossalign.encoders.devices import read_dtype
 from crossalign.encoders.onnx.folder import check_same, check_target, join
 from crossalign.encoders.onnx.precision import PRECISIONS, save
@@ -188,20 +188,17 @@ def _plain_attention() -> Iterator[None]:
 
 def _readme(encoder: Encoder, name: str, paragraph: str) -> str:
     licence = encoder.card.licence
-    return _template("README").format(licence=licence, source=_source(name), paragraph=paragraph)
+    return read_data("export/README.md.txt").format(
+        licence=licence, source=_source(name), paragraph=paragraph
+    )
 
 
 def _paragraph(encoder: Encoder, name: str, dtype: str, found: Parity) -> str:
-    return _template("paragraph").format(
+    return read_data("export/paragraph.md.txt").format(
         source=_source(name), version=crossalign.__version__, revision=encoder.card.revision,
         dtype=dtype, images=found.images, texts=found.texts, changed=found.changed,
         decisions=found.decisions,
     )  # fmt: skip
-
-
-def _template(name: str) -> str:
-    file = resources.files("crossalign.encoders") / "data" / "export" / f"{name}.md.txt"
-    return file.read_text(encoding="utf-8")
 
 
 def _source(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import time
 import warnings
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from crossalign.encoders.base import Embeddings, Encoder
+from crossalign.encoders.base import Embeddings, Encoder, read_data
 from crossalign.errors import EncoderError, ImageError
 from crossalign.images.load import load_image
 from crossalign.images.transforms import Pixels
@@ -26,18 +27,10 @@ BATCH = 32
 
 _T = TypeVar("_T")
 
+_DATA = json.loads(read_data("parity.json"))
+_CLASSES: tuple[str, ...] = tuple(_DATA["classes"])
 # What tokenisers trip over: nothing, blanks, capitals, accents, symbols, other scripts, length.
-ODD_TEXTS = (
-    "",
-    "  two   spaces\tand\nlines ",
-    "UPPER and Title Case",
-    "café crème brûlée, naïve façade",
-    "50% off $3 #hash @at_under_score",
-    "a fox 🦊 in the snow ❄️",
-    "写真 фото صورة",
-    "it's they're I'll don\u2019t",
-    "very " * 120 + "long",
-)
+ODD_TEXTS: tuple[str, ...] = tuple(_DATA["odd_texts"])
 
 
 class Described(Protocol):
@@ -185,9 +178,6 @@ def synthetic_pictures(count: int = 64, seed: int = 0) -> list[Image.Image]:
         size = tuple(generator.integers(40, 600, 2).tolist())
         pictures.append(Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC))
     return pictures
-
-
-_CLASSES = ("cat", "dog", "bird", "car", "tree", "house", "flower", "person", "boat", "food")
 
 
 def _views(

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 from dataclasses import dataclass
 from importlib import metadata
 
-from crossalign.encoders.base import ModelCard
+from crossalign.encoders.base import ModelCard, read_data
 
 # As their repositories state it. The tests of this package run none of them.
-WELL_KNOWN = (
-    ModelCard("onnx:Xenova/clip-vit-base-patch32", "", 512, 224, 77, "unknown", 606_000_000),
-    ModelCard("hf:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "", 512, 224, 77, "mit", 605_000_000),
-    ModelCard("hf:laion/CLIP-ViT-L-14-laion2B-s32B-b82K", "", 768, 224, 77, "mit", 1_711_000_000),
-    ModelCard("hf:google/siglip-base-patch16-224", "", 768, 224, 64, "apache-2.0", 813_000_000),
-    ModelCard("hf:google/siglip2-base-patch16-224", "", 768, 224, 64, "apache-2.0", 1_501_000_000),
-    ModelCard("open_clip:ViT-B-32/laion2b_s34b_b79k", "", 512, 224, 77, "mit", 605_000_000),
-)
+WELL_KNOWN = tuple(ModelCard(**card) for card in json.loads(read_data("well_known.json")))
 """A choice of encoders to begin with, of which nothing need be on this machine."""
 
 

@@ -110,14 +110,12 @@ class Pipeline:
     def _rows(self, labels: Labels, images: Iterable[Any]) -> Iterator[Ranked]:
         with contextlib.closing(labels.predict(images)) as predictions:
             for prediction in predictions:
-                yield self._row(prediction)
-
-    def _row(self, prediction: Prediction) -> Ranked:
-        if prediction.scores is None:
-            raise ImageError(str(prediction.error))
-        shares = confidences(prediction.scores, self._temperature).tolist()
-        order = sorted(range(len(shares)), key=lambda at: -shares[at])
-        return [{"score": shares[at], "label": prediction.classes[at]} for at in order]
+                if prediction.scores is None:
+                    raise ImageError(str(prediction.error))
+                shares = confidences(prediction.scores, self._temperature).tolist()
+                pairs = zip(shares, prediction.classes, strict=True)
+                best_first = sorted(pairs, key=lambda pair: -pair[0])
+                yield [{"score": share, "label": label} for share, label in best_first]
 
 
 def _walkable(images: Any) -> bool:

@@ -120,17 +120,12 @@ def _repairs(then: Any) -> Any:
     from ftfy import chardata
     from tokenizers import Regex, normalizers
 
-    single, double = (
-        normalizers.Replace(Regex(expression.pattern), straight)
-        for expression, straight in (
-            (chardata.SINGLE_QUOTE_RE, "'"),
-            (chardata.DOUBLE_QUOTE_RE, '"'),
-        )
-    )
+    curly = {chardata.SINGLE_QUOTE_RE.pattern: "'", chardata.DOUBLE_QUOTE_RE.pattern: '"'}
+    quotes = [normalizers.Replace(Regex(any_of), sign) for any_of, sign in curly.items()]
     signs = {**chardata.LIGATURES, **chardata.WIDTH_MAP}
     plain = [normalizers.Replace(chr(sign), letters) for sign, letters in signs.items()]
     return normalizers.Sequence(
-        [*plain, single, double, normalizers.NFC(), *([then] if then is not None else [])]
+        [*plain, *quotes, normalizers.NFC(), *([then] if then is not None else [])]
     )
 
 

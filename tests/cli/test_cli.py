@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
+import io
 import json
 import os
 import re
@@ -599,7 +601,12 @@ def test_a_reader_that_has_seen_enough(folder: Path) -> None:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Path]:
     folder = tmp_path_factory.mktemp("demo") / "a new" / "folder"
-    return run_really("demo", "--out", str(folder)), folder
+    out, err = io.StringIO(), io.StringIO()
+    streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with streams[0], streams[1], pytest.raises(SystemExit) as caught:
+        cli.main(["demo", "--out", str(folder)])
+    assert "Traceback" not in err.getvalue()
+    return Result(caught.value.code or 0, out.getvalue(), err.getvalue()), folder
 
 
 @pytest.mark.slow
@@ -736,14 +743,12 @@ def test_a_closed_output() -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_json_stays_json_where_the_output_is_not_utf8(folder: Path) -> None:
+def test_json_stays_json_where_the_output_is_not_utf8(
+    run: Callable[..., Result], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = "é\N{GRINNING FACE}.png"
     Path("red.png").rename(name)
-    done = subprocess.run(
-        [program(), "classify", name, "--crops", "1", "--json", *COLOURS],
-        capture_output=True,
-        timeout=120,
-        check=True,
-        env={**os.environ, "PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
-    )
-    assert json.loads(done.stdout.decode("latin-1"))["image"] == name
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="latin-1"))
+    assert run("classify", name, "--model", "fake", "--crops", "1", "--json", *COLOURS).code == 0
+    assert json.loads(written.getvalue().decode("latin-1"))["image"] == name

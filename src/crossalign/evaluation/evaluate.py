@@ -40,7 +40,7 @@ from crossalign.evaluation.run import (
 )
 from crossalign.methods import METHODS, Method
 from crossalign.reports.page import write
-from crossalign.utils.files import whole_file, write_text
+from crossalign.utils.files import failing_as, whole_file, write_text
 
 COLUMNS = ("encoder", "method", "run", "seed", "image", "class", "predicted", "rank", "score",
            "confidence", "margin", "crops", "content", "error")  # fmt: skip
@@ -98,13 +98,10 @@ def evaluate(
     for note in (*notes(setup), *_replaced(request, out)):
         if on_note is not None:
             on_note(note)
-    try:
+    expected = f"{out}: expected a folder that can be written to ("
+    with failing_as(EvaluationError, expected, ")."):
         out.mkdir(parents=True, exist_ok=True)
         (out / JOURNALS).mkdir(exist_ok=True)
-    except OSError as error:
-        raise EvaluationError(
-            f"{out}: expected a folder that can be written to ({error.strerror})."
-        ) from error
     passes = plan_passes(setup, out / JOURNALS, command)
     with _opened(store, out) as opened:
         for one in passes:

@@ -139,12 +139,11 @@ def _moves(path: Path, job: JobFile) -> Iterator[tuple[str, Row, Path, str | Non
         if os.path.islink(row.path)  # noqa: PTH114
     }
     wanted = set(links.values())
-    new: dict[str, str] = {}
-    if links:
-        for identity, row in job.finished():
-            real = os.path.realpath(row.path)
-            if identity not in links and real in wanted:
-                new[real] = str(_target(path, identity, row).absolute())
+    new = {
+        real: str(_target(path, identity, row).absolute())
+        for identity, row in (job.finished() if links else ())
+        if identity not in links and (real := os.path.realpath(row.path)) in wanted
+    }
     for turn in (True, False) if links else (False,):
         for identity, row in job.finished():
             target = _target(path, identity, row)

@@ -8,7 +8,7 @@ from crossalign.alignment.calibration import Calibration
 from crossalign.errors import LabelingError
 from crossalign.reports.charts import Panel, panels_svg
 from crossalign.reports.html import render
-from crossalign.utils.files import write_text
+from crossalign.utils.files import failing_as, write_text
 
 
 def check_plot(path: Path) -> None:
@@ -40,11 +40,9 @@ def write_reliability(path: Path, calibration: Calibration) -> None:
         drawing = render(
             "reliability.html", title="Reliability", drawing=drawing, note=summary(calibration)
         )
-    try:
+    with failing_as(LabelingError, f"cannot write {path}: "):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_text(path, drawing)
-    except OSError as error:
-        raise LabelingError(f"cannot write {path}: {error.strerror or error}.") from error
 
 
 def summary(calibration: Calibration) -> str:

@@ -20,6 +20,7 @@ from crossalign.server.settings import Settings
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.everyday import everyday_classes
 from crossalign.utils.digests import value_digest
+from crossalign.utils.files import failing_as
 
 log = logging.getLogger("crossalign.server")
 
@@ -260,12 +261,9 @@ class ClassSets:
             )
 
     def _load(self, folder: Path) -> None:
-        try:
+        expected = f"{folder}: expected a folder for class sets; it cannot be made ("
+        with failing_as(DescriptionError, expected, ")."):
             folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise DescriptionError(
-                f"{folder}: expected a folder for class sets; it cannot be made ({error.strerror})."
-            ) from error
         for file in sorted(folder.glob("*.json")):
             if not re.fullmatch(NAME_PATTERN, file.stem) or file.stem in self._sets:
                 log.warning("%r is no name for a class set; the file is left alone", file.name)

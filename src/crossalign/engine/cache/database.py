@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from crossalign.errors import StoreError
+from crossalign.utils.files import failing_as
 from crossalign.utils.sqlite import Schema, StrangerError, connect, transaction
 
 _T = TypeVar("_T")
@@ -168,13 +169,9 @@ class Database:
 
 def _open(folder: Path) -> sqlite3.Connection:
     path = folder / FILE
-    try:
+    expected = f"expected a folder for the store; {folder} cannot be one ("
+    with failing_as(StoreError, expected, "). Choose another place."):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"expected a folder for the store; {folder} cannot be one ({error.strerror}). Choose "
-            "another place."
-        ) from error
     try:
         return _connect(path)
     except StrangerError as error:

@@ -9,6 +9,7 @@ out: when one was begun twice and never finished, it becomes a row with an error
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 from collections import Counter
@@ -80,24 +81,16 @@ def write_shards(
     Yields:
         Each shard when it is written.
     """
-    rows: list[dict[str, Any]] = []
-    number = 0
-    for entry in entries:
-        rows.append(_packed(entry, files))
-        if len(rows) == size:
-            yield _write_shard(own, number, rows)
-            rows, number = [], number + 1
-    if rows:
-        yield _write_shard(own, number, rows)
-
-
-def _write_shard(own: OwnFolder, number: int, rows: Sequence[Mapping[str, Any]]) -> Shard:
-    """Write a shard, all of whose files may be removed again, also those of workers."""
-    shard = Shard(own.path, f"{number:06}")
-    for path in (shard.source, shard.result, shard.marker, shard.journal):
-        own.claim(path.name)
-    _write_table(shard.source, rows, _IN)
-    return shard
+    packed = (_packed(entry, files) for entry in entries)
+    for number in itertools.count():
+        if not (rows := list(itertools.islice(packed, size))):
+            return
+        shard = Shard(own.path, f"{number:06}")
+        # All of its files may be removed again, also those of workers.
+        for path in (shard.source, shard.result, shard.marker, shard.journal):
+            own.claim(path.name)
+        _write_table(shard.source, rows, _IN)
+        yield shard
 
 
 def _packed(entry: Entry, files: bool) -> dict[str, Any]:

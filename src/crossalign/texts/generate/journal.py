@@ -12,7 +12,6 @@ import threading
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from crossalign.errors import WriterError
@@ -80,12 +79,7 @@ class Journal:
     def __enter__(self) -> Journal:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:  # a thread may still be about to write
             os.close(self._file)
             self._file = -1

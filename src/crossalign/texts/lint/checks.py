@@ -121,15 +121,12 @@ def _language(draft: Draft, options: LintOptions) -> Iterator[Found]:
 
 
 def _markup(draft: Draft, _options: LintOptions) -> Iterator[Found]:
-    for at in draft.texts:
-        if found := markup(at.text):
-            yield f"holds markup: {quote(found, 30)}.", *at
+    found = ((markup(at.text), at) for at in draft.texts)
+    return ((f"holds markup: {quote(piece, 30)}.", *at) for piece, at in found if piece)
 
 
 def _refusal(draft: Draft, _options: LintOptions) -> Iterator[Found]:
-    for at in draft.texts:
-        if refuses(at.text):
-            yield "a refusal, not a description.", *at
+    return (("a refusal, not a description.", *at) for at in draft.texts if refuses(at.text))
 
 
 def _too_few(draft: Draft, options: LintOptions) -> Iterator[Found]:

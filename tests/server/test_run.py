@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
 import logging
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -238,10 +238,7 @@ def test_a_port_that_is_taken_at_the_last_moment(
 def test_without_the_extra_it_says_how_to_get_it(
     serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "uvicorn" else find(name)
-    )
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
     code, err, _ = serve()
     assert code == 2
     assert "pip install 'crossalign[server]'" in err

@@ -15,6 +15,7 @@ import typer
 
 from crossalign.cli.application import say, value_of
 from crossalign.cli.declarations import Options, option
+from crossalign.utils.text import quoted
 
 if TYPE_CHECKING:
     from crossalign.alignment.adaptive import Adaptive
@@ -61,9 +62,8 @@ class ClassOptions(Options, heading="Classes"):
         """Say which classes, given by name, have no descriptions and are put into templates."""
         names = classifier.undescribed
         if self.bank and names:
-            shown = ", ".join(map(repr, names[:5])) + (", ..." if len(names) > 5 else "")
             say(
-                f"note: no descriptions of {shown} in the bank ({len(names)} of "
+                f"note: no descriptions of {quoted(names, 5)} in the bank ({len(names)} of "
                 f"{len(classifier.classes)} classes); templates stand in"
             )
 

@@ -7,6 +7,7 @@ the list before the file is written: whatever ends the program, what it left is 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ from crossalign.utils import files
 LIST = ".crossalign-files"
 """Names the files of a folder that are crossalign's own: a heading, then a name a line."""
 
+# A folder is left where something else is in it, or where it is a link or a mount.
+_LEFT = contextlib.suppress(OSError)
 _HEAD = "# crossalign wrote these files, and may replace or remove them: "
 
 
@@ -112,7 +115,8 @@ class OwnFolder:
             return
         self._remove()
         (self.path / LIST).unlink(missing_ok=True)
-        _remove_empty(self.path)
+        with _LEFT:
+            self.path.rmdir()
 
     def _remove(self) -> None:
         own = self._read() or set()
@@ -125,7 +129,8 @@ class OwnFolder:
                 left.unlink(missing_ok=True)
         for parent in sorted({(self.path / name).parent for name in own}, reverse=True):
             if parent != self.path:
-                _remove_empty(parent)
+                with _LEFT:
+                    parent.rmdir()
 
     def _read(self) -> set[str] | None:
         """Names in the list; None where there is none of this kind."""
@@ -140,13 +145,6 @@ class OwnFolder:
     def _is_within(self, path: Path) -> bool:
         """Tell whether a name stays in the folder, links on its way included."""
         return path.name != ".." and path.parent.resolve().is_relative_to(self.path.resolve())
-
-
-def _remove_empty(folder: Path) -> None:
-    try:
-        folder.rmdir()
-    except OSError:  # something else is in it, or it is a link or a mount
-        return
 
 
 def check_writable(folder: Path) -> None:

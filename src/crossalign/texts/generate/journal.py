@@ -10,7 +10,7 @@ import json
 import os
 import threading
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,7 @@ def _record(line: bytes) -> Record | None:
         if values.pop("v") != _FORMAT:
             return None
         record = Record(**values)
-        words = (record.question, record.class_name, record.model, record.prompt, record.time)
-        if not all(isinstance(word, str) for word in (*words, record.answer)):
+        if not all(isinstance(word, str) for word in astuple(record)[:6]):
             return None
         return record if digest(record.answer) == record.hash else None
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError):

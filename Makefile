@@ -40,6 +40,7 @@ check: $(DEV)  ## Check format, lint, types, docstrings and docs
 	$(BIN)/mypy
 	$(BIN)/pydoclint --quiet src
 	$(BIN)/python tools/check_docs.py
+	$(BIN)/python tools/structure.py --check
 	$(BIN)/python benchmarks/page.py --check
 
 format: $(DEV)  ## Format the code and mend what lint can mend

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from crossalign.utils import old_paths
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 if TYPE_CHECKING:
     from crossalign.alignment.adaptive import Adaptive as Adaptive

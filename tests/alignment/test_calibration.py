@@ -21,8 +21,6 @@ from crossalign.alignment.calibration import (
     fit_temperature,
     log_loss,
     reliability,
-    threshold_for,
-    wilson,
 )
 from crossalign.errors import CalibrationError
 from crossalign.labeling.labelled_photos import labelled_photos
@@ -88,29 +86,6 @@ def test_confidences_keep_the_order_and_add_up(seed, temperature):
     assert (np.diff(np.take_along_axis(shares, order, axis=1)) >= 0).all()
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.lists(st.tuples(st.sampled_from([0.1, 0.4, 0.7, 0.9]), st.booleans()), min_size=1),
-    st.floats(0.05, 1.0),
-)
-def test_the_threshold_is_the_least_that_keeps_the_precision(answers, wanted):
-    sure = np.array([one for one, _ in answers])
-    right = np.array([hit for _, hit in answers])
-    fits = [level for level in np.unique(sure) if right[sure >= level].mean() >= wanted]
-    found = threshold_for(sure, right, wanted)
-    assert (found.confidence if found else None) == (min(fits) if fits else None)
-    if found:
-        taken = right[sure >= found.confidence]
-        assert found.precision == pytest.approx(taken.mean())
-        assert found.coverage == pytest.approx(len(taken) / len(right))
-        assert found.low <= found.precision + 1e-9
-        assert found.high >= found.precision - 1e-9
-
-
-def test_wilsons_interval_of_a_textbook():
-    assert wilson(9, 10) == pytest.approx((0.5958, 0.9821), abs=1e-4)
-
-
 def test_a_calibration_comes_back_from_disk(tmp_path):
     found = calibrate(*simulated(), precision=0.8, settings={"encoder": "e"})
     found.save(tmp_path / "c.json")
@@ -119,6 +94,65 @@ def test_a_calibration_comes_back_from_disk(tmp_path):
     found.check_settings({"encoder": "e", "more": "x"})
     with pytest.raises(CalibrationError, match=r"other settings \(encoder\)"):
         found.check_settings({"encoder": "f"})
+
+
+def test_an_unreachable_wish_is_stored_and_stops_what_would_use_it(tmp_path):
+    scores, labels = simulated(100)
+    none, missed, met = (calibrate(scores, labels, precision=p) for p in (None, 0.99, 0.3))
+    missed.save(tmp_path / "c.json")
+    assert Calibration.load(tmp_path / "c.json").precision == 0.99
+    assert none.threshold is missed.threshold is None
+    assert met.threshold.wanted == met.precision == 0.3
+    none.check_threshold()
+    met.check_threshold()
+    with pytest.raises(CalibrationError, match=r"0\.99 .* 100 labelled photos.* takes 230 or more"):
+        missed.check_threshold()
+    with pytest.raises(CalibrationError, match="A precision of 1 can never be shown"):
+        calibrate(scores, labels, precision=1).check_threshold()
+
+
+def test_files_of_earlier_versions_are_read(tmp_path):
+    found = calibrate(*simulated(), precision=0.5)
+    found.save(tmp_path / "c.json")
+    values = json.loads((tmp_path / "c.json").read_text())
+    for name in ("precision", "notes"):
+        del values[name]
+    (tmp_path / "c.json").write_text(json.dumps(values))
+    assert Calibration.load(tmp_path / "c.json") == found
+    (tmp_path / "c.json").write_text(json.dumps({**values, "threshold": None}))
+    assert Calibration.load(tmp_path / "c.json").precision is None
+
+
+def test_the_threshold_keeps_the_share_of_photos_that_it_states():
+    """It is one of the confidences that labels get, not of those of other temperatures."""
+    for seed in range(20):
+        scores, labels = simulated(60, seed=seed, temperature=0.03)
+        found = calibrate(scores, labels, precision=0.5)
+        if found.threshold is not None:
+            sure = found.confidences(scores).max(axis=1).round(6)
+            assert (sure >= found.threshold.confidence).mean() == found.threshold.coverage
+
+
+def test_labels_that_have_nothing_to_do_with_the_photos_are_told():
+    scores, labels = simulated(100, temperature=0.02)
+    assert calibrate(scores, labels).notes == ()
+    told = 0
+    for seed in range(40):
+        shuffled = np.random.default_rng(seed).permutation(labels)
+        told += any("say nothing" in note for note in calibrate(scores, shuffled).notes)
+    assert told >= 34
+
+
+def test_temperatures_at_a_limit_are_told(tmp_path):
+    scores, _ = simulated(100)
+    sure = calibrate(scores, scores.argmax(axis=1))
+    assert sure.temperature < 2e-4
+    assert "as low as it can be" in sure.notes[0]
+    lost = calibrate(scores, scores.argmin(axis=1))
+    assert lost.temperature == pytest.approx(100)
+    assert "upper limit of 100" in lost.notes[-1]
+    lost.save(tmp_path / "c.json")
+    assert Calibration.load(tmp_path / "c.json").notes == lost.notes
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"crossalign_calibration": 2}', "null"])
@@ -159,9 +193,9 @@ def test_what_cannot_be_calibrated(scores, labels, words):
         calibrate(scores, labels)
 
 
-@pytest.mark.parametrize("precision", [0, 1.5, -1])
+@pytest.mark.parametrize("precision", [0, 1.5, -1, True, float("nan"), "0.9"])
 def test_precisions_that_cannot_be(precision):
-    with pytest.raises(CalibrationError, match="precision"):
+    with pytest.raises(CalibrationError, match="precision above 0 and up to 1"):
         calibrate(*simulated(), precision=precision)
 
 

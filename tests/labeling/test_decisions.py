@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -114,6 +116,28 @@ def test_confidence_comes_from_a_calibration_alone(calibration):
     beside = Decisions(calibration=calibration, none_of_these=True, background=("x",))
     with_background = beside.row("x", prediction(*scores, beside=(0.2,)))
     assert with_background.confidence == row.confidence, "the background takes no part in it"
+
+
+def test_thresholds_and_what_they_are_compared_with_are_rounded_alike(calibration):
+    """A confidence that is shown as the threshold reaches it, whatever follows the sixth digit."""
+    shown = Decisions(calibration=calibration, threshold=0).row("x", prediction(0.1, 0.2, 0.12))
+    for threshold, decision in (
+        (shown.confidence + 4e-7, "b"),
+        (shown.confidence - 4e-7, "b"),
+        (shown.confidence + 1e-6, UNDECIDED),
+    ):
+        decisions = Decisions(calibration=calibration, threshold=threshold)
+        assert decisions.row("x", prediction(0.1, 0.2, 0.12)).decision == decision
+    several = Decisions(multi_label=True, threshold=0.2 + 4e-7)
+    assert several.row("x", prediction(0.1, 0.2, 0.3)).decision == ["c", "b"]
+
+
+def test_a_wish_that_nothing_reaches_is_no_wish_for_everything(calibration):
+    missed = dataclasses.replace(calibration, precision=0.99, threshold=None)
+    with pytest.raises(CalibrationError, match=r"0\.99 .* or choose a --threshold"):
+        Decisions(calibration=missed)
+    Decisions(calibration=missed, threshold=0)
+    Decisions(calibration=dataclasses.replace(calibration, precision=None, threshold=None))
 
 
 def test_contradictions(calibration):

@@ -145,6 +145,32 @@ def test_calibrate_and_label_with_it(run, folder):
     assert found.settings
 
 
+def test_a_wished_precision_that_is_not_reached_stops_the_labels(run, folder):
+    words = [*WORDS, "--calibration", "c.json"]
+    code, out, err = run("calibrate", "photos", "--out", "c.json", *WORDS, "--precision", "0.95")
+    assert code == 1
+    assert "Calibration: c.json" in out
+    assert "no threshold is shown to reach the precision of 0.95" in err
+    assert "that takes 45 or more of the surest" in err
+    code, _, err = run("label", "photos", "--out", "labels.csv", *words)
+    assert code == 2
+    assert "Calibrate again with more photos or a smaller --precision" in err
+    assert not Path("labels.csv").exists()
+    code, _, err = run("label", "photos", "--out", "labels.csv", *words, "--threshold", "0")
+    assert code == 0, err
+    assert {row["decision"] for row in table()} == set(CLASSES)
+
+
+def test_a_calibration_that_says_nothing_is_told_by_both(run, folder):
+    rows = "".join(f"photos/{CLASSES[n % 3]}/{n}.png,{CLASSES[n // 3 % 3]}\n" for n in range(30))
+    Path("known.csv").write_text(f"path,label\n{rows}")
+    code, _, err = run("calibrate", "known.csv", "--out", "c.json", *WORDS)
+    assert code == 0, err
+    assert "note: these confidences say nothing" in err
+    words = ("--out", "labels.csv", *WORDS, "--calibration", "c.json")
+    assert "note: these confidences say nothing" in run("label", "photos", *words)[2]
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from crossalign.alignment.precision import Z_95 as Z_95
+from crossalign.alignment.precision import Threshold as Threshold
+from crossalign.alignment.precision import photos_needed
+from crossalign.alignment.precision import threshold_for as threshold_for
+from crossalign.alignment.precision import wilson as wilson
 from crossalign.errors import AlignmentError, CalibrationError
 from crossalign.utils.files import write_text
 
@@ -30,10 +36,10 @@ PLAIN_TEMPERATURE = 0.01
 BINS = 15
 """Of every reliability diagram and calibration error, as in Guo et al. (ICML 2017)."""
 
-Z_95 = 1.959963984540054
-"""Of a two-sided interval of 95 %: how many standard deviations reach to either side."""
-
 LEAST_PHOTOS = 20
+
+# How many standard errors confidences must be better than none at all.
+_ONE_SIDED_95 = 1.645
 
 # 1 / T is looked for between these; a set of photos without one wrong answer would send it to
 # infinity.
@@ -75,27 +81,6 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
-class Threshold:
-    """The least confidence at which labels are as precise as was wished.
-
-    Args:
-        confidence: The threshold.
-        wanted: Precision that was wished for.
-        precision: Precision that the photos at or above it reached.
-        low: Lower end of the 95 % interval of that precision (Wilson).
-        high: Upper end.
-        coverage: Share of the photos that are at or above it.
-    """
-
-    confidence: float
-    wanted: float
-    precision: float
-    low: float
-    high: float
-    coverage: float
-
-
-@dataclass(frozen=True, slots=True)
 class Calibration:
     """A learnt temperature, and what it was learnt from.
 
@@ -106,8 +91,10 @@ class Calibration:
         before: Quality with T = 0.01, which CLIP's users take without photos.
         after: Quality with this T, on photos that it was not learnt from (cross-validation).
         bins: The reliability diagram of ``after``.
-        threshold: For the wished precision; None if none was wished, or none reaches it.
+        threshold: For the wished precision; None if none was wished, or none is shown to reach it.
         settings: What scores depend on beside the image; a calibration fits no others.
+        precision: The precision that was wished for; None for no wish.
+        notes: What speaks against these confidences, in words; nothing where all is well.
     """
 
     temperature: float
@@ -118,6 +105,29 @@ class Calibration:
     bins: tuple[Bin, ...]
     threshold: Threshold | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+    precision: float | None = None
+    notes: tuple[str, ...] = ()
+
+    def check_threshold(self) -> None:
+        """Raise if a precision was wished for that no threshold is shown to reach.
+
+        Raises:
+            CalibrationError: If so.
+        """
+        if self.precision is not None and self.threshold is None:
+            needed = photos_needed(self.precision)
+            raise CalibrationError(
+                f"no threshold is shown to reach the precision of {self.precision:g} that this "
+                f"calibration was asked for, with its {self.photos} labelled photos, "
+                f"{self.accuracy:.3f} of them labelled right"
+                + (
+                    ". A precision of 1 can never be shown."
+                    if needed is None
+                    else f"; that takes {needed} or more of the surest, nearly all of them right."
+                )
+                + " Calibrate again with more photos or a smaller --precision, or choose a "
+                "--threshold on the confidence yourself (0 decides about every photo)."
+            )
 
     def confidences(self, scores: npt.ArrayLike) -> Numbers:
         """Turn scores into confidences.
@@ -183,9 +193,12 @@ class Calibration:
             if values.pop("crossalign_calibration") != _FORMAT:
                 raise ValueError("its format is another")
             threshold = values.pop("threshold")
+            if threshold is not None:  # earlier versions wrote the wish there alone
+                values.setdefault("precision", threshold["wanted"])
             loaded = cls(
                 **{
                     **values,
+                    "notes": tuple(values.get("notes", ())),
                     "before": Quality(**values["before"]),
                     "after": Quality(**values["after"]),
                     "bins": tuple(Bin(**one) for one in values["bins"]),
@@ -329,72 +342,6 @@ def fit_temperature(scores: npt.ArrayLike, labels: npt.NDArray[np.int64]) -> flo
     return 1.0 / math.sqrt(low * high)
 
 
-def threshold_for(
-    confidence: npt.ArrayLike, right: npt.ArrayLike, wanted: float
-) -> Threshold | None:
-    """Find the least confidence from which on labels are as precise as wished.
-
-    Args:
-        confidence: Confidence of each answer, shape (n,).
-        right: Whether it was right, shape (n,).
-        wanted: Precision, 0 to 1.
-
-    Returns:
-        The threshold; None if not even the surest answers reach that precision.
-
-    Example:
-        >>> threshold_for([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], 0.9).confidence
-        0.8
-    """
-    values, hits = np.asarray(confidence, np.float64), np.asarray(right, np.float64)
-    order = np.argsort(-values, kind="stable")
-    ranked = values[order]
-    precision = np.cumsum(hits[order]) / np.arange(1, len(order) + 1)
-    last_of_ties = np.append(ranked[1:] < ranked[:-1], True)
-    fits = np.flatnonzero((precision >= wanted) & last_of_ties)
-    if not len(fits):
-        return None
-    taken = int(fits[-1]) + 1
-    low, high = wilson(float(hits[order][:taken].sum()), taken)
-    return Threshold(
-        confidence=float(ranked[taken - 1]),
-        wanted=wanted,
-        precision=float(precision[taken - 1]),
-        low=low,
-        high=high,
-        coverage=taken / len(order),
-    )
-
-
-def wilson(right: float, total: int) -> tuple[float, float]:
-    """95 % interval of a share: Wilson's score interval (1927).
-
-    Args:
-        right: How many were right, 0 to ``total``; a mean over runs need not be whole.
-        total: Of how many, at least 1.
-
-    Returns:
-        Its ends, between 0 and 1, with the share between them.
-
-    Raises:
-        AlignmentError: If the numbers are out of range.
-
-    Example:
-        >>> low, high = wilson(8, 10)
-        >>> round(low, 3), round(high, 3)
-        (0.49, 0.943)
-    """
-    if total < 1 or not 0 <= right <= total:
-        raise AlignmentError(f"expected 0 to {total} successes of at least one; got {right}.")
-    z, share = Z_95, right / total
-    middle = share + z * z / (2 * total)
-    half = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    scale = 1 + z * z / total
-    # Rounding must not push an end past the share itself.
-    low, high = (middle - half) / scale, (middle + half) / scale
-    return max(0.0, min(share, low)), min(1.0, max(share, high))
-
-
 def calibrate(
     scores: npt.ArrayLike,
     labels: npt.ArrayLike,
@@ -404,13 +351,14 @@ def calibrate(
 ) -> Calibration:
     """Learn a temperature from labelled photos.
 
-    Quality, reliability diagram and threshold come from five-fold cross-validation: each photo's
-    confidence is that of a temperature learnt without it.
+    Quality and reliability diagram come from five-fold cross-validation: each photo's confidence is
+    that of a temperature learnt without it. The threshold is one on the confidences that labels
+    will have, those of the temperature learnt from all photos.
 
     Args:
         scores: Shape (n, C).
         labels: True classes as whole numbers from 0 to C - 1, shape (n,).
-        precision: Precision that labels at or above the threshold shall have, 0 to 1.
+        precision: Precision that labels at or above the threshold shall have, above 0 and up to 1.
         settings: What the scores depend on.
 
     Returns:
@@ -427,11 +375,15 @@ def calibrate(
         left_out = folds == fold
         temperature = fit_temperature(values[~left_out], true[~left_out])
         shares[left_out] = confidences(values[left_out], temperature)
-    right = shares.argmax(axis=1) == true
+    right = values.argmax(axis=1) == true
     bins = reliability(shares.max(axis=1), right)
     plain = confidences(values, PLAIN_TEMPERATURE)
+    temperature = fit_temperature(values, true)
+    threshold = None
+    if precision is not None:
+        threshold = threshold_for(confidences(values, temperature).max(axis=1), right, precision)
     return Calibration(
-        temperature=fit_temperature(values, true),
+        temperature=temperature,
         photos=len(true),
         accuracy=float(right.mean()),
         before=Quality(
@@ -439,11 +391,37 @@ def calibrate(
         ),
         after=Quality(log_loss(shares, true), calibration_error(bins)),
         bins=bins,
-        threshold=None
-        if precision is None
-        else threshold_for(shares.max(axis=1), right, precision),
+        threshold=threshold,
         settings=dict(settings or {}),
+        precision=precision,
+        notes=_notes(temperature, shares[np.arange(len(true)), true], values.shape[1], right),
     )
+
+
+def _notes(
+    temperature: float, true_shares: Numbers, classes: int, right: npt.NDArray[np.bool_]
+) -> tuple[str, ...]:
+    """Say what speaks against a temperature and the confidences of the true classes."""
+    notes = []
+    gains = np.log(np.maximum(true_shares, np.finfo(np.float64).tiny)) + math.log(classes)
+    if gains.mean() <= _ONE_SIDED_95 * gains.std(ddof=1) / math.sqrt(len(gains)):
+        notes.append(
+            "these confidences say nothing: on photos left out they are no better than the same "
+            f"confidence for each of the {classes} classes. A small calibration error is no "
+            "success here. Check that the labels belong to these photos and classes"
+        )
+    if temperature * _LEAST_SHARPNESS > 0.99:
+        notes.append(
+            f"the temperature is at its upper limit of {1 / _LEAST_SHARPNESS:g}: scores and labels "
+            "have nothing to do with one another, and all confidences are about the same"
+        )
+    elif right.all() or temperature * _MOST_SHARPNESS < 1.01:
+        notes.append(
+            "nothing among these photos says how wrong an answer can be "
+            f"({right.mean():.3f} of them are labelled right), so the temperature is as low as it can be and confidences are 1 "
+            "or nearly so. Add photos that are harder"
+        )
+    return tuple(notes)
 
 
 def check_precision(precision: float | None) -> None:
@@ -455,7 +433,10 @@ def check_precision(precision: float | None) -> None:
     Raises:
         CalibrationError: If it is not above 0 and up to 1.
     """
-    if precision is not None and not 0 < precision <= 1:
+    if precision is None:
+        return
+    real = isinstance(precision, numbers.Real) and not isinstance(precision, bool)
+    if not real or not 0 < precision <= 1:
         raise CalibrationError(f"expected a precision above 0 and up to 1; got {precision!r}.")
 
 

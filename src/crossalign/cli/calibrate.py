@@ -32,7 +32,9 @@ def calibrate(
     out: Path = option("The calibration, as JSON.", default=REQUIRED, metavar="FILE"),
     options: ClassifierOptions,
     beside: _CountedBackground,
-    precision: float | None = option("Find the threshold from which on so many labels are right."),
+    precision: float | None = option(
+        "Find the threshold from which on so many labels are right, of new photos too."
+    ),
     plot: Path | None = option("Draw the reliability: .svg or .html.", metavar="FILE"),
 ) -> int:
     """Learn from labelled photos what scores are worth, for `crossalign label --calibration`."""
@@ -40,6 +42,8 @@ def calibrate(
 
     from crossalign.alignment.calibration import calibrate as learn
     from crossalign.alignment.calibration import check_precision
+    from crossalign.alignment.precision import CONFIDENCE
+    from crossalign.errors import CalibrationError
     from crossalign.labeling.decisions import Decisions, scoring_settings
     from crossalign.labeling.labelled_photos import labelled_photos
     from crossalign.reports.reliability import check_plot, summary, write_reliability
@@ -84,16 +88,23 @@ def calibrate(
         )
     if beside.none_of_these:
         typer.echo(f"{lost} of {len(labels)} photos fit the background better than every class")
-    if precision is not None:
-        threshold = found.threshold
+    for note in found.notes:
+        say(f"note: {note}")
+    missed = False
+    if (threshold := found.threshold) is not None:
         typer.echo(
-            f"no threshold reaches a precision of {precision:g}: not even the surest labels do"
-            if threshold is None
-            else f"from confidence {threshold.confidence:.3f} on, {threshold.precision:.3f} of the "
-            f"labels are right (95 % interval {threshold.low:.3f} to {threshold.high:.3f}); that "
-            f"is {threshold.coverage:.3f} of the photos"
+            f"from confidence {threshold.confidence:.6f} on, {threshold.precision:.3f} of these "
+            f"labels are right, and at least {threshold.wanted:g} of those of new photos like "
+            f"these (this holds in {CONFIDENCE:.0%} of all such cases); that is "
+            f"{threshold.coverage:.3f} of the photos"
         )
+    else:
+        try:
+            found.check_threshold()
+        except CalibrationError as error:
+            say(f"error: {error}")
+            missed = True
     if plot is not None:
         write_reliability(plot, found)
     typer.echo(f"Calibration: {out}")
-    return SOME_FAILED if failed else OK
+    return SOME_FAILED if failed or missed else OK

@@ -61,6 +61,10 @@ class _Decisions(Options, heading="Decisions"):
         if self.calibration is not None:
             with value_of("--calibration"):
                 calibration = Calibration.load(self.calibration)
+                if self.threshold is None:
+                    calibration.check_threshold()
+            for note in calibration.notes:
+                say(f"note: {note}")
         background = self.beside.texts()
         with value_of("--threshold"):
             return Decisions(

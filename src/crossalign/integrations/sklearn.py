@@ -31,7 +31,7 @@ from crossalign.texts.descriptions import DescriptionSet
 
 
 class UncalibratedWarning(UserWarning):
-    """There were labels, but too few to learn what a score is worth."""
+    """There were labels, but what a score is worth could not be learnt from them."""
 
 
 @dataclass(eq=False, repr=False)
@@ -126,7 +126,10 @@ class ZeroShotClassifier:
                 stacklevel=3,
             )
             return None
-        return calibrate(self._scores(X), [places[label] for label in labels])
+        found = calibrate(self._scores(X), [places[label] for label in labels])
+        for note in found.notes if found.accuracy < 1 else ():  # few easy photos are usual here
+            warnings.warn(f"{note}.", UncalibratedWarning, stacklevel=3)
+        return found
 
     def _scores(self, X: Iterable[Any]) -> npt.NDArray[np.float32]:
         """Score images: shape (n, C), columns in the order of ``classes_``."""

@@ -128,6 +128,8 @@ class Decisions:
 
     Raises:
         LabelingError: If these contradict one another.
+        CalibrationError: If the calibration was asked for a precision that none of its thresholds
+            is shown to reach, and no threshold is given.
     """
 
     threshold: float | None = None
@@ -150,6 +152,8 @@ class Decisions:
             )
         if self.top < 0:
             raise LabelingError(f"expected top as 0 or more; got {self.top}.")
+        if self.calibration is not None and self.threshold is None:
+            self.calibration.check_threshold()
         self._check_threshold()
 
     def _check_threshold(self) -> None:
@@ -281,10 +285,11 @@ class Decisions:
     def _labels(
         self, row: Row, scores: Scores, beside: Scores, names: Sequence[str], order: Any
     ) -> tuple[tuple[str, float], ...]:
-        # Compared is what the table shows, so that a score of 0.7 reaches a threshold of 0.7.
+        # Compared is what the table shows, so that a score of 0.7 reaches a threshold of 0.7; the
+        # threshold is rounded alike.
         measures = (row.confidence, row.margin, row.score)
         value = row.score if row.confidence is None else row.confidence
-        least = -math.inf if self.least is None else self.least
+        least = -math.inf if self.least is None else _rounded(self.least)
         below, behind = least - (value or 0.0), -math.inf
         if self.none_of_these:
             behind = float(beside.max(initial=-np.inf)) - float(scores[order[0]])

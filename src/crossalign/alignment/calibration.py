@@ -418,8 +418,8 @@ def _notes(
     elif right.all() or temperature * _MOST_SHARPNESS < 1.01:
         notes.append(
             "nothing among these photos says how wrong an answer can be "
-            f"({right.mean():.3f} of them are labelled right), so the temperature is as low as it can be and confidences are 1 "
-            "or nearly so. Add photos that are harder"
+            f"({right.mean():.3f} of them are labelled right), so the temperature is as "
+            "low as it can be and confidences are 1 or nearly so. Add photos that are harder"
         )
     return tuple(notes)
 

@@ -71,7 +71,7 @@ def encode_classes(
     offsets = np.cumsum([0, *(len(group) for group in groups)])
     texts = [text for group in groups for text in group]
     # Labels ride along: a method whose text is the label prompt encodes it once.
-    embedded = _encode_texts(encoder, [*texts, *written.labels], store, on_progress)
+    embedded = encode_texts(encoder, [*texts, *written.labels], store, on_progress)
     descriptions, labels = embedded[: len(texts)], embedded[len(texts) :]
     if method.redundant is not None:
         groups, offsets, descriptions = _refined(groups, offsets, descriptions, method.redundant)
@@ -84,7 +84,7 @@ def encode_classes(
         for index, (start, stop) in enumerate(itertools.pairwise(offsets.tolist()))
     ]
     # In a call of its own: in one batch, texts may change each other's last bits.
-    beside = _encode_texts(encoder, background, store, None) if background else None
+    beside = encode_texts(encoder, background, store) if background else None
     return EncodedClasses(labels, descriptions, offsets, np.stack(rows), groups, beside)
 
 
@@ -155,13 +155,23 @@ def _refined(
     )
 
 
-def _encode_texts(
+def encode_texts(
     encoder: Encoder,
     texts: Sequence[str],
-    store: Store | None,
-    on_progress: Callable[[int, int], None] | None,
+    store: Store | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> Embeddings:
-    """Encode texts, each different one once, in calls of a size that leaves room for progress."""
+    """Encode texts, each different one once, in calls of a size that leaves room for progress.
+
+    Args:
+        encoder: The encoder.
+        texts: The texts.
+        store: Where embeddings of texts are kept, if anywhere.
+        on_progress: Called with the number of texts encoded and their total.
+
+    Returns:
+        Their embeddings, float32, shape (m, D).
+    """
     name = fingerprint(encoder)
     known = {} if store is None else store.get_texts(name, texts)
     unique = sorted(dict.fromkeys(text for text in texts if text not in known), key=len)

@@ -146,7 +146,9 @@ def _shipped(encoder: Encoder, texts: Sequence[str]) -> Embeddings | None:
         if str(held["stamp"]) != stamp(encoder, texts):
             return None
         vectors: Embeddings = held["codes"].astype(np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True).astype(np.float32)
+    lengths: Embeddings = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors /= lengths
+    return vectors
 
 
 def _nothing(encoder: Encoder) -> Vectors:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
 import os
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -20,7 +21,13 @@ from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.encoders.registry import load_encoder
 from crossalign.engine.cache.store import Store
 from crossalign.engine.classes import EncodedClasses, crop_weights, encode_classes
-from crossalign.engine.explanations import explain_crops, explain_score
+from crossalign.engine.explanations import (
+    LOCAL_CROPS,
+    ChanceTexts,
+    explain_crops,
+    explain_locally,
+    explain_score,
+)
 from crossalign.engine.rounds import in_rounds
 from crossalign.engine.stream import Planner, all_views, encode_stream
 from crossalign.engine.views import Opener
@@ -29,7 +36,13 @@ from crossalign.errors import ImageError, MethodError
 from crossalign.images.load import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Crops as Crops
 from crossalign.methods import Method, class_texts, get_method, with_crops
-from crossalign.predictions import CropScores, EncodedImage, Explanation, Prediction
+from crossalign.predictions import (
+    CropScores,
+    EncodedImage,
+    Explanation,
+    LocalEvidence,
+    Prediction,
+)
 from crossalign.predictions.pipeline import Pipeline
 from crossalign.texts.descriptions import DescriptionSet
 from crossalign.texts.validation import as_items, clean
@@ -123,6 +136,7 @@ class Classifier:
             draft=draft,
             store=self._store,
         )
+        self._chance = ChanceTexts(self._encoder, self._store)
         self._lock = threading.Lock()
         self._class_side: EncodedClasses | None = None
         self._fit_scale: FitScale | None = None
@@ -404,15 +418,47 @@ class Classifier:
             background=beside,
             _evidence=dataclasses.replace(
                 encoded,
-                source=encoded.source if isinstance(encoded.source, str | os.PathLike) else None,
+                source=encoded.source if _readable_again(encoded.source, keep_evidence) else None,
                 views=encoded.views if keep_evidence else None,
             ),
             _explainer=self,
         )
 
     def _explain(self, prediction: Prediction, label: str) -> Explanation:
+        looks_closer = self._method.crops is not None and prediction.scored()[0].source is not None
         return explain_score(
-            prediction, label, self._method, self.prepare(), self._encoder.preprocess
+            prediction,
+            label,
+            self._method,
+            self.prepare(),
+            self._encoder.preprocess,
+            functools.partial(self._explain_locally, prediction, label) if looks_closer else None,
+        )
+
+    def _explain_locally(self, prediction: Prediction, label: str) -> LocalEvidence:
+        """Say how small, even crops answer a class; they are encoded once a prediction."""
+        encoded, _ = prediction.scored()
+
+        def encode() -> EncodedImage:
+            opener = dataclasses.replace(self._opener, spec=LOCAL_CROPS)
+            stream = encode_stream(
+                [encoded.source], opener, batch_size=self._batch_size, workers=self._workers
+            )
+            with contextlib.closing(stream):
+                local = next(stream)
+            if local.error is not None:
+                raise local.error
+            if not self._opener.draft:  # of a reduced picture the content is another
+                prediction.check_unchanged(local)
+            return dataclasses.replace(local, source=None)
+
+        return explain_locally(
+            label,
+            prediction.local_views(encode),
+            self.prepare(),
+            prediction.classes.index(label),
+            self._encoder.preprocess,
+            self._chance.beyond_their_class(label),
         )
 
     def _crop_scores(self, prediction: Prediction) -> CropScores:
@@ -426,3 +472,10 @@ class Classifier:
                 self._fit_scale = vocabulary.scale(self.classes, labels)
         fit, other = self._fit_scale.measure(image)
         return fit, vocabulary.names[other]
+
+
+def _readable_again(source: object, keep_evidence: bool) -> bool:
+    """Whether an image can be read once more, and may be held for that."""
+    if isinstance(source, str | os.PathLike):
+        return True
+    return keep_evidence and not callable(getattr(source, "read", None))

@@ -82,7 +82,9 @@ def test_everything_adds_up_with_every_method(
         whole = alone.explain(explanation.label)
         assert explanation.whole_score == pytest.approx(whole.score, abs=1e-6)
         np.testing.assert_allclose(explanation.whole_similarity[None], whole.similarity, atol=1e-6)
-        assert explain.heat_map(explanation).sum() == pytest.approx(positive(explanation), abs=1e-9)
+        assert explain.heat_map(explanation, crops="scoring").sum() == pytest.approx(
+            positive(explanation), abs=1e-9
+        )
     for first, second in itertools.permutations(explanations.values(), 2):
         assert_adds_up(explain.contrast(first, second))
 
@@ -106,7 +108,7 @@ def test_everything_adds_up_with_the_builtin_model(builtin: Any, method: Any) ->
         explanation = made.explain(label)
         assert explanation.terms.sum() == pytest.approx(score, abs=1e-6)
         assert_adds_up(explain.contrast(cat, explanation))
-    assert explain.heat_map(cat).sum() == pytest.approx(positive(cat), abs=1e-9)
+    assert explain.heat_map(cat, crops="scoring").sum() == pytest.approx(positive(cat), abs=1e-9)
 
 
 def positive(explanation: Explanation) -> float:
@@ -126,7 +128,7 @@ def assert_adds_up(contrast: explain.Contrast) -> None:
     # Half of the difference is said in the words of each class.
     half = contrast.by_description[: len(first.descriptions)].sum()
     assert half == pytest.approx(contrast.difference / 2.0, abs=1e-6)
-    signed = explain.signed_heat_map(contrast)
+    signed = explain.signed_heat_map(contrast, crops="scoring")
     assert signed.sum() == pytest.approx(contrast.difference, abs=1e-6)
 
 
@@ -289,9 +291,11 @@ def test_the_map_lights_where_the_evidence_is(
 
 def test_maps_of_descriptions_add_up_to_the_evidence(prediction: Prediction) -> None:
     explanation = prediction.explain("green")
-    maps = [explain.heat_map(explanation, description=j) for j in range(4)]
+    maps = [explain.heat_map(explanation, description=j, crops="scoring") for j in range(4)]
     assert sum(map(np.sum, maps)) == pytest.approx(positive(explanation), abs=1e-9)
-    by_text = explain.heat_map(explanation, description="green leaves", max_side=30)
+    by_text = explain.heat_map(
+        explanation, description="green leaves", max_side=30, crops="scoring"
+    )
     assert by_text.shape == (20, 30)
     assert by_text.sum() == pytest.approx(maps[2].sum(), abs=1e-12)
 

@@ -573,7 +573,7 @@ def test_nearly_even_evidence_is_not_stretched(prediction: Prediction, mixed: Im
     made = prediction.explain("red")
     rng = np.random.default_rng(0)
     terms = 0.01 + rng.uniform(0, 1e-4, made.terms.shape)
-    found = heat_picture(mixed, dataclasses.replace(made, terms=terms))
+    found = heat_picture(mixed, dataclasses.replace(made, terms=terms, _local=None))
     assert found.high - found.low == pytest.approx(1.0, abs=1e-6)
     assert found.low < 1.0 < found.high
     grey = pixels(mixed.convert("L").convert("RGB"))
@@ -608,6 +608,7 @@ def test_edges_of_crops_make_no_slivers(prediction: Prediction) -> None:
         crop_weights=np.full(4, 0.25, np.float32),
         similarity=np.ones((4, 1), np.float32),
         terms=amounts[:, None],
+        _local=None,
     )
     exact = explain.heat_map(one)[200]
     assert exact[301] > 1.2 * exact[250], "the map itself keeps the strip"

@@ -19,9 +19,15 @@ of adding them up.
 from crossalign.explain.contrast import Contrast as Contrast
 from crossalign.explain.contrast import contrast as contrast
 from crossalign.explain.contrast import why as why
+from crossalign.explain.heat import CropsShown as CropsShown
 from crossalign.explain.heat import heat_map as heat_map
 from crossalign.explain.heat import signed_heat_map as signed_heat_map
 from crossalign.explain.heat import spread as spread
+from crossalign.explain.local import CHANCE as CHANCE
+from crossalign.explain.local import Place as Place
+from crossalign.explain.local import PlacedWords as PlacedWords
+from crossalign.explain.local import place_words as place_words
+from crossalign.explain.local import places as places
 from crossalign.explain.ranking import LEAST_LIFT as LEAST_LIFT
 from crossalign.explain.ranking import LIKE_THE_PHOTO as LIKE_THE_PHOTO
 from crossalign.explain.ranking import WHOLE_PHOTO as WHOLE_PHOTO

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +12,17 @@ import numpy.typing as npt
 from crossalign.errors import CrossalignError, DescriptionError
 from crossalign.explain.contrast import Contrast
 from crossalign.images.crops import Boxes
-from crossalign.predictions import Explanation
-from crossalign.utils.validation import whole_number
+from crossalign.predictions import Explanation, LocalEvidence
+from crossalign.utils.validation import one_of, whole_number
 
 HeatMap = npt.NDArray[np.float64]
-"""Shape (height, width): evidence for each pixel, in units of the score."""
+"""Shape (height, width): evidence for each pixel."""
+
+CropsShown: TypeAlias = Literal["local", "scoring"]
+"""Which crops a map is drawn from: small, even ones that look closer, or those that scored."""
+
+# What answers a class less than half as far above the mean crop as the best place is no part of it.
+_LEAST_SHARE = 0.5
 
 
 def heat_map(
@@ -23,29 +30,48 @@ def heat_map(
     *,
     description: int | str | None = None,
     max_side: int | None = None,
+    crops: CropsShown = "local",
 ) -> HeatMap:
-    """Show where the evidence for a class lies.
+    """Show where a class is, or where the evidence for its score lies.
 
-    Each crop brings its positive evidence, the sum of its positive terms; :func:`spread` says how
-    that is laid over the picture. The map adds up to the positive evidence of all crops, which is
-    the score where no term is below zero.
+    *Local* crops, small and even, show where: :func:`spread` lays their cosines with the class,
+    less the mean, over the picture; what is less than half as high as the highest place is left
+    out, and the rest adds up to 1. It is 0 everywhere if all crops answer alike.
+
+    *Scoring* crops show what the score is made of: each brings its positive evidence, the sum of
+    its positive terms, and the map adds up to that of all crops, which is the score where no term
+    is below zero. They are often too large to say where anything is. They are what is shown where
+    there are no local crops, see :attr:`~crossalign.Explanation.local`.
 
     Args:
         explanation: The score, taken apart.
-        description: Number or text of a description, to see where that one alone is answered; all
-            of them by default.
+        description: Number or text of a description, to see where that one alone is answered; by
+            local crops, what it says beyond its class. All of them by default.
         max_side: Longest side of the map in pixels; that of the image by default.
+        crops: Which crops.
 
     Returns:
         float64, shape (height, width) of the upright image or smaller, no value below zero.
 
     Raises:
         DescriptionError: If there is no such description.
-        CrossalignError: If ``max_side`` is below 1.
+        ImageError: If the image must be read again and cannot.
+        CrossalignError: If ``max_side`` is below 1, or the crops are neither of the two.
     """
-    terms = _columns(explanation, description)
-    positive = np.maximum(terms, 0.0).sum(axis=1)
-    return spread(explanation.boxes, explanation.size, positive, max_side=max_side)
+    local = _local(explanation, crops)
+    if local is None:
+        terms = _columns(explanation, description)
+        positive = np.maximum(terms, 0.0).sum(axis=1)
+        return spread(explanation.boxes, explanation.size, positive, max_side=max_side)
+    amounts = local.answers.astype(np.float64)
+    if description is not None:
+        amounts = local.distinct[:, _number_of(explanation, description)].astype(np.float64)
+    heat = np.maximum(
+        spread(local.boxes, local.size, amounts - amounts.mean(), max_side=max_side), 0.0
+    )
+    heat = np.maximum(heat - _LEAST_SHARE * heat.max(), 0.0)
+    shares: HeatMap = heat / (float(heat.sum()) or 1.0)
+    return shares
 
 
 def signed_heat_map(
@@ -53,34 +79,50 @@ def signed_heat_map(
     *,
     description: int | str | None = None,
     max_side: int | None = None,
+    crops: CropsShown = "local",
 ) -> HeatMap:
-    """Show where the evidence for a class and against it lies, or for A and for B.
+    """Show where a class is more and less than elsewhere, or where A and where B is.
 
-    Each crop brings what it adds to the score, or to the difference of two; :func:`spread` says how
-    that is laid over the picture. The map adds up to the score, or to the difference.
+    By *local* crops: their cosines with the class less the mean, or with A less those with B,
+    :func:`spread` over the picture, as a difference of cosines.
+
+    By *scoring* crops: what each adds to the score, or to the difference of two. The map adds up to
+    the score, or to the difference.
 
     Args:
         of: An explanation, or a contrast of two.
         description: As in :func:`heat_map`; for an explanation alone.
         max_side: Longest side of the map in pixels; that of the image by default.
+        crops: Which crops, as in :func:`heat_map`.
 
     Returns:
         float64, shape (height, width) of the upright image or smaller.
 
     Raises:
         DescriptionError: If there is no such description.
-        CrossalignError: If ``max_side`` is below 1.
+        ImageError: If the image must be read again and cannot.
+        CrossalignError: If ``max_side`` is below 1, or the crops are neither of the two.
     """
-    if isinstance(of, Contrast):
-        if description is not None:
-            raise DescriptionError(
-                "expected no description with a contrast, whose two classes have different ones; "
-                f"got {description!r}. Ask its 'first' or 'second' explanation."
-            )
-        amounts = of.by_crop
+    if isinstance(of, Contrast) and description is not None:
+        raise DescriptionError(
+            "expected no description with a contrast, whose two classes have different ones; "
+            f"got {description!r}. Ask its 'first' or 'second' explanation."
+        )
+    first, second = (of.first, of.second) if isinstance(of, Contrast) else (of, None)
+    local = _local(first, crops)
+    if local is None:
+        by_crop = of.by_crop
+        if isinstance(of, Explanation):
+            by_crop = _columns(of, description).sum(axis=1)
+        return spread(of.boxes, of.size, by_crop, max_side=max_side)
+    other = None if second is None else _local(second, crops)
+    if other is not None:
+        amounts = local.answers.astype(np.float64) - other.answers
     else:
-        amounts = _columns(of, description).sum(axis=1)
-    return spread(of.boxes, of.size, amounts, max_side=max_side)
+        number = None if description is None else _number_of(first, description)
+        values = local.answers if number is None else local.distinct[:, number]
+        amounts = values - values.mean(dtype=np.float64)
+    return spread(local.boxes, local.size, amounts, max_side=max_side)
 
 
 def spread(
@@ -201,9 +243,19 @@ def _shares(edges: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.float64]
     return shares
 
 
+def _local(explanation: Explanation, crops: CropsShown) -> LocalEvidence | None:
+    """The local crops if they are wanted and there; None for those that scored."""
+    one_of("crops of a map", crops, get_args(CropsShown), error=CrossalignError)
+    return explanation.local if crops == "local" else None
+
+
 def _columns(explanation: Explanation, description: int | str | None) -> npt.NDArray[np.float64]:
     if description is None:
         return explanation.terms
+    return explanation.terms[:, [_number_of(explanation, description)]]
+
+
+def _number_of(explanation: Explanation, description: int | str) -> int:
     texts = explanation.descriptions
     if isinstance(description, str):
         index = texts.index(description) if description in texts else -1
@@ -214,7 +266,7 @@ def _columns(explanation: Explanation, description: int | str | None) -> npt.NDA
             f"expected a description of {explanation.label!r}, its text or its number from 0 to "
             f"{len(texts) - 1}; got {description!r}."
         )
-    return explanation.terms[:, [index]]
+    return index
 
 
 def _map_size(size: tuple[int, int], max_side: int | None) -> tuple[int, int]:

@@ -85,6 +85,11 @@ class Region:
         return WHOLE_PHOTO if self.whole else LIKE_THE_PHOTO
 
     @property
+    def value(self) -> float:
+        """What is shown beside it: what it adds."""
+        return self.adds
+
+    @property
     def note(self) -> str:
         """How far its words stand out here; empty where none do.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from crossalign.alignment import Form
 from crossalign.encoders.base import Embeddings
 from crossalign.images.crops import Boxes
+from crossalign.predictions.local import LocalEvidence
 
 Scores: TypeAlias = npt.NDArray[np.float32]
 
@@ -48,6 +50,26 @@ class Explanation:
     terms: npt.NDArray[np.float64]
     whole_similarity: npt.NDArray[np.float32]
     whole_score: float
+    _local: LocalEvidence | Callable[[], LocalEvidence] | None = field(default=None, repr=False)
+
+    @property
+    def local(self) -> LocalEvidence | None:
+        """How small, even crops answer the class, which are no part of the score.
+
+        They are encoded when they are first asked for, once for all classes of a prediction. None
+        for methods that look at the whole image alone, and for explanations made by hand.
+
+        Raises:
+            ImageError: If the image must be read again and cannot.
+        """
+        return self._local() if callable(self._local) else self._local
+
+    def __getstate__(self) -> list[Any]:
+        """Hold the local evidence itself, not who would find it."""
+        return [
+            self.local if each.name == "_local" else getattr(self, each.name)
+            for each in fields(self)
+        ]
 
     @property
     def by_crop(self) -> npt.NDArray[np.float64]:

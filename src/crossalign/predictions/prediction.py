@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -11,6 +12,7 @@ from crossalign.encoders.base import Embeddings
 from crossalign.errors import CropError, CrossalignError, DescriptionError, ImageError, MethodError
 from crossalign.images.crops import Boxes
 from crossalign.predictions.explanation import CropScores, Explanation, Scores
+from crossalign.predictions.local import LocalViews
 from crossalign.utils.text import quoted
 
 ImageFailure: TypeAlias = ImageError | CropError | MemoryError
@@ -98,6 +100,7 @@ class Prediction:
     background: Scores | None = None
     _evidence: EncodedImage | None = field(default=None, repr=False)
     _explainer: Explainer | None = field(default=None, repr=False)
+    _local: LocalViews = field(default_factory=LocalViews, repr=False)
 
     def ranked(self, count: int | None = None) -> list[tuple[str, float]]:
         """Rank the classes.
@@ -246,12 +249,34 @@ class Prediction:
                 "with this one image."
             )
         encoded = explainer.encode(evidence.source)
-        if encoded.digest != evidence.digest:
+        self.check_unchanged(encoded)
+        return replace(self, _evidence=encoded)
+
+    def check_unchanged(self, encoded: EncodedImage) -> None:
+        """Refuse an image that is not the one that was labelled.
+
+        Args:
+            encoded: It, read again.
+
+        Raises:
+            ImageError: If its content is another.
+        """
+        if encoded.digest != self.scored()[0].digest:
             raise ImageError(
                 f"{self.image} has changed since it was labelled, so its prediction can no longer "
                 "be explained. Label it again."
             )
-        return replace(self, _evidence=encoded)
+
+    def local_views(self, encode: Callable[[], EncodedImage]) -> EncodedImage:
+        """Give the image with its local crops, encoded once for all classes.
+
+        Args:
+            encode: Encodes them, the first time.
+
+        Returns:
+            Their embeddings and boxes.
+        """
+        return self._local.get(encode)
 
     def scored(self) -> tuple[EncodedImage, Scores]:
         """Give what was scored and its scores.

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-REGION_COLOURS = ("#e69f00", "#56b4e9", "#009e73", "#cc79a7")
-"""Okabe and Ito's: of the regions of a picture, the first first. They carry black numbers."""
+REGION_COLOURS = ("#f0e442", "#cc79a7", "#22b58a", "#e8e8e8")
+"""Okabe and Ito's yellow and purple, their green lightened, and grey: of the regions of a picture,
+the first first. They carry black numbers, and none is near the colour of a class."""
 
 FIRST, SECOND = "#0072b2", "#d55e00"
 """Okabe and Ito's blue and vermilion: the class in question, and the one it is compared with."""

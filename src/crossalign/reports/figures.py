@@ -24,13 +24,13 @@ import numpy as np
 from PIL import Image
 
 from crossalign.errors import DescriptionError, MissingExtraError
-from crossalign.explain import Contrast, Region
+from crossalign.explain import Contrast, Place, Region
 from crossalign.predictions import Explanation
 from crossalign.reports import maps
 from crossalign.reports.colours import FIRST, REGION_COLOURS, SECOND
 from crossalign.reports.labels import rounded, wrapped
 from crossalign.reports.overlays import thumbnail
-from crossalign.reports.summary import Chart, Side, Summary, distinct_regions
+from crossalign.reports.summary import Chart, Side, Summary, shown_regions
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -47,7 +47,7 @@ _BAR = 0.62  # thickness of a bar, in lines
 _HEADING, _LEADING = 0.2, 1.4
 _KEY_LINES = 1.2
 _CARD_WIDTH, _TALLEST = 13.0, 5.5
-_REGIONS = "Regions that add most, and their words"
+_REGIONS = "Regions, and their words"
 
 
 def require_matplotlib() -> None:
@@ -64,7 +64,7 @@ def plot_regions(
     image: Image.Image,
     explanation: Explanation,
     *,
-    regions: Sequence[Region] | None = None,
+    regions: Sequence[Region | Place] | None = None,
     axes: Axes | None = None,
 ) -> Axes:
     """Draw a photo with the numbered frames of its top regions, and their words below it.
@@ -72,7 +72,7 @@ def plot_regions(
     Args:
         image: The upright RGB image.
         explanation: The score, taken apart.
-        regions: Up to four regions, see :func:`crossalign.explain.top_regions`; by default the best
+        regions: Up to four regions, see :func:`crossalign.explain.places`; by default the best
             that do not overlap much.
         axes: Where to draw.
 
@@ -86,7 +86,7 @@ def plot_regions(
     from matplotlib.patches import Rectangle
     from matplotlib.patheffects import Normal, Stroke
 
-    shown = distinct_regions(explanation) if regions is None else regions
+    shown = shown_regions(explanation) if regions is None else regions
     words = []
     for rank, (region, colour) in enumerate(zip(shown, REGION_COLOURS, strict=False), start=1):
         left, top, right, bottom = region.box
@@ -401,11 +401,12 @@ def _plot_map(shown: maps.Map, size: tuple[int, int], axes: Axes | None) -> Axes
     return axes
 
 
-def _region_lines(rank: int, region: Region, width: float) -> list[str]:
+def _region_lines(rank: int, region: Region | Place, width: float) -> list[str]:
     """The words of a region, how far they stand out, and what it adds."""
     indent = " " * 6
     room = _ems(width) - 3.0
-    words = wrapped(f"{region.text}  (adds {rounded(region.adds)})", room, 3)
+    verb = "adds " if isinstance(region, Region) else ""
+    words = wrapped(f"{region.text}  ({verb}{rounded(region.value)})", room, 3)
     note = region.note
     lines = words + (wrapped(note, room, 2) if note else [])
     return [f"{rank}    {lines[0]}", *(indent + line for line in lines[1:])]
@@ -431,7 +432,7 @@ def _headlines(summary: Summary, width: float) -> list[tuple[str, float, str]]:
     """Lines of text above a card, their size in points and weight."""
     label = wrapped(summary.explanation.label, _ems(width, _LARGE), 4, bold=True)
     found = [(line, _LARGE, "bold") for line in label]
-    for text in (f"{summary.name}: {summary.headline}", summary.certainty):
+    for text in (summary.reason, f"{summary.name}: {summary.headline}", summary.certainty):
         if text:
             found += [(line, _MEDIUM, "normal") for line in wrapped(text, _ems(width, _MEDIUM), 4)]
     return found

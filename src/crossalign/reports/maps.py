@@ -59,7 +59,9 @@ def heat(
         key=heat_key(*KEY_SIZE),
         low=f"{drawn.low:.1f}",
         high=f"{drawn.high:.1f}",
-        note="as a multiple of the mean; where all is grey no crop looked",
+        note="as a multiple of the mean; where all is grey no crop looked"
+        if explanation.local is None
+        else "as a multiple of the mean; where all is grey it is not more than elsewhere",
     )
 
 

@@ -142,7 +142,9 @@ def contrast_picture(image: Image.Image, contrast: Contrast) -> Overlay:
     """
     heat = _fitted(signed_heat_map(contrast, max_side=max(image.size)), image.size)
     heat = _softened(heat, _fitted(_looked_at(contrast, max(image.size)), image.size) > 0)
-    evidence = abs(contrast.first.score) / heat.size
+    local = contrast.first.local
+    total = contrast.first.score if local is None else float(local.answers.sum(dtype=np.float64))
+    evidence = abs(total) / heat.size
     most = max(float(np.abs(heat).max()), _LEAST_DIFFERENCE * evidence)
     strength = np.abs(heat) / most if most > 0 else np.zeros_like(heat)
     colours = np.where((heat >= 0)[..., None], rgb(FIRST), rgb(SECOND)).astype(np.uint8)
@@ -256,7 +258,9 @@ def _softened(
 
 def _looked_at(contrast: Contrast, max_side: int) -> npt.NDArray[np.float64]:
     """Above zero where any crop looked."""
-    return spread(contrast.boxes, contrast.size, np.ones(len(contrast.boxes)), max_side=max_side)
+    local = contrast.first.local
+    boxes = contrast.boxes if local is None else local.boxes
+    return spread(boxes, contrast.size, np.ones(len(boxes)), max_side=max_side)
 
 
 def _fitted(heat: npt.NDArray[np.float64], size: tuple[int, int]) -> npt.NDArray[np.float64]:

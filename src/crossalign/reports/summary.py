@@ -11,9 +11,13 @@ import numpy as np
 
 from crossalign.explain import (
     Contrast,
+    Place,
+    PlacedWords,
     Region,
     Stability,
     Words,
+    place_words,
+    places,
     stability,
     top_regions,
     top_words,
@@ -27,6 +31,8 @@ Side: TypeAlias = Literal["first", "second", "rest"]
 REGIONS_SHOWN = 4
 # Random crops overlap much; regions that overlap more than this say the same.
 _MAX_OVERLAP = 0.5
+# So many descriptions are named in the sentence that says why.
+_NAMED = 2
 # A region that adds less than this share of what the first one does is not worth showing.
 _LEAST_SHARE = 0.05
 
@@ -97,7 +103,8 @@ class Summary:
         explanation: The score of the class in question.
         contrast: Why that class and not another; None where there is no other.
         stability: How sure the label is; None where there is no other class or a single crop.
-        regions: The crops that add most, apart from each other.
+        regions: Where the class is, as local crops tell; where there are none, the crops that add
+            most, apart from each other.
         classes: Chart of the best classes.
         decisive: Chart of the descriptions that decided between the two classes.
         meeting: Chart of descriptions of both: how well crops and the whole image answer them.
@@ -107,7 +114,7 @@ class Summary:
     explanation: Explanation
     contrast: Contrast | None
     stability: Stability | None
-    regions: tuple[Region, ...]
+    regions: tuple[Region | Place, ...]
     classes: Chart
     decisive: Chart
     meeting: Chart
@@ -116,6 +123,41 @@ class Summary:
     def rival(self) -> str | None:
         """The class compared with, if there is one."""
         return None if self.contrast is None else self.contrast.second.label
+
+    @property
+    def regions_title(self) -> str:
+        """Heading of the regions: what their numbers are."""
+        if self.explanation.local is None:
+            return "Regions that add most, their words, and what they add to the score"
+        if not self.regions:
+            return f"No part of the photo answers {self.explanation.label} more than the rest"
+        return f"Where {self.explanation.label} is, and by how much more than elsewhere (cosine)"
+
+    @property
+    def reason(self) -> str:
+        """One sentence that says why: what is seen of the class, and what is not of the other."""
+        local = self.explanation.local
+        if local is None:
+            return ""
+        label = self.explanation.label
+        seen = sorted(place_words(local), key=lambda each: -each.lift)
+        shown = [_phrase(each.text, label) for each in seen if each.crop is not None][:_NAMED]
+        whole = "the photo answers it as a whole, no description by itself"
+        parts = [f"{label}: {'; '.join(shown) if shown else whole}."]
+        missing = self._missing()
+        if missing is not None:
+            parts.append(f"Not seen: {_phrase(missing.text)} ({missing.label}).")
+        return " ".join(parts)
+
+    def _missing(self) -> PlacedWords | None:
+        """The description of the other class that decided most against it, if it has no place."""
+        rival = None if self.contrast is None else self.contrast.second
+        if self.contrast is None or rival is None or rival.local is None:
+            return None
+        added = self.contrast.by_description[len(self.explanation.descriptions) :]
+        worst = int(added.argmax())
+        words = place_words(rival.local)[worst]
+        return words if added[worst] > 0 and words.crop is None else None
 
     @property
     def headline(self) -> str:
@@ -190,7 +232,7 @@ def summarise(
         explanation=explanation,
         contrast=both,
         stability=None if both is None or len(explanation.boxes) < 2 else _sure(prediction, both),
-        regions=distinct_regions(explanation),
+        regions=shown_regions(explanation),
         classes=Chart(
             "Best classes",
             "",
@@ -213,6 +255,19 @@ def summarise(
             ),
         ),
     )
+
+
+def shown_regions(explanation: Explanation) -> tuple[Region | Place, ...]:
+    """Choose the regions to show: by local crops where there are any, else by those that scored.
+
+    Args:
+        explanation: The score, taken apart.
+
+    Returns:
+        Up to four regions; none where local crops answer the class alike.
+    """
+    local = explanation.local
+    return distinct_regions(explanation) if local is None else places(local, REGIONS_SHOWN)
 
 
 def distinct_regions(explanation: Explanation) -> tuple[Region, ...]:
@@ -274,6 +329,17 @@ def _meeting(explanation: Explanation, word: Words, side: Side) -> Bar:
     whole = float(explanation.whole_similarity[column])
     whole_too = whole if len(explanation.boxes) > 1 else None
     return Bar(word.text, crops, side, whole_too, explanation.label)
+
+
+def _phrase(text: str, label: str | None = None) -> str:
+    """Make a description part of a sentence; its own class need not be named again."""
+    phrase = text.rstrip(". ")
+    for article in ("a", "an", "the"):
+        end = f" of {article} {label}"
+        if label is not None and phrase.endswith(end):
+            phrase = phrase.removesuffix(end)
+    first, _, rest = phrase.partition(" ")
+    return f"{first.lower()} {rest}" if rest and first in {"The", "A", "An"} else phrase
 
 
 def _percent(share: float) -> str:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from PIL import Image
 
-from crossalign.explain import Region
+from crossalign.explain import Place, Region
 from crossalign.predictions import Explanation
 from crossalign.reports.colours import REGION_COLOURS
 from crossalign.reports.html import render
@@ -107,7 +107,9 @@ def card_svg(image: Image.Image, summary: Summary) -> str:
     )
 
 
-def numbered(regions: Iterable[Region]) -> list[tuple[str, tuple[int, int, int, int], str]]:
+def numbered(
+    regions: Iterable[Region | Place],
+) -> list[tuple[str, tuple[int, int, int, int], str]]:
     """Give the regions of a photo their frames.
 
     Args:

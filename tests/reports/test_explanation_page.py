@@ -141,14 +141,17 @@ def test_shows_what_there_is_to_say(
     assert page.count("article") == page.count("h2") == page.count("details") == 3
     for n, (colour, one) in enumerate(zip(("red", "green", "blue"), made, strict=True)):
         found = summarise(one.prediction, classes=CLASSES_SHOWN, descriptions=DESCRIPTIONS_SHOWN)
-        assert f"{colour} {found.headline} {found.certainty} note {n} Best classes" in page.text
-        assert f"{colour} {n}.png Regions that add most" in page.text
+        assert (
+            f"{colour} {found.reason} {found.headline} {found.certainty} note {n} Best classes"
+            in page.text
+        )
+        assert f"{colour} {n}.png {found.regions_title}" in page.text
         for rank, region in enumerate(found.regions, start=1):
             left, top, right, bottom = region.box
             place = f'x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"'
             assert place in html
             said = f"{rank} {region.text} {region.note}".strip()
-            assert f"{said} {region.adds:.3f}" in page.text
+            assert f"{said} {region.value:.3f}" in page.text
         for chart in (found.classes, found.decisive):
             for bar in chart.bars:
                 assert f"{bar.text} {bar.value:.3f}" in page.text

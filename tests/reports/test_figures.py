@@ -41,7 +41,7 @@ from crossalign.reports.html import clean
 from crossalign.reports.labels import printable, text_width, wrapped
 from crossalign.reports.maps import KEY_SIZE, maps
 from crossalign.reports.overlays import contrast_key, heat_key, heat_picture
-from crossalign.reports.summary import Bar, Chart, distinct_regions, summarise
+from crossalign.reports.summary import Bar, Chart, distinct_regions, shown_regions, summarise
 
 SVG = "{http://www.w3.org/2000/svg}"
 ELEMENTS = {"svg", "title", "style", "rect", "image", "text", "g", "line"}
@@ -129,6 +129,9 @@ def test_colours_can_be_told_apart_and_read() -> None:
     assert steps == sorted(steps), "reads in grey as well"
     black_on = [(lightness(rgb(colour)) + 0.05) / 0.05 for colour in REGION_COLOURS]
     assert min(black_on) > 4.5, "WCAG's contrast for the numbers on the keys"
+    for colour in REGION_COLOURS:  # nor is any near a class's
+        for side in (FIRST, SECOND):
+            assert max(abs(a - b) for a, b in zip(rgb(colour), rgb(side), strict=True)) > 80
     # As one sees them who has no red, and no green, receptors (Viénot et al. 1999): still apart.
     for mix in ([[0.11, 0.89, 0], [0.11, 0.89, 0], [0, 0, 1]], [[0.29, 0.71, 0]] * 2 + [[0, 0, 1]]):
         first, second = (
@@ -333,6 +336,28 @@ def test_what_a_summary_says(prediction: Prediction) -> None:
             mean = explanation.crop_weights @ explanation.similarity[:, column]
             assert bar.value == pytest.approx(mean)
             assert bar.whole == pytest.approx(explanation.whole_similarity[column])
+
+
+def test_one_sentence_says_why(make_encoder: Any, mixed: Image.Image) -> None:
+    classes = {"cat": ["The tail of a cat.", "fur"], "rabbit": ["Long ears.", "fluff"]}
+    made = Classifier(classes, encoder=make_encoder(), crops=20)(mixed)
+    found = summarise(made)
+    assert found.explanation.local is not None
+    local = dataclasses.replace(found.explanation.local, chance=np.full((60, 40), 0.0, np.float32))
+    answered = dataclasses.replace(found.explanation, _local=local)
+    seen = dataclasses.replace(found, explanation=answered).reason
+    assert seen.startswith(f"{found.explanation.label}: ")
+    loud = dataclasses.replace(
+        local, chance=np.random.default_rng(0).normal(0, 5, (60, 40)).astype(np.float32)
+    )
+    whole = dataclasses.replace(
+        found, explanation=dataclasses.replace(answered, _local=loud)
+    ).reason
+    assert "the photo answers it as a whole, no description by itself." in whole
+    assert (
+        dataclasses.replace(found, explanation=dataclasses.replace(answered, _local=None)).reason
+        == ""
+    )
 
 
 def test_a_summary_of_a_class_that_lost(prediction: Prediction) -> None:
@@ -641,7 +666,7 @@ def test_plots(prediction: Prediction, mixed: Image.Image, tmp_path: Path, style
         explanation, found = prediction.explain(), summarise(prediction)
         axes = plots.plot_regions(mixed, explanation)
         frames = [patch.get_bbox().extents.tolist() for patch in axes.patches]
-        assert frames == [list(region.box) for region in distinct_regions(explanation)]
+        assert frames == [list(region.box) for region in shown_regions(explanation)]
         heat = plots.plot_heat_map(mixed, explanation, description=0)
         assert explanation.label in heat.get_title(loc="left")
         assert "Blue speaks for" in plots.plot_heat_map(mixed, found.contrast).get_title(loc="left")

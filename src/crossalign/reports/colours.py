@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-REGION_COLOURS = ("#f0e442", "#cc79a7", "#22b58a", "#e8e8e8")
-"""Okabe and Ito's yellow and purple, their green lightened, and grey: of the regions of a picture,
+REGION_COLOURS = ("#f0e442", "#cc79a7", "#4fd17a", "#e8e8e8")
+"""Okabe and Ito's yellow and purple, a light green, and grey: of the regions of a picture,
 the first first. They carry black numbers, and none is near the colour of a class."""
 
 FIRST, SECOND = "#0072b2", "#d55e00"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from crossalign import Classifier, CrossalignError, ImageError, explain
-from crossalign.predictions import LocalEvidence
+from crossalign.predictions import LocalEvidence, LocalViews
 
 CLASSES = {
     "red": ["something red", "a red thing", "round and red"],
@@ -149,3 +149,10 @@ def test_methods_of_the_whole_image_have_no_local_crops(
     explanation = Classifier(CLASSES, encoder=make_encoder(), method="clip")(picture).explain()
     assert explanation.local is None
     assert explain.heat_map(explanation).sum() == pytest.approx(explanation.score, abs=1e-6)
+
+
+def test_a_copy_holds_what_was_encoded_and_can_go_on() -> None:
+    views: LocalViews[str] = LocalViews()
+    assert pickle.loads(pickle.dumps(views)).get(lambda: "new") == "new"
+    assert views.get(lambda: "once") == "once"
+    assert copy.deepcopy(views).get(lambda: "again") == "once"

@@ -5,15 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from crossalign.images.crops import Boxes
 
-if TYPE_CHECKING:
-    from crossalign.predictions.prediction import EncodedImage
+Encoded = TypeVar("Encoded")
 
 Cosines = npt.NDArray[np.float32]
 
@@ -48,7 +47,7 @@ class LocalEvidence:
     chance: Cosines
 
 
-class LocalViews:
+class LocalViews(Generic[Encoded]):
     """The local crops of one image, encoded when they are first asked for, and once.
 
     Safe to use from several threads. A copy or pickle holds what was encoded, if it was.
@@ -56,9 +55,9 @@ class LocalViews:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._encoded: EncodedImage | None = None
+        self._encoded: Encoded | None = None
 
-    def get(self, encode: Callable[[], EncodedImage]) -> EncodedImage:
+    def get(self, encode: Callable[[], Encoded]) -> Encoded:
         """Give the encoded local crops.
 
         Args:
@@ -72,11 +71,11 @@ class LocalViews:
                 self._encoded = encode()
             return self._encoded
 
-    def __getstate__(self) -> EncodedImage | None:
+    def __getstate__(self) -> tuple[Encoded | None]:
         """Leave the lock behind."""
-        return self._encoded
+        return (self._encoded,)
 
-    def __setstate__(self, encoded: EncodedImage | None) -> None:
+    def __setstate__(self, state: tuple[Encoded | None]) -> None:
         """Take up what was encoded."""
         self._lock = threading.Lock()
-        self._encoded = encoded
+        (self._encoded,) = state

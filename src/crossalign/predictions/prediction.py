@@ -100,7 +100,7 @@ class Prediction:
     background: Scores | None = None
     _evidence: EncodedImage | None = field(default=None, repr=False)
     _explainer: Explainer | None = field(default=None, repr=False)
-    _local: LocalViews = field(default_factory=LocalViews, repr=False)
+    _local: LocalViews[EncodedImage] = field(default_factory=LocalViews, repr=False)
 
     def ranked(self, count: int | None = None) -> list[tuple[str, float]]:
         """Rank the classes.

@@ -340,24 +340,15 @@ def test_what_a_summary_says(prediction: Prediction) -> None:
 
 def test_one_sentence_says_why(make_encoder: Any, mixed: Image.Image) -> None:
     classes = {"cat": ["The tail of a cat.", "fur"], "rabbit": ["Long ears.", "fluff"]}
-    made = Classifier(classes, encoder=make_encoder(), crops=20)(mixed)
-    found = summarise(made)
-    assert found.explanation.local is not None
-    local = dataclasses.replace(found.explanation.local, chance=np.full((60, 40), 0.0, np.float32))
-    answered = dataclasses.replace(found.explanation, _local=local)
-    seen = dataclasses.replace(found, explanation=answered).reason
-    assert seen.startswith(f"{found.explanation.label}: ")
-    loud = dataclasses.replace(
-        local, chance=np.random.default_rng(0).normal(0, 5, (60, 40)).astype(np.float32)
-    )
-    whole = dataclasses.replace(
-        found, explanation=dataclasses.replace(answered, _local=loud)
-    ).reason
-    assert "the photo answers it as a whole, no description by itself." in whole
-    assert (
-        dataclasses.replace(found, explanation=dataclasses.replace(answered, _local=None)).reason
-        == ""
-    )
+    found = summarise(Classifier(classes, encoder=make_encoder(), crops=20)(mixed), "cat")
+    tail = explain.PlacedWords("cat", 0, "The tail of a cat.", 0.1, 0.01, 3, (0, 0, 9, 9))
+    place = explain.Place(3, (0, 0, 9, 9), "cat", 0.2, (tail,))
+    seen = dataclasses.replace(found, regions=(place,))
+    assert seen.reason.startswith("cat: the tail.")
+    bare = dataclasses.replace(found, regions=(dataclasses.replace(place, words=()),))
+    assert bare.reason.startswith("cat: the photo answers it as a whole, no description by itself.")
+    scored = dataclasses.replace(found.explanation, _local=None)
+    assert dataclasses.replace(found, explanation=scored).reason == ""
 
 
 def test_a_summary_of_a_class_that_lost(prediction: Prediction) -> None:

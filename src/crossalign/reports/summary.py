@@ -136,12 +136,14 @@ class Summary:
     @property
     def reason(self) -> str:
         """One sentence that says why: what is seen of the class, and what is not of the other."""
-        local = self.explanation.local
-        if local is None:
+        if self.explanation.local is None:
             return ""
         label = self.explanation.label
-        seen = sorted(place_words(local), key=lambda each: -each.lift)
-        shown = [_phrase(each.text, label) for each in seen if each.crop is not None][:_NAMED]
+        seen = [
+            words for place in self.regions if isinstance(place, Place) for words in place.words
+        ]
+        seen.sort(key=lambda each: -each.lift)
+        shown = [_phrase(each.text, label) for each in seen][:_NAMED]
         whole = "the photo answers it as a whole, no description by itself"
         parts = [f"{label}: {'; '.join(shown) if shown else whole}."]
         missing = self._missing()

@@ -23,6 +23,12 @@ Student's t for what remains unknown; a class with the leader's very vector can 
 The cosines ``<x, x_i>`` follow the same process with a slope, because smaller crops resemble the
 whole less, and the weights of crops to come are drawn from it: a heavy one may still come.
 
+**One crop that is like no other.** The process above knows crops that are like their neighbours. A
+small object in one crop is not: nothing in the others tells of it. So a decision that one crop to
+come could change, if it were the very vector of a rival and as heavy as the heaviest that is
+expected, is not settled by the others' agreement; of all crops that one is as likely to be among
+those to come as their share says, and the risk is at least that share.
+
 **The order.** Crops that tell most about the full sum come first: large ones where weights are
 sharp, spread ones where they are flat. It depends on boxes and crop scale alone, so the first n
 crops of an image are the same whatever the classes and the rule.
@@ -289,7 +295,12 @@ class Trial:
             + np.einsum("mn,nc->mc", weights @ known, news)
         )
         spreads = np.sqrt(np.outer(np.sum((weights @ fresh) ** 2, axis=1), variances))
-        return min(1.0, float(_overtaken(margins, spreads, freedom).mean(axis=0).sum()))
+        risk = float(_overtaken(margins, spreads, freedom).mean(axis=0).sum())
+        # A crop that is the rival's very vector has a margin of -|t_a - t_c|^2 / 2.
+        most = weights.max(axis=1).mean() * distances[rivals] / 2.0
+        if (margins.mean(axis=0) < most).any():
+            risk = max(risk, weights.shape[1] / len(self.order.indices))
+        return min(1.0, risk)
 
     def _weights_to_come(self) -> tuple[Floats, Floats]:
         """Draw the weights of the crops to come, and the factor of the weights so far.

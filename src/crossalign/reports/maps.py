@@ -61,7 +61,7 @@ def heat(
         high=f"{drawn.high:.1f}",
         note="as a multiple of the mean; where all is grey no crop looked"
         if explanation.local is None
-        else "as a multiple of the mean; where all is grey it is not more than elsewhere",
+        else "as a multiple of the mean; grey where it is below half of the highest",
     )
 
 

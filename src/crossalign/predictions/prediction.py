@@ -150,7 +150,7 @@ class Prediction:
             ImageError: If the image must be read again and cannot.
             CrossalignError: If this prediction was not made by a classifier.
         """
-        return None if self.scores is None else self._fit()[0]
+        return None if self.scores is None else self.measured_fit()[0]
 
     @property
     def best_other(self) -> str | None:
@@ -162,9 +162,18 @@ class Prediction:
             ImageError: If the image must be read again and cannot.
             CrossalignError: If this prediction was not made by a classifier.
         """
-        return None if self.scores is None else self._fit()[1]
+        return None if self.scores is None else self.measured_fit()[1]
 
-    def _fit(self) -> tuple[float, str]:
+    def measured_fit(self) -> tuple[float, str]:
+        """Measure :attr:`fit` and :attr:`best_other` at once.
+
+        Returns:
+            Both.
+
+        Raises:
+            ImageError: If the image could not be used, or must be read again and cannot.
+            CrossalignError: If this prediction was not made by a classifier.
+        """
         image, _ = self.with_evidence().scored()[0].parts()
         return self._made_by()._fit(image)
 

@@ -154,3 +154,11 @@ def test_unusable_methods_are_refused(fields):
 def test_adaptive_crops_need_softmax_weights(encoder):
     with pytest.raises(MethodError, match="'lgca' weighs crops by 'top-k'"):
         Classifier(["red"], encoder=encoder, method="lgca", crops="auto")
+
+
+@pytest.mark.parametrize("scale", [np.nan, np.inf, "sharp"])
+@pytest.mark.parametrize("way", ["softmax", "entropy"])
+def test_scales_are_finite(way, scale):
+    anchor, members, classes = case(0)
+    with pytest.raises(AlignmentError, match="finite scale"):
+        weigh(way, anchor, members, scale, classes=classes)

@@ -176,3 +176,8 @@ def test_holm_by_its_definition(values):
 def test_unusable_numbers_are_refused(call):
     with pytest.raises(EvaluationError, match="expected"):
         call()
+
+
+def test_p_values_are_never_nought():
+    assert 0 < own.mcnemar(0, 5000) < 1e-300
+    assert 0 < own.sign_flip([1] * 5000) < 1e-300

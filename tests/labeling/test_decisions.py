@@ -145,8 +145,9 @@ def test_contradictions(calibration):
         Decisions(multi_label=True)
     with pytest.raises(LabelingError, match="one label an image"):
         Decisions(multi_label=True, threshold=0.5, calibration=calibration)
-    with pytest.raises(LabelingError, match="top as 0 or more"):
-        Decisions(top=-1)
+    for top in (-1, 1.5, True):
+        with pytest.raises(LabelingError, match="top as a whole number from 0 up"):
+            Decisions(top=top)
     for name in ABSTENTIONS:
         with pytest.raises(LabelingError, match=f"cannot be called '{name}'"):
             Decisions().background_for([name])

@@ -138,9 +138,10 @@ def _check_boxes(boxes: npt.ArrayLike, shown: npt.ArrayLike) -> tuple[Floats, Fl
             f"expected boxes of shape (N, 4) with N from 1 to {MAX_BUDGET}; got {rows.shape}."
         )
     every = np.concatenate([rows, np.reshape(whole, (-1, 4))]) if whole.size == 4 else rows[:0]
-    if not len(every) or not np.all(every[:, :2] < every[:, 2:]):
+    if not len(every) or not np.isfinite(every).all() or not np.all(every[:, :2] < every[:, 2:]):
         raise AlignmentError(
             "expected boxes and the part shown as (left, top, right, bottom) with left < right and "
-            f"top < bottom; got a part shown of {shown!r}, or a box without an area."
+            f"top < bottom, all finite; got a part shown of {shown!r}, or a box without an area or "
+            "without an end."
         )
     return rows, whole

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import array_api_compat
 
 from crossalign.alignment import scoring
-from crossalign.alignment.checks import Array
+from crossalign.alignment.checks import Array, _check_scale
 from crossalign.errors import AlignmentError
 from crossalign.utils.validation import one_of, whole_number
 
@@ -115,6 +115,7 @@ def _entropy(anchor: Array, members: Array, scale: float, _top: int, classes: An
         return uniform
     xp = array_api_compat.array_namespace(members, classes)
     logits = scoring.scores(members, classes) / CLASS_TEMPERATURE
+    scale = _check_scale(scale)
     logits = logits - xp.max(logits, axis=-1, keepdims=True)
     total = xp.sum(xp.exp(logits), axis=-1, keepdims=True)
     logs = logits - xp.log(total)

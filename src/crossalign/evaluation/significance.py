@@ -7,6 +7,7 @@ its runs that were right, so nothing here depends on the order of the runs.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -122,18 +123,21 @@ def mcnemar(only_first: int, only_second: int) -> float:
         return 1.0
     from scipy.stats import binomtest
 
-    return float(binomtest(least, total).pvalue)
+    # Of some thousand images a p value can be too small for a double; it is never 0.
+    return max(float(binomtest(least, total).pvalue), sys.float_info.min)
 
 
 def sign_flip(steps: npt.ArrayLike, *, seed: int = 0) -> float:
     """Test whether differences have mean zero, by flipping their signs (Fisher, 1935).
 
     Under the null hypothesis the two methods could change places on every image, so each
-    difference could as well have had the other sign. The p value is the share of all 2^k ways to
-    give the k differences signs that are as far from zero as what came out. It is computed from
-    the distribution of the sum itself, not from random draws: the sum's characteristic function is
-    a product of cosines (one for each image), and a Fourier transform gives its masses. Where all
-    differences are of one size, as with one run each, it is McNemar's exact test.
+    difference could as well have had the other sign (so it is a test of differences that lie
+    symmetrically about zero: with a mean of zero and a skew, as where one method ran 20 times and
+    the other once, it can reject more often than it says). The p value is the share of all 2^k
+    ways to give the k differences signs that are as far from zero as what came out. It is computed
+    from the distribution of the sum itself, not from random draws: the sum's characteristic
+    function is a product of cosines (one for each image), and a Fourier transform gives its masses.
+    Where all differences are of one size, as with one run each, it is McNemar's exact test.
 
     Args:
         steps: Difference of each image in whole steps, such as hits of the second method's R runs

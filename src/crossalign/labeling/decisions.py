@@ -27,6 +27,7 @@ from crossalign.labeling.image_scores import ImageScores, Scores
 from crossalign.texts.descriptions import DescriptionSet, wordify
 from crossalign.texts.quality import names_class
 from crossalign.utils.digests import value_digest
+from crossalign.utils.validation import whole_number
 
 if TYPE_CHECKING:
     from crossalign.classifier import Classifier
@@ -159,8 +160,7 @@ class Decisions:
                 "a calibration is for one label an image: its confidences add up to 1 over the "
                 "classes. Leave out --calibration or --multi-label."
             )
-        if self.top < 0:
-            raise LabelingError(f"expected top as 0 or more; got {self.top}.")
+        whole_number("top", self.top, 0, error=LabelingError)
         if self.calibration is not None and self.threshold is None:
             self.calibration.check_threshold()
         self._check_threshold()

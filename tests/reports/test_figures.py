@@ -355,7 +355,7 @@ def test_a_summary_of_a_class_that_lost(prediction: Prediction) -> None:
     found = summarise(prediction, "blue")
     assert found.headline.startswith(f"trails {prediction.label} by ")
     assert "±" not in found.headline, "the spread is known for the decision alone"
-    assert f"{prediction.label} is the best class" in found.certainty
+    assert f"other crops give {prediction.label}, right" in found.certainty
     asked = summarise(prediction, None, prediction.label)
     assert asked.rival == prediction.ranked(2)[1][0], "none is compared with itself"
     with pytest.raises(DescriptionError, match="another class"):

@@ -304,7 +304,7 @@ def test_card(pair, family):
     assert re.fullmatch("[0-9a-f]{12}", card.revision)
     assert ours.preprocess.fit == ("crop" if "clip" in family else "squash")
     assert repr(ours).startswith(f"TransformersEncoder({card.name!r}, revision=")
-    assert "device='cpu', dtype='float32'" in repr(ours)
+    assert "device='cpu', dtype='fp32'" in repr(ours)
 
 
 @pytest.mark.parametrize("name", ["clip", "siglip-fast", "chinese_clip"])

@@ -111,7 +111,7 @@ def vit(
 
     texts = [text for group in classes.texts for text in group]
     home, places = prepare(folder, texts, options.quick)
-    fast = load_encoder(places["fp32"], engine="openvino", dtype="bf16")
+    fast = load_encoder(places["fp32"], runtime="openvino", dtype="bf16")
     small = load_encoder(places["int8"], dtype="int8")
     rows: dict[str, Callable[[], Run]] = {
         "published steps": lambda: reference(photos, classes, home.images, home.texts),

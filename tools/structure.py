@@ -33,7 +33,7 @@ ORDER = (
 # What is above is served by what is below; these stand side by side and never see one another.
 FRONT_DOORS = frozenset({"labeling", "evaluation", "server"})
 
-MOST_ENTRIES, MOST_IN_CHAIN, MOST_LINES_OF_FILE, MOST_CODE = 20, 9, 500, 21_400
+MOST_ENTRIES, MOST_IN_CHAIN, MOST_LINES_OF_FILE, MOST_CODE = 20, 9, 500, 22_200
 LONG = 400
 
 _NO_CODE = (

@@ -16,7 +16,6 @@ import numpy as np
 from crossalign import alignment
 from crossalign.alignment.adaptive import Adaptive, SequentialTest
 from crossalign.alignment.calibration import PLAIN_TEMPERATURE
-from crossalign.alignment.fit import FitScale
 from crossalign.encoders.base import Embeddings, Encoder
 from crossalign.encoders.registry import load_encoder
 from crossalign.engine.cache.store import Store
@@ -31,7 +30,6 @@ from crossalign.engine.explanations import (
 from crossalign.engine.rounds import in_rounds
 from crossalign.engine.stream import Planner, all_views, encode_stream
 from crossalign.engine.views import Opener
-from crossalign.engine.vocabulary import vocabulary_of
 from crossalign.errors import ImageError, MethodError
 from crossalign.images.load import DEFAULT_MAX_PIXELS, ImageSource, is_one_image, source_name
 from crossalign.methods import Crops as Crops
@@ -139,7 +137,6 @@ class Classifier:
         self._chance = ChanceTexts(self._encoder, self._store)
         self._lock = threading.Lock()
         self._class_side: EncodedClasses | None = None
-        self._fit_scale: FitScale | None = None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -230,7 +227,7 @@ class Classifier:
         texts = class_texts(self._method, descriptions, self._seed, bank=self._bank)
         other = copy.copy(self)
         other._descriptions, other._texts = descriptions, texts
-        other._lock, other._class_side, other._fit_scale = threading.Lock(), None, None
+        other._lock, other._class_side = threading.Lock(), None
         return other
 
     def with_crops(self, crops: Crops | None = None, seed: int | None = None) -> Classifier:
@@ -463,15 +460,6 @@ class Classifier:
 
     def _crop_scores(self, prediction: Prediction) -> CropScores:
         return explain_crops(prediction, self._method, self.prepare(), self._encoder.preprocess)
-
-    def _fit(self, image: Embeddings) -> tuple[float, str]:
-        labels = self.prepare().labels
-        vocabulary = vocabulary_of(self._encoder, self._store)
-        with self._lock:
-            if self._fit_scale is None:
-                self._fit_scale = vocabulary.scale(self.classes, labels)
-        fit, other = self._fit_scale.measure(image)
-        return fit, vocabulary.names[other]
 
 
 def _readable_again(source: object, keep_evidence: bool) -> bool:

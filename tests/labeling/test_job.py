@@ -31,28 +31,12 @@ from pyarrow import parquet
 from crossalign import Classifier
 from crossalign.alignment.calibration import calibrate
 from crossalign.errors import LabelingError
-from crossalign.labeling import (
-    BACKGROUND,
-    COLUMNS,
-    Decisions,
-    JobFile,
-    job_path,
-    open_source,
-    run_job,
-)
+from crossalign.labeling import COLUMNS, Decisions, JobFile, job_path, open_source, run_job
 from crossalign.labeling.image_scores import ImageScores
 from pictures import CUT, NOT_IMAGES
 
 CLASSES = ["red", "green", "blue"]
 PROGRAM = Path(sys.executable).with_name("crossalign")
-
-
-@pytest.fixture(autouse=True)
-def _images_alone_are_counted(monkeypatch):
-    """Without the pictures of nothing that the fit of an encoder begins with."""
-    monkeypatch.setattr(
-        "crossalign.engine.vocabulary._nothing", lambda encoder: np.zeros(encoder.card.dim, "f4")
-    )
 
 
 @pytest.fixture
@@ -687,38 +671,3 @@ def test_a_job_in_a_thread_of_its_own(photos, make):
     work.start()
     work.join(60)
     assert outcomes[0].labelled == 12
-
-
-def test_a_job_of_the_old_background_says_how_it_goes_on(photos, make):
-    out = photos.parent / "l.csv"
-    old = Decisions(none_of_these=True, background=BACKGROUND)
-    run_job(open_source(photos), out, make(decisions=old), old)
-    with pytest.raises(LabelingError, match=r"fifteen background texts .*\(--background FILE\)"):
-        run_job(open_source(photos), out, make(), Decisions(none_of_these=True))
-    assert run_job(open_source(photos), out, make(decisions=old), old).labelled == 0
-
-
-def test_the_fit_is_kept_and_decides_again(photos, make):
-    out = photos.parent / "l.jsonl"
-    none = Decisions(none_of_these=True)
-    run_job(open_source(photos), out, make(), none)
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert all(0 <= row["fit"] <= 1 and row["best_other"] for row in rows)
-    assert all((row["decision"] == "none of these") == (row["fit"] < 0.5) for row in rows)
-    before = [(row["fit"], row["best_other"]) for row in rows]
-    again = run_job(open_source(photos), out, make(), replace(none, top=1))
-    assert again.labelled == 0
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [(row["fit"], row["best_other"]) for row in rows] == before
-
-
-def test_rows_of_before_there_was_a_fit_are_read(photos, make):
-    out = photos.parent / "l.csv"
-    run_job(open_source(photos), out, make())
-    rows = sqlite3.connect(job_path(out))
-    rows.execute("UPDATE items SET row = json_remove(row, '$.fit', '$.best_other')")
-    rows.commit()
-    rows.close()
-    assert run_job(open_source(photos), out, make(), Decisions(top=1)).labelled == 0
-    with out.open() as stream:
-        assert {row["fit"] for row in csv.DictReader(stream)} == {""}

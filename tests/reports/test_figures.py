@@ -324,7 +324,7 @@ def test_what_a_summary_says(prediction: Prediction) -> None:
     assert found.headline == (
         f"leads {second} by {sure.margin:.3f} ± {sure.standard_error:.3f} (spread over crops)."
     )
-    assert f"how often other crops give {first}, right or wrong" in found.certainty
+    assert f"{first} is the best class in" in found.certainty
     for _, bars in found.decisive.groups:
         sizes = [abs(bar.value) for bar in bars]
         assert sizes == sorted(sizes, reverse=True)
@@ -355,7 +355,7 @@ def test_a_summary_of_a_class_that_lost(prediction: Prediction) -> None:
     found = summarise(prediction, "blue")
     assert found.headline.startswith(f"trails {prediction.label} by ")
     assert "±" not in found.headline, "the spread is known for the decision alone"
-    assert f"other crops give {prediction.label}, right" in found.certainty
+    assert f"{prediction.label} is the best class" in found.certainty
     asked = summarise(prediction, None, prediction.label)
     assert asked.rival == prediction.ranked(2)[1][0], "none is compared with itself"
     with pytest.raises(DescriptionError, match="another class"):

@@ -201,7 +201,7 @@ def test_a_single_crop_is_not_called_steady(page: Page) -> None:
     page.slide(1)
     page.give("drop", photo())
     page.labels()
-    assert page.text("#sure") == "With a single crop there is no crop agreement."
+    assert page.text("#sure") == "A single crop does not tell how sure this is."
     assert page.all("#verdict .tag") == []
     assert page.text("#lead").endswith("1 of 1 crop is for cat.")
 

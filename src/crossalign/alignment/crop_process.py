@@ -68,7 +68,7 @@ def order_crops(boxes: npt.ArrayLike, shown: npt.ArrayLike, scale: float) -> Cro
     Example:
         >>> order_crops(
         ...     [(40, 0, 90, 50), (0, 0, 90, 90), (0, 40, 50, 90)], (5, 0, 95, 90), 50.0
-        ... ).order
+        ... ).indices
         array([1, 0, 2])
     """
     scale = _check_scale(scale)

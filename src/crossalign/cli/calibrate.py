@@ -18,7 +18,9 @@ _NOISE = 0.005  # of the log-loss, which is no reason for a note
 
 @dataclass(frozen=True)
 class _CountedBackground(BackgroundOptions):
-    none_of_these: bool = option("Count photos that no class fits.", default=False)
+    none_of_these: bool = option(
+        "Count photos that fit a background better than every class.", default=False
+    )
 
 
 @command("crossalign calibrate labelled -c 'tabby cat' -c pug --out calibration.json", under=MANY)
@@ -40,7 +42,6 @@ def calibrate(
 
     from crossalign.alignment.calibration import calibrate as learn
     from crossalign.alignment.calibration import check_precision
-    from crossalign.alignment.fit import DEFAULT_CUT
     from crossalign.alignment.precision import CONFIDENCE
     from crossalign.errors import CalibrationError
     from crossalign.labeling.decisions import Decisions, scoring_settings
@@ -63,9 +64,7 @@ def calibrate(
     labelled = labelled_photos(photos, classifier.classes)
     scores, labels, failed, lost = [], [], 0, 0
     paths = [path for path, _ in labelled]
-    by_fit = beside.none_of_these and not decisions.background
-    found_all = predict(classifier, paths, keep_evidence=by_fit)
-    for prediction, (_, label) in zip(found_all, labelled, strict=True):
+    for prediction, (_, label) in zip(predict(classifier, paths), labelled, strict=True):
         if prediction.scores is None:
             say(f"error: {prediction.error}")
             failed += 1
@@ -74,8 +73,6 @@ def calibrate(
         labels.append(label)
         if prediction.background is not None:
             lost += bool(prediction.background.max() > prediction.scores.max())
-        elif by_fit:
-            lost += (prediction.fit or 0.0) < DEFAULT_CUT
     found = learn(
         np.array(scores).reshape(len(labels), -1),
         np.array(labels, np.int64),
@@ -90,7 +87,7 @@ def calibrate(
             f"{len(labels)} photos are too few to learn from, or unlike one another. Give more"
         )
     if beside.none_of_these:
-        typer.echo(f"{lost} of {len(labels)} photos fit none of the classes")
+        typer.echo(f"{lost} of {len(labels)} photos fit the background better than every class")
     for note in found.notes:
         say(f"note: {note}")
     missed = False

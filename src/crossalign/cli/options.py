@@ -259,16 +259,15 @@ class BackgroundOptions(Options, heading="Decisions"):
 
     none_of_these: bool = option("Let images fit no class.", default=False)
     background: Path | None = option(
-        "With --none-of-these: texts for what else there is, one a line, instead of the fit.",
-        metavar="FILE",
+        "With --none-of-these: texts for everything else, one a line.", metavar="FILE"
     )
 
     def texts(self) -> tuple[str, ...]:
-        """Read the texts that stand for everything else; none without a file."""
-        from crossalign.labeling.decisions import load_background
+        """Read the texts that stand for everything else; the package's own without a file."""
+        from crossalign.labeling.decisions import BACKGROUND, load_background
 
         if self.background is None:
-            return ()
+            return BACKGROUND
         if not self.none_of_these:
             raise typer.BadParameter("--background goes with --none-of-these")
         with value_of("--background"):

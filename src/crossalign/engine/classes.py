@@ -158,19 +158,19 @@ def _refined(
 def encode_texts(
     encoder: Encoder,
     texts: Sequence[str],
-    store: Store | None = None,
+    store: Store | None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Embeddings:
     """Encode texts, each different one once, in calls of a size that leaves room for progress.
 
     Args:
         encoder: The encoder.
-        texts: The texts.
+        texts: Any texts.
         store: Where embeddings of texts are kept, if anywhere.
         on_progress: Called with the number of texts encoded and their total.
 
     Returns:
-        Their embeddings, float32, shape (m, D).
+        A row for each text, float32, shape (T, D).
     """
     name = fingerprint(encoder)
     known = {} if store is None else store.get_texts(name, texts)

@@ -6,7 +6,6 @@ Scores rank classes. A confidence exists only where a calibration made one, from
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import json
 import math
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crossalign.alignment.calibration import Calibration
-from crossalign.alignment.fit import DEFAULT_CUT
 from crossalign.encoders import fingerprint
 from crossalign.errors import DescriptionError, LabelingError
 from crossalign.labeling.image_scores import ImageScores, Scores
@@ -42,7 +40,7 @@ ABSTENTIONS = (NONE_OF_THESE, UNDECIDED, NO_LABEL)
 BACKGROUND = tuple(
     files(__package__).joinpath("data/background.txt").read_text("utf-8").splitlines()
 )
-"""Texts that stood for everything else before there was a fit: for jobs that began with them."""
+"""Texts that stand for everything else."""
 
 _ARTICLES = ("a ", "an ", "the ")
 
@@ -61,10 +59,6 @@ class Row:
         runner_up: The second best class.
         margin: By how much the best leads it.
         confidence: Calibrated; None without a calibration.
-        fit: How well any class fits at all, from 0 to 1, see :attr:`crossalign.Prediction.fit`;
-            None in rows of jobs that began before there was one.
-        best_other: What fits best beside the classes: an everyday class, or with a background one
-            of its texts.
         decision: A class, ``"none of these"``, ``"undecided"``, or a list of classes where several
             may fit.
         top: The best classes with their scores, where these were asked for.
@@ -80,8 +74,6 @@ class Row:
     runner_up: str | None = None
     margin: float | None = None
     confidence: float | None = None
-    fit: float | None = None
-    best_other: str | None = None
     decision: str | list[str] | None = None
     top: list[list[Any]] | None = None
     error: str | None = None
@@ -111,8 +103,8 @@ class Decision:
             of a class; nothing with an error. Beside each is how far the image was from not being
             given it, so that the least sure can be shown first. Of a class: the confidence, or else
             the margin, or else the score; with several labels, how far the score is above the
-            threshold. Of an abstention: how far the fit, or the best class, stayed below what was
-            asked of it.
+            threshold. Of an abstention: how far the best class stayed below the background or the
+            threshold.
     """
 
     row: Row
@@ -126,11 +118,10 @@ class Decisions:
     Args:
         threshold: Below it nothing is decided: on the confidence with a calibration, else on the
             score. None takes the calibration's own threshold if it has one.
-        none_of_these: Whether an image that no class fits, or that stays below the threshold, is
-            none of these.
-        background: Texts that say what else there is. With any, no class fits an image that one of
-            them fits better, and the fit does not count. Those that name one of the classes are
-            left out, see :meth:`background_for`.
+        none_of_these: Whether an image that fits a background text better than any class, or stays
+            below the threshold, is none of these.
+        background: The background texts; those that name one of the classes are left out, see
+            :meth:`background_for`.
         multi_label: Whether an image may have several labels: every class whose score reaches the
             threshold.
         top: How many classes to list with their scores; 0 for none.
@@ -144,7 +135,7 @@ class Decisions:
 
     threshold: float | None = None
     none_of_these: bool = False
-    background: tuple[str, ...] = ()
+    background: tuple[str, ...] = BACKGROUND
     multi_label: bool = False
     top: int = 0
     calibration: Calibration | None = None
@@ -199,8 +190,7 @@ class Decisions:
                 there is no threshold either.
 
         Example:
-            >>> beside = Decisions(none_of_these=True, background=("a plant", "an animal"))
-            >>> texts = beside.background_for(["potted plant", "pug"])
+            >>> texts = Decisions(none_of_these=True).background_for(["potted plant", "pug"])
             >>> "a plant" in texts, "an animal" in texts
             (False, True)
         """
@@ -213,7 +203,7 @@ class Decisions:
             )
         if not self.none_of_these:
             return ()
-        left = _apart(tuple(self.background), tuple(names))
+        left = tuple(text for text in self.background if not _about_any(text, names))
         if self.background and not left and self.least is None:
             raise LabelingError(
                 f"every background text names one of the classes, such as {self.background[0]!r}, "
@@ -285,8 +275,6 @@ class Decisions:
             runner_up=names[int(order[1])] if len(names) > 1 else None,
             margin=margin,
             confidence=confidence,
-            fit=scored.fit,
-            best_other=self._best_other(scored, beside, names),
             top=[[names[at], _rounded(scores[at])] for at in order[: self.top].tolist()] or None,
         )
         labels = self._labels(row, scores, beside, names, order)
@@ -303,10 +291,8 @@ class Decisions:
         value = row.score if row.confidence is None else row.confidence
         least = -math.inf if self.least is None else _rounded(self.least)
         below, behind = least - (value or 0.0), -math.inf
-        if self.none_of_these and self.background:
+        if self.none_of_these:
             behind = float(beside.max(initial=-np.inf)) - float(scores[order[0]])
-        elif self.none_of_these and row.fit is not None:
-            behind = DEFAULT_CUT - row.fit
         # Each by itself keeps the image from its best class, so the larger one says how firmly.
         away = max(below, behind)
         if away > 0:
@@ -317,13 +303,6 @@ class Decisions:
             fitting = itertools.takewhile(lambda one: one[1] >= least, ranked)
             return tuple((name, _rounded(score - least)) for name, score in fitting)
         return ((next(ranked)[0], next(one for one in measures if one is not None)),)
-
-    def _best_other(self, scored: ImageScores, beside: Scores, names: Sequence[str]) -> str | None:
-        if not (self.none_of_these and beside.size):
-            return scored.best_other
-        texts = _apart(tuple(self.background), tuple(names))
-        # Scores of other texts than these can only come from who did not ask background_for().
-        return texts[int(np.argmax(beside))] if len(texts) == len(beside) else None
 
     def settings(self) -> dict[str, str]:
         """Name what decisions depend on beside the scores, for comparison with another run."""
@@ -380,12 +359,6 @@ def load_background(path: str | os.PathLike[str]) -> tuple[str, ...]:
         return DescriptionSet.load(path).classes
     except DescriptionError as error:
         raise LabelingError(f"the background texts cannot be read: {error}") from error
-
-
-@functools.lru_cache(maxsize=8)
-def _apart(texts: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
-    """Leave out the background texts that speak of a class."""
-    return tuple(text for text in texts if not _about_any(text, names))
 
 
 def _about_any(text: str, names: Iterable[str]) -> bool:

@@ -36,8 +36,6 @@ class ImageScores:
             with an error.
         simhash: Of its embedding, see :mod:`crossalign.labeling.near_duplicates`.
         error: Why there are no scores.
-        fit: See :attr:`crossalign.Prediction.fit`, six decimals; None with an error.
-        best_other: The everyday class that fits best beside those asked for; None with an error.
     """
 
     id: str
@@ -47,8 +45,6 @@ class ImageScores:
     scores: bytes | None = None
     simhash: bytes | None = None
     error: str | None = None
-    fit: float | None = None
-    best_other: str | None = None
 
     @classmethod
     def of(cls, identity: str, path: str, prediction: Prediction) -> ImageScores:
@@ -66,7 +62,6 @@ class ImageScores:
             return cls(identity, path, error=prediction.error)
         beside = () if prediction.background is None else prediction.background
         embedding = prediction.embedding
-        fit, other = (None, None) if embedding is None else prediction.measured_fit()
         return cls(
             identity,
             path,
@@ -74,8 +69,6 @@ class ImageScores:
             prediction.size,
             np.concatenate([prediction.scores, beside]).astype(_KIND).tobytes(),
             None if embedding is None else simhash(embedding),
-            fit=None if fit is None else round(fit, 6),
-            best_other=other,
         )
 
     def split(self, classes: int) -> tuple[Scores, Scores] | None:

@@ -15,13 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from crossalign.errors import ImageError, LabelingError
-from crossalign.labeling.decisions import (
-    BACKGROUND,
-    Decision,
-    Decisions,
-    scoring_settings,
-    short_digest,
-)
+from crossalign.labeling.decisions import Decision, Decisions, scoring_settings, short_digest
 from crossalign.labeling.image_scores import ImageScores
 from crossalign.labeling.job_file import FAILED, TODO, JobFile, Listing
 from crossalign.labeling.output_table import check_ours, check_output, job_path, write_rows
@@ -313,7 +307,7 @@ def _settle(
     job, decisions = work.job, work.decisions
     scoring = {
         **scoring_settings(work.classifier),
-        "none of these": _none_of_these(decisions),
+        "none of these": short_digest(decisions.background) if decisions.none_of_these else "no",
     }
     deciding = decisions.settings()
     held = job.settings()
@@ -329,7 +323,6 @@ def _settle(
         raise LabelingError(
             "this output was begun with other settings; going on would mix them:"
             + "".join(f"\n  {line}" for line in _changes(held, changed))
-            + (_BEFORE_FIT if held.get("none of these") == short_digest(BACKGROUND) else "")
             + f"\nAll {done} finished rows would have to be made again. Add --restart to do so "
             "(with a store nothing is encoded twice), give the settings of before, or choose "
             "another output."
@@ -339,19 +332,6 @@ def _settle(
         number = job.decide_again(changed, work.decide, stop.is_set)
         lines = ", ".join(_changes(held, changed))
         on_note(f"{count_images(number)} decided about anew from the scores ({lines})")
-
-
-_BEFORE_FIT = (
-    "\nIt was begun with the fifteen background texts that --none-of-these had before there was a "
-    "fit. To go on with them, give them as a file (--background FILE); they are "
-    "crossalign.labeling.BACKGROUND."
-)
-
-
-def _none_of_these(decisions: Decisions) -> str:
-    if not decisions.none_of_these:
-        return "no"
-    return short_digest(decisions.background) if decisions.background else "by the fit"
 
 
 def _changes(held: dict[str, str], wanted: dict[str, str]) -> list[str]:

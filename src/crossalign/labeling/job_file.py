@@ -299,11 +299,7 @@ class JobFile:
                     row = json.loads(text)
                     size = (row["width"], row["height"])
                     names = (os.fsdecode(identity), os.fsdecode(path))
-                    scored = ImageScores(
-                        *(*names, digest.hex(), size, data),
-                        fit=row.get("fit"),
-                        best_other=row.get("best_other"),
-                    )
+                    scored = ImageScores(*names, digest.hex(), size, data)
                     _write(rows, number, decide(scored))
             done, last = done + len(some), some[-1][0]
         self._set(settings)

@@ -171,7 +171,7 @@ def _parquet(path: Path, rows: Iterable[Row], several: bool) -> None:
 def _schema(pa: Any, several: bool) -> Any:
     kinds = {
         **dict.fromkeys(("width", "height"), pa.int32()),
-        **dict.fromkeys(("score", "margin", "confidence", "fit"), pa.float64()),
+        **dict.fromkeys(("score", "margin", "confidence"), pa.float64()),
         "decision": pa.list_(pa.string()) if several else pa.string(),
         "top": pa.list_(pa.struct([("class", pa.string()), ("score", pa.float64())])),
     }

@@ -32,6 +32,7 @@ class OwnFolder:
         what: What it holds, in a word or two: another kind's files are left alone.
 
     Example:
+        >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as name:
         ...     folder = OwnFolder(Path(name, "report"), "report")
         ...     folder.clear()

@@ -72,8 +72,6 @@ class Explainer(Protocol):
 
     def _crop_scores(self, prediction: Prediction) -> CropScores: ...
 
-    def _fit(self, image: Embeddings) -> tuple[float, str]: ...
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
@@ -134,48 +132,6 @@ class Prediction:
             return None
         second, first = np.partition(self.scores, -2)[-2:].tolist()
         return float(first - second)
-
-    @property
-    def fit(self) -> float | None:
-        """How well any of the classes fits the image at all, from 0 to 1; below 0.5 none does.
-
-        From where the best class's label prompt stands among those of the bank's everyday classes,
-        see :mod:`crossalign.alignment.fit`; it needs no labels, goes by the names of the classes
-        and looks at the whole image. It is measured when it is asked for: a millisecond, and for
-        the first one of an encoder the encoding of 1,281 short texts (none for the built-in model).
-        A prediction of a stream that did not keep its embeddings reads its image again, as
-        :meth:`explain` does. None if the image could not be used.
-
-        Raises:
-            ImageError: If the image must be read again and cannot.
-            CrossalignError: If this prediction was not made by a classifier.
-        """
-        return None if self.scores is None else self.measured_fit()[0]
-
-    @property
-    def best_other(self) -> str | None:
-        """The everyday class, unrelated to those asked for, that fits best; measured as ``fit``.
-
-        None if the image could not be used.
-
-        Raises:
-            ImageError: If the image must be read again and cannot.
-            CrossalignError: If this prediction was not made by a classifier.
-        """
-        return None if self.scores is None else self.measured_fit()[1]
-
-    def measured_fit(self) -> tuple[float, str]:
-        """Measure :attr:`fit` and :attr:`best_other` at once.
-
-        Returns:
-            Both.
-
-        Raises:
-            ImageError: If the image could not be used, or must be read again and cannot.
-            CrossalignError: If this prediction was not made by a classifier.
-        """
-        image, _ = self.with_evidence().scored()[0].parts()
-        return self._made_by()._fit(image)
 
     @property
     def evidence(self) -> EncodedImage | None:

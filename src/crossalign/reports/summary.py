@@ -186,7 +186,7 @@ class Summary:
             return ""
         count = len(self.explanation.boxes)
         share = _percent(sure.agreement)
-        agreed = f"Crop agreement {share}: how often other crops give {sure.label}, right or wrong."
+        agreed = f"{sure.label} is the best class in {share} of resampled crop sets."
         if sure.flip is None:
             return f"{agreed} No choice among these {count} crops gives another label."
         out = len(sure.flip.crops)

@@ -153,10 +153,6 @@ class Cost(Documented):
 class Classified(Ranked):
     """The label of an image."""
 
-    fit: float
-    """How well any of the classes fits at all, from 0 to 1; below 0.5 none of them does."""
-    best_other: str
-    """The everyday class, not asked for, that fits best."""
     ranked: list[Ranked]
     """The best first."""
     size: list[int]

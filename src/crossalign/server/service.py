@@ -221,13 +221,10 @@ class Service:
                     "image", "image: too large for this machine's memory; shrink it."
                 ) from None
         explanation = prediction.explain()
-        fit, other = prediction.measured_fit()
         count = 0 if classifier.method.crops is None else len(explanation.boxes)
         return prediction, {
             "label": prediction.label,
             "score": prediction.score,
-            "fit": round(fit, 6),
-            "best_other": other,
             "ranked": [
                 {"label": label, "score": score} for label, score in prediction.ranked(given.top)
             ],

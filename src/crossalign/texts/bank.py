@@ -19,7 +19,7 @@ from crossalign.texts.english import indefinite_article, singulars
 from crossalign.texts.validation import as_items, clean
 from crossalign.utils.text import close_names, quoted
 
-__all__ = ["Entry", "descriptions", "find", "kinds", "names", "synonyms"]
+__all__ = ["Entry", "descriptions", "find", "names"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,36 +126,6 @@ def names() -> tuple[str, ...]:
         True
     """
     return tuple(block.partition("\n")[0].split(" | ")[0] for block in _bank()[1])
-
-
-def synonyms() -> tuple[tuple[str, ...], ...]:
-    """List each class with its other names.
-
-    Returns:
-        The names of each class, in the order of :func:`names`.
-
-    Example:
-        >>> synonyms()[0]
-        ('tench', 'tench fish')
-    """
-    return tuple(tuple(block.partition("\n")[0].split(" | ")) for block in _bank()[1])
-
-
-def kinds() -> frozenset[str]:
-    """List the classes that are kinds of things ("animal", "furniture") and hold narrower ones.
-
-    Returns:
-        Their names: those of the file from "house" on.
-
-    Example:
-        >>> "mammal" in kinds(), "tabby cat" in kinds()
-        (True, False)
-    """
-    listed = names()
-    return frozenset(listed[listed.index(_FIRST_KIND) :])
-
-
-_FIRST_KIND = "house"
 
 
 @functools.cache

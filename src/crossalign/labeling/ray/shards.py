@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 _IN = {"id": "binary", "path": "binary", "file": "binary", "data": "binary", "error": "string"}
 _OUT = {"id": "binary", "path": "binary", "content_hash": "string", "size": "list<int32>"}
 _OUT |= {"scores": "binary", "sketch": "binary", "error": "binary"}
-_OUT |= {"fit": "double", "best_other": "string"}
 """Columns of a shard's tables; names of files need not be valid text, and are binary. The results'
 are in the order of the fields of ImageScores."""
 
@@ -238,8 +237,7 @@ def _to_row(result: ImageScores, name: Any, data: Any) -> dict[str, Any]:
 def _from_row(row: Mapping[str, Any], name: Any, data: Any) -> ImageScores:
     size, values = row["size"], _turned(row, name, data)
     values["size"] = None if size is None else tuple(size)
-    fields: list[Any] = [values.get(column) for column in _OUT]
-    return ImageScores(*fields)
+    return ImageScores(*(values[column] for column in _OUT))
 
 
 def _turned(row: Mapping[str, Any], name: Any, data: Any) -> dict[str, Any]:
@@ -253,7 +251,6 @@ def _turned(row: Mapping[str, Any], name: Any, data: Any) -> dict[str, Any]:
 def _write_table(path: Path, rows: Sequence[Mapping[str, Any]], columns: dict[str, str]) -> None:
     pa, parquet = pyarrow("the Ray engine", "ray")
     kinds = {"binary": pa.binary(), "string": pa.string(), "list<int32>": pa.list_(pa.int32())}
-    kinds |= {"double": pa.float64()}
     schema = pa.schema([(name, kinds[kind]) for name, kind in columns.items()])
     with whole_file(path) as unfinished:
         parquet.write_table(pa.Table.from_pylist(list(rows), schema=schema), unfinished)

@@ -10,7 +10,7 @@ import { hide, show } from "./why.js";
 const SHOWN = 5;
 const RANKED = 100;
 const COSTS = 6;
-const FITS = 0.5;
+const STEADY = 0.95;
 const KNOWN = 0.02; // seconds; classes that the service remembers take next to none
 
 let photo = null;
@@ -154,7 +154,7 @@ function showAnswer([first, second]) {
     ? said`${called(best.label)} leads ${called(next.label)} by ${gap(best, next)}.`
     : ["The only class: it wins whatever the photo shows."];
   say(...lead, ` ${views} ${views === 1 ? "view" : "views"} in ${time(seconds)}.`);
-  $("verdict").replaceChildren(name(best.label), " ", number(fixed(best.score)), ...fitting());
+  $("verdict").replaceChildren(name(best.label), " ", number(fixed(best.score)), ...steadiness());
   $("verdict").hidden = false;
   showSure();
   showRanked(first, second);
@@ -170,15 +170,11 @@ function percent(share) {
   return amount(Math.min(99, Math.max(1, Math.round(100 * share))), "%");
 }
 
-// Crop agreement says nothing of whether the label is right, so it is never more than a grey note.
-function fitting() {
+function steadiness() {
   const sure = answer.stability;
-  const told = [];
-  if (answer.fit < FITS)
-    told.push(" ", make("span", { className: "tag shaky", title: `It is more like: ${answer.best_other}` }, "none of these fits"));
-  if (sure && answer.crops > 1)
-    told.push(" ", make("span", { className: "tag" }, "crop agreement ", percent(sure.agreement)));
-  return told;
+  if (!sure || answer.crops < 2) return [];
+  const steady = sure.agreement >= STEADY;
+  return [" ", make("span", { className: steady ? "tag" : "tag shaky" }, steady ? "steady" : "close call")];
 }
 
 function showSure() {
@@ -186,13 +182,13 @@ function showSure() {
   $("sure").hidden = !sure;
   if (!sure) return;
   if (answer.crops < 2) {
-    $("sure").textContent = "With a single crop there is no crop agreement.";
+    $("sure").textContent = "A single crop does not tell how sure this is.";
     return;
   }
   const flip = sure.flip
     ? said`It takes leaving out ${sure.flip.crops.length} of ${answer.crops} crops to get ${called(sure.flip.becomes)}.`
     : `No choice among these ${answer.crops} crops gives another label.`;
-  const text = said`Crop agreement: with other crops it stays ${called(sure.label)} in ${percent(sure.agreement)} of draws, right or wrong. ${flip}`;
+  const text = said`How sure: with other crops it stays ${called(sure.label)} in ${percent(sure.agreement)} of draws. ${flip}`;
   $("sure").replaceChildren(...text);
 }
 

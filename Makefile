@@ -23,7 +23,7 @@ demo: $(READY)  ## Label real photos with the built-in model and write crossalig
 test: $(DEV)  ## Run the tests, on as many processors as there are
 	$(BIN)/python -m pytest $(PARALLEL)
 
-test-fast: $(DEV)  ## Run the tests without the slow ones, in under a minute
+test-fast: $(DEV)  ## Run the tests without the slow ones, in half the time
 	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
 
 test-torch: $(TORCH) $(OPEN_CLIP)  ## Run the tests that need PyTorch or OpenVINO, in environments of their own
